@@ -1,0 +1,48 @@
+//! One file for each action: parameters in, domain call, result out.
+
+mod identify;
+mod storage;
+mod systemd;
+mod token;
+
+use crate::error::{Error, Kind, Result};
+use crate::host::{Account, Accounts};
+use crate::protocol::{Answer, Request, nearest};
+
+/// Every action.
+const ACTIONS: [&str; 4] = ["identify", "storage", "systemd", "token"];
+/// Actions of the contract that this version does not have.
+const PLANNED: [&str; 4] = ["cluster", "config", "ekcert_ca", "preflight"];
+
+/// Runs the action that the request names.
+pub fn run(request: &Request) -> Result<Answer> {
+    match request.action.as_str() {
+        "identify" => identify::run(request),
+        "storage" => storage::run(request),
+        "systemd" => systemd::run(request),
+        "token" => token::run(request),
+        planned if PLANNED.contains(&planned) => {
+            Err(Error::not_in_this_version(&format!("action `{planned}`")))
+        }
+        other => Err(Error::invalid(format!(
+            "there is no action `{other}`; did you mean (nearest first): {}",
+            nearest(other, &ACTIONS)
+        ))),
+    }
+}
+
+/// Looks up an owner and group. In check mode an earlier task may be about to create a missing one,
+/// so there it is only a warning.
+fn find_accounts(
+    request: &Request,
+    user: Option<&Account>,
+    group: Option<&Account>,
+) -> Result<(Accounts, Vec<String>)> {
+    let (accounts, missing) = Accounts::find(user, group)?;
+    match missing.first() {
+        Some(first) if !request.controls.check_mode => {
+            Err(Error::new(Kind::NotFound, first.clone()).hint("create it first, or name another"))
+        }
+        _ => Ok((accounts, missing)),
+    }
+}

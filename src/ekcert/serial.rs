@@ -1,0 +1,86 @@
+//! The serial number of an EK certificate, as Teleport writes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A serial number: the integer in lower-case hexadecimal, padded to an even number of digits, in
+/// pairs joined by `:` (`f5:a5`, `0f:ff`, `00`). The cluster compares this text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Serial(String);
+
+impl Serial {
+    /// From the content bytes of a DER INTEGER; none for a negative one, which Go refuses.
+    pub(super) fn from_der_integer(bytes: &[u8]) -> Option<Self> {
+        if bytes.first().is_none_or(|first| first & 0x80 != 0) {
+            return None;
+        }
+        let leading = bytes.iter().take_while(|byte| **byte == 0).count();
+        let significant = if leading == bytes.len() { &[0] } else { &bytes[leading..] };
+        Some(Self(significant.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")))
+    }
+}
+
+impl TryFrom<String> for Serial {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if text.split(':').all(is_pair) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(format!(
+            "an EK certificate serial is pairs of hexadecimal digits joined by colons (\"0f:ff\"), not {text:?}"
+        ))
+    }
+}
+
+impl From<Serial> for String {
+    fn from(serial: Serial) -> Self {
+        serial.0
+    }
+}
+
+impl AsRef<str> for Serial {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Serial;
+
+    fn written(bytes: &[u8]) -> Option<String> {
+        Serial::from_der_integer(bytes).map(String::from)
+    }
+
+    #[test]
+    fn a_serial_is_the_integer_in_pairs_of_hexadecimal_digits() {
+        assert_eq!(written(&[0x0f, 0xff]).as_deref(), Some("0f:ff"));
+        assert_eq!(written(&[0x00, 0xf5, 0xa5, 0xa5, 0xa5]).as_deref(), Some("f5:a5:a5:a5"));
+        assert_eq!(written(&[0x00]).as_deref(), Some("00"));
+        assert_eq!(written(&[0x01]).as_deref(), Some("01"));
+    }
+
+    #[test]
+    fn a_negative_serial_is_none() {
+        assert_eq!(written(&[0xff]), None);
+        assert_eq!(written(&[]), None);
+    }
+
+    #[test]
+    fn a_serial_given_as_text_must_be_in_that_form() {
+        assert_eq!(Serial::try_from("0F:ff".to_owned()).map(String::from), Ok("0f:ff".to_owned()));
+        for wrong in ["", "fff", "0f-ff", "0f:f", "0f:", "zz"] {
+            assert!(Serial::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Users and groups by name or number, looked up through the system (NSS).
+
+use std::borrow::Cow;
+
+use nix::unistd::{Gid, Group, Uid, User};
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+
+/// A user or group as a request names it: a name, or digits that are its number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Account(Cow<'static, str>);
+
+impl Account {
+    /// A name that is known to be one when this is compiled: a default.
+    #[must_use]
+    pub const fn known(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The name or number as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn number(&self) -> Option<u32> {
+        // The largest number means "leave as it is" to chown(2).
+        self.0.parse().ok().filter(|number| *number != u32::MAX)
+    }
+}
+
+impl TryFrom<String> for Account {
+    type Error = String;
+
+    /// As shadow-utils and systemd accept them: letters, digits, `_`, `-`, `.`, a final `$`.
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        let body = text.strip_suffix('$').unwrap_or(&text);
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '\\');
+        if body.is_empty() || body.starts_with('-') || !body.chars().all(plain) {
+            return Err(format!("{text:?} is neither the name nor the number of a user or group"));
+        }
+        Ok(Self(Cow::Owned(text)))
+    }
+}
+
+/// The owner and group that a file should have, as far as they are given and exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// The user's number; none leaves the owner as it is.
+    pub user: Option<u32>,
+    /// The group's number; none leaves the group as it is.
+    pub group: Option<u32>,
+}
+
+impl Accounts {
+    /// Looks up both. Names that do not exist come back as the second value, as sentences: an error
+    /// to most, but in check mode an earlier task may be about to create them.
+    pub fn find(user: Option<&Account>, group: Option<&Account>) -> Result<(Self, Vec<String>)> {
+        let mut missing = Vec::new();
+        let mut accounts = Self::default();
+        if let Some(user) = user {
+            let found = match user.number() {
+                Some(number) => Some(number),
+                None => {
+                    User::from_name(&user.0).map_err(|e| lookup(user, e))?.map(|found| found.uid.as_raw())
+                }
+            };
+            accounts.user = found.or_else(|| note(&mut missing, "user", user));
+        }
+        if let Some(group) = group {
+            let found = match group.number() {
+                Some(number) => Some(number),
+                None => {
+                    Group::from_name(&group.0).map_err(|e| lookup(group, e))?.map(|found| found.gid.as_raw())
+                }
+            };
+            accounts.group = found.or_else(|| note(&mut missing, "group", group));
+        }
+        Ok((accounts, missing))
+    }
+}
+
+fn note(missing: &mut Vec<String>, what: &str, account: &Account) -> Option<u32> {
+    missing.push(format!("there is no {what} `{}` on this host", account.0));
+    None
+}
+
+fn lookup(account: &Account, error: nix::Error) -> Error {
+    Error::new(Kind::Io, format!("`{}` cannot be looked up: {error}", account.0))
+}
+
+/// A user's name, or its number where it has none.
+#[must_use]
+pub fn user_name(number: u32) -> String {
+    User::from_uid(Uid::from_raw(number)).ok().flatten().map_or_else(|| number.to_string(), |user| user.name)
+}
+
+/// A group's name, or its number where it has none.
+#[must_use]
+pub fn group_name(number: u32) -> String {
+    Group::from_gid(Gid::from_raw(number))
+        .ok()
+        .flatten()
+        .map_or_else(|| number.to_string(), |group| group.name)
+}

@@ -1,0 +1,163 @@
+//! A private directory: made, or put right.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::{AbsolutePath, Accounts, Mode, group_name, user_name};
+use crate::error::{Error, Kind, Result};
+
+/// Directories of the system that are no one program's, whatever is in them.
+const SYSTEM_DIRECTORIES: &[&str] = &[
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/spool",
+    "/var/tmp",
+    "/etc/systemd",
+    "/etc/systemd/system",
+    "/var/lib/teleport",
+];
+/// The mode of parents that have to be made.
+const PARENT_MODE: Mode = Mode::new(0o755);
+
+/// Owner, group and mode of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryState {
+    /// The owner's number.
+    pub user: u32,
+    /// The group's number.
+    pub group: u32,
+    /// The permission bits.
+    pub mode: Mode,
+}
+
+impl DirectoryState {
+    /// The state as lines for a diff.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!(
+            "state: directory\nowner: {}\ngroup: {}\nmode: '{}'\n",
+            user_name(self.user),
+            group_name(self.group),
+            self.mode
+        )
+    }
+}
+
+/// A directory to be made or put right.
+#[derive(Debug)]
+pub struct Directory<'a> {
+    path: &'a AbsolutePath,
+    /// The directory as it is; none where it does not exist.
+    pub current: Option<DirectoryState>,
+}
+
+impl<'a> Directory<'a> {
+    /// Looks at `path`. A system directory, a symbolic link and a file are `unsafe_path`.
+    pub fn inspect(path: &'a AbsolutePath) -> Result<Self> {
+        if SYSTEM_DIRECTORIES.contains(&path.as_str()) {
+            return Err(unsafe_path(path.as_ref(), "is a directory of the system"));
+        }
+        let current = match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => {
+                return Err(unsafe_path(path.as_ref(), "is a symbolic link"));
+            }
+            Ok(found) if !found.is_dir() => return Err(unsafe_path(path.as_ref(), "is not a directory")),
+            Ok(found) => Some(state(&found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(unsafe_path(path.as_ref(), "lies below something that is not a directory"));
+            }
+            Err(error) => return Err(Error::io(&format!("look at {}", path.as_str()), &error)),
+        };
+        Ok(Self { path, current })
+    }
+
+    /// The state that the directory should have: what is not given stays as it is, or is what a new
+    /// directory of this process would have.
+    #[must_use]
+    pub fn wanted(&self, accounts: Accounts, mode: Mode) -> DirectoryState {
+        let (user, group) = match self.current {
+            Some(current) => (current.user, current.group),
+            None => (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+        };
+        DirectoryState { user: accounts.user.unwrap_or(user), group: accounts.group.unwrap_or(group), mode }
+    }
+
+    /// Makes the directory and its missing parents, or puts it right. Nothing is ever wider open than
+    /// `wanted`, not for a moment: it is made 0700, and then given owner, group and mode in this order.
+    pub fn apply(&self, wanted: DirectoryState) -> Result<()> {
+        let path: &Path = self.path.as_ref();
+        let what = || format!("prepare the directory {}", self.path.as_str());
+        let change = || -> io::Result<()> {
+            if self.current.is_none() {
+                make_parents(path)?;
+                DirBuilder::new().mode(0o700).create(path)?;
+            }
+            let directory = File::options()
+                .read(true)
+                .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+                .open(path)?;
+            let found = state(&directory.metadata()?);
+            if (found.user, found.group) != (wanted.user, wanted.group) {
+                fchown(&directory, Some(wanted.user), Some(wanted.group))?;
+            }
+            // chown(2) may clear bits, so the mode is set after it and compared anew.
+            if state(&directory.metadata()?).mode != wanted.mode {
+                directory.set_permissions(Permissions::from_mode(wanted.mode.bits()))?;
+            }
+            Ok(())
+        };
+        change().map_err(|error| Error::io(&what(), &error))
+    }
+}
+
+fn make_parents(path: &Path) -> io::Result<()> {
+    let missing: Vec<PathBuf> =
+        path.ancestors().skip(1).take_while(|parent| !parent.exists()).map(Path::to_path_buf).collect();
+    for parent in missing.iter().rev() {
+        DirBuilder::new().mode(PARENT_MODE.bits()).create(parent)?;
+        // Whatever the process's umask is.
+        fs::set_permissions(parent, Permissions::from_mode(PARENT_MODE.bits()))?;
+    }
+    Ok(())
+}
+
+fn state(found: &fs::Metadata) -> DirectoryState {
+    DirectoryState { user: found.uid(), group: found.gid(), mode: Mode::new(found.mode()) }
+}
+
+fn unsafe_path(path: &Path, what: &str) -> Error {
+    Error::new(Kind::UnsafePath, format!("{} {what}; nothing was changed", path.display()))
+        .hint("give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot")
+}

@@ -1,0 +1,15 @@
+//! The host's files: paths, accounts, atomic replacement, directories and units.
+
+mod accounts;
+mod directory;
+mod file;
+mod mode;
+mod path;
+mod unit;
+
+pub use accounts::{Account, Accounts, group_name, user_name};
+pub use directory::{Directory, DirectoryState};
+pub use file::{read_if_exists, replace};
+pub use mode::Mode;
+pub use path::AbsolutePath;
+pub use unit::{MARKER, ServiceUnit, UnitName, same_directives};

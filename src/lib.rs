@@ -1,0 +1,24 @@
+//! TPM identities, join tokens and host set-up for Teleport's `tbot`, behind one JSON request and
+//! one JSON response.
+//!
+//! A request travels one way: [`protocol`] parses it, [`actions`] has one thin file for each action,
+//! which calls the domain modules, and [`protocol`] renders the answer.
+//!
+//! - [`protocol`]: requests and responses, Ansible's value coercion, check and diff mode.
+//! - [`error`]: the one error type and its kinds.
+//! - [`actions`]: parameters in, domain call, result out.
+//! - [`tpm`]: the TPM: which device, NV indexes, the endorsement key (EK).
+//! - [`ekcert`]: EK certificates and public keys: parsing, serial numbers, hashes, PEM.
+//! - [`teleport`]: Teleport's resources and rules: identities, the registry, join tokens.
+//! - [`host`]: the host's files: atomic replacement, directories, owners, units.
+//!
+//! Domain modules know nothing of actions and print nothing; only `main.rs` touches standard input,
+//! standard output and the exit status.
+
+pub mod actions;
+pub mod ekcert;
+pub mod error;
+pub mod host;
+pub mod protocol;
+pub mod teleport;
+pub mod tpm;

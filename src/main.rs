@@ -1,0 +1,42 @@
+//! Reads one request, runs it, writes one response, exits.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use tbot_tpm::error::{Error, Result};
+use tbot_tpm::protocol::{self, Request};
+use tbot_tpm::{actions, tpm};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (text, failed) = match arguments.as_slice() {
+        [flag] if flag == "--help" => (include_str!("help.txt").to_owned(), false),
+        [flag] if flag == "--version" => (format!("tbot_tpm {}\n", env!("CARGO_PKG_VERSION")), false),
+        _ => answer(&arguments),
+    };
+    let written = io::stdout().write_all(text.as_bytes());
+    if failed || written.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn answer(arguments: &[OsString]) -> (String, bool) {
+    let request = protocol::guarded(|| Request::parse(&read(arguments)?));
+    if !request.as_ref().is_ok_and(Request::is_debugging) {
+        tpm::silence_libraries();
+    }
+    protocol::respond(request, actions::run)
+}
+
+fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let outcome = match arguments {
+        [] => io::stdin().read_to_end(&mut bytes).map(|_| bytes),
+        [file] => std::fs::read(file),
+        _ => {
+            return Err(Error::invalid(
+                "give one request file, or the request on standard input; see --help",
+            ));
+        }
+    };
+    outcome.map_err(|error| Error::io("read the request", &error))
+}

@@ -1,0 +1,373 @@
+//! Parameters into types, coerced the way Ansible's own argument specs coerce them.
+//!
+//! In ad hoc use (`ansible -a 'action=token roles=Node,App'`) and from templates before ansible-core
+//! 2.19 every value arrives as text. At the top level a boolean may be any of Ansible's words for it,
+//! a number may be its digits, a text may be an integer, a list may be comma-separated text or JSON,
+//! and an object may be `key=value` pairs or JSON. Inside lists and objects a number is no text: YAML
+//! has read an unquoted `12:34` as 754 by then, and that must not become a serial number.
+//! `null` means "not given".
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Map, Number, Value};
+
+use crate::error::{Error, Result};
+
+pub(super) fn from_parameters<T: DeserializeOwned>(
+    action: &str,
+    parameters: Map<String, Value>,
+) -> Result<T> {
+    let input = Coerced { value: Value::Object(parameters), depth: Depth::Request };
+    T::deserialize(input).map_err(|problem| Error::invalid(problem.describe(action)))
+}
+
+/// Ansible's words for true and false.
+pub(super) fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
+        Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),
+            "n" | "no" | "off" | "0" | "false" | "f" | "0.0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The candidates as a list for a person, the one most like `given` first.
+#[must_use]
+pub fn nearest(given: &str, candidates: &[&str]) -> String {
+    let mut sorted = candidates.to_vec();
+    sorted.sort_by_key(|candidate| strsim::damerau_levenshtein(given, candidate));
+    sorted.join(", ")
+}
+
+/// What is wrong with which parameter.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// From the parameter inwards: `hosts`, `[2]`, `ek_public_hash`.
+    path: Vec<String>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Unknown { name: String, valid: Vec<&'static str> },
+    Missing(&'static str),
+    Wrong(String),
+}
+
+impl Problem {
+    fn wrong(message: impl Into<String>) -> Self {
+        Self { path: Vec::new(), what: What::Wrong(message.into()) }
+    }
+
+    fn inside(mut self, name: &str) -> Self {
+        self.path.insert(0, name.to_owned());
+        self
+    }
+
+    fn describe(&self, action: &str) -> String {
+        let place = self.path.join(".").replace(".[", "[");
+        let within = if place.is_empty() { String::new() } else { format!("{place}.") };
+        match &self.what {
+            What::Unknown { name, valid } => format!(
+                "action `{action}` has no parameter `{within}{name}`; did you mean (nearest first): {}",
+                nearest(name, valid)
+            ),
+            What::Missing(name) => format!("action `{action}` needs parameter `{within}{name}`"),
+            What::Wrong(message) => format!("parameter `{place}` of action `{action}`: {message}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.describe("?"))
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl de::Error for Problem {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::wrong(message.to_string())
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self { path: Vec::new(), what: What::Unknown { name: field.to_owned(), valid: expected.to_vec() } }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self { path: Vec::new(), what: What::Missing(field) }
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::wrong(format!("`{variant}` is none of its values: {}", nearest(variant, expected)))
+    }
+}
+
+/// Where a value stands, which decides how far it is coerced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// The request itself.
+    Request,
+    /// A parameter's value.
+    Parameter,
+    /// An element or field of a parameter's value: data, which is taken as it is.
+    Inner,
+}
+
+impl Depth {
+    fn inner(self) -> Self {
+        if self == Self::Request { Self::Parameter } else { Self::Inner }
+    }
+}
+
+struct Coerced {
+    value: Value,
+    depth: Depth,
+}
+
+impl Coerced {
+    fn mismatch(&self, expected: &str) -> Problem {
+        let found = match &self.value {
+            Value::Null => "null".to_owned(),
+            Value::Bool(truth) => format!("the boolean {truth}"),
+            Value::Number(number) => format!("the number {number}"),
+            Value::String(text) => format!("the text {}", Value::from(shortened(text))),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Object(_) => "an object".to_owned(),
+        };
+        Problem::wrong(format!("expected {expected}, found {found}"))
+    }
+
+    fn number(&self) -> Option<Number> {
+        match &self.value {
+            Value::Number(number) => Some(integral(number)),
+            Value::String(text) if self.depth == Depth::Parameter => {
+                let text = text.trim();
+                text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from)).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn list(self) -> std::result::Result<Vec<Value>, Problem> {
+        match &self.value {
+            Value::Array(_) => {}
+            Value::String(text) if self.depth == Depth::Parameter => {
+                let text = text.trim();
+                if text.starts_with('[') {
+                    return json(text, "a JSON list");
+                }
+                return Ok(text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty())
+                    .map(Value::from)
+                    .collect());
+            }
+            Value::Number(_) if self.depth == Depth::Parameter => return Ok(vec![self.value]),
+            _ => return Err(self.mismatch("a list, or comma-separated text")),
+        }
+        if let Value::Array(items) = self.value { Ok(items) } else { Ok(Vec::new()) }
+    }
+
+    fn object(self) -> std::result::Result<Map<String, Value>, Problem> {
+        match self.value {
+            Value::Object(fields) => Ok(fields),
+            Value::String(ref text) if self.depth == Depth::Parameter => {
+                let text = text.trim();
+                if text.starts_with('{') {
+                    return json(text, "a JSON object");
+                }
+                text.split(',')
+                    .map(|pair| match pair.split_once('=') {
+                        Some((key, value)) => Ok((key.trim().to_owned(), Value::from(value.trim()))),
+                        None => Err(self.mismatch("an object, as JSON or as key=value pairs")),
+                    })
+                    .collect()
+            }
+            _ => Err(self.mismatch("an object")),
+        }
+    }
+}
+
+fn integral(number: &Number) -> Number {
+    match number.as_f64() {
+        #[allow(clippy::cast_possible_truncation)] // inside 2^53, where every whole number is exact
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+            Number::from(float as i64)
+        }
+        _ => number.clone(),
+    }
+}
+
+fn json<T: DeserializeOwned>(text: &str, expected: &str) -> std::result::Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| Problem::wrong(format!("expected {expected}: {error}")))
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain("…".chars()).collect()
+}
+
+macro_rules! coerce_integers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+            let number = self.number().ok_or_else(|| self.mismatch("a whole number"))?;
+            number.$method(visitor).map_err(|_| self.mismatch("a whole number in range"))
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for Coerced {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(truth) => visitor.visit_bool(truth),
+            Value::Number(ref number) => {
+                let number = number.clone();
+                number.deserialize_any(visitor).map_err(|error| Problem::wrong(error.to_string()))
+            }
+            Value::String(text) => visitor.visit_string(text),
+            Value::Array(_) => self.deserialize_seq(visitor),
+            Value::Object(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        match boolean(&self.value) {
+            Some(truth) => visitor.visit_bool(truth),
+            None => Err(self.mismatch("a boolean (yes or no, true or false)")),
+        }
+    }
+
+    coerce_integers! { deserialize_u16 deserialize_u32 deserialize_u64 deserialize_i64 }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        match self.value {
+            Value::String(text) => visitor.visit_string(text),
+            Value::Number(ref number) if self.depth == Depth::Parameter && !number.is_f64() => {
+                visitor.visit_string(number.to_string())
+            }
+            Value::Number(_) | Value::Bool(_) => Err(self.mismatch("a text (quote it, as in \"12:34\")")),
+            _ => Err(self.mismatch("a text")),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> std::result::Result<V::Value, Problem> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        let depth = self.depth.inner();
+        visitor.visit_seq(Elements { items: self.list()?.into_iter().enumerate(), depth })
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Problem> {
+        let depth = self.depth.inner();
+        visitor.visit_map(Fields { remaining: self.object()?.into_iter(), depth, current: None })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Problem> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Problem> {
+        match &self.value {
+            Value::String(text) => {
+                let variant: StrDeserializer<'_, Problem> = text.as_str().into_deserializer();
+                visitor.visit_enum(variant)
+            }
+            _ => Err(self.mismatch("a text")),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
+    }
+}
+
+/// The elements of a list; a problem in one says which.
+struct Elements {
+    items: std::iter::Enumerate<std::vec::IntoIter<Value>>,
+    depth: Depth,
+}
+
+impl<'de> SeqAccess<'de> for Elements {
+    type Error = Problem;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> std::result::Result<Option<S::Value>, Problem> {
+        let Some((index, value)) = self.items.next() else { return Ok(None) };
+        let element = Coerced { value, depth: self.depth };
+        seed.deserialize(element).map(Some).map_err(|problem| problem.inside(&format!("[{index}]")))
+    }
+}
+
+/// The fields of an object, without those that are null; a problem in one says which.
+struct Fields {
+    remaining: serde_json::map::IntoIter,
+    depth: Depth,
+    current: Option<(String, Value)>,
+}
+
+impl<'de> MapAccess<'de> for Fields {
+    type Error = Problem;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> std::result::Result<Option<S::Value>, Problem> {
+        self.current = self.remaining.find(|(_, value)| !value.is_null());
+        let Some((name, _)) = &self.current else { return Ok(None) };
+        let key: StrDeserializer<'_, Problem> = name.as_str().into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> std::result::Result<S::Value, Problem> {
+        let (name, value) = self.current.take().unwrap_or_default();
+        let field = Coerced { value, depth: self.depth };
+        seed.deserialize(field).map_err(|problem| problem.inside(&name))
+    }
+}

@@ -1,0 +1,56 @@
+//! Requests and responses: one flat JSON object in, one JSON object and a newline out.
+//!
+//! The format is Ansible's for binary modules ("Developing modules", "Binary modules"): parameters
+//! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer.
+
+mod coerce;
+mod request;
+mod response;
+
+pub use coerce::nearest;
+pub use request::{Controls, Request};
+pub use response::{Answer, Diff};
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::error::{Error, Kind, Result};
+
+/// Runs `action` on a parsed request and renders whatever comes of it, a panic included.
+///
+/// Returns the response, with its newline, and whether it says `failed`.
+pub fn respond(request: Result<Request>, action: impl FnOnce(&Request) -> Result<Answer>) -> (String, bool) {
+    let outcome = request.and_then(|request| {
+        let answer = guarded(|| action(&request))?;
+        guarded(|| Ok(response::render(&request, answer)))
+    });
+    match outcome {
+        Ok(text) => (text, false),
+        Err(error) => (response::render_failure(&error), true),
+    }
+}
+
+thread_local! {
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `work`; a panic in it becomes an error of kind `internal`. What `work` owns is dropped on the
+/// way, so the TPM's handles are flushed.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(|info| {
+        PANICKED_AT.set(info.location().map(ToString::to_string));
+    }));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+    panic::set_hook(previous);
+    outcome.unwrap_or_else(|payload| {
+        let said = payload
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        let place = PANICKED_AT.take().unwrap_or_default();
+        Err(Error::new(Kind::Internal, "tbot_tpm ran into a defect of its own; please report it")
+            .detail(format!("{said} ({place})")))
+    })
+}

@@ -1,0 +1,117 @@
+//! The response: what an action found or did, rendered as one line of JSON.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::Request;
+use crate::error::Error;
+
+/// What an action answers when it did not fail.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Whether something changed, or would in check mode.
+    pub changed: bool,
+    /// The action's results by name.
+    pub results: Map<String, Value>,
+    /// Sentences that the user should see although nothing failed.
+    pub warnings: Vec<String>,
+    /// Before and after; shown only where something changed and the user asked for it.
+    pub diff: Option<Diff>,
+}
+
+/// Two texts to compare, each under a heading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// What is there now.
+    pub before: String,
+    /// What is there afterwards.
+    pub after: String,
+    /// The heading of `before`, usually a path.
+    pub before_header: String,
+    /// The heading of `after`.
+    pub after_header: String,
+}
+
+impl Diff {
+    /// A difference in one thing.
+    pub fn of(header: impl Into<String>, before: impl Into<String>, after: impl Into<String>) -> Self {
+        let header = header.into();
+        Self {
+            before: before.into(),
+            after: after.into(),
+            before_header: header.clone(),
+            after_header: header,
+        }
+    }
+}
+
+impl Answer {
+    /// An answer that so far says only whether something changed.
+    #[must_use]
+    pub fn new(changed: bool) -> Self {
+        Self { changed, ..Self::default() }
+    }
+
+    /// Adds one result.
+    #[must_use]
+    pub fn result(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.results.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the difference.
+    #[must_use]
+    pub fn diff(mut self, diff: Option<Diff>) -> Self {
+        self.diff = diff;
+        self
+    }
+
+    /// Adds warnings.
+    #[must_use]
+    pub fn warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+}
+
+pub(super) fn render(request: &Request, answer: Answer) -> String {
+    let mut response = Map::new();
+    response.insert("changed".to_owned(), Value::Bool(answer.changed));
+    response.extend(answer.results);
+    response.insert("warnings".to_owned(), json!(answer.warnings));
+    if let (true, true, Some(diff)) = (request.controls.diff, answer.changed, answer.diff) {
+        response.insert("diff".to_owned(), json!(diff));
+    }
+    response.insert("invocation".to_owned(), json!({ "module_args": request.module_args() }));
+    line(response)
+}
+
+pub(super) fn render_failure(error: &Error) -> String {
+    let mut description = Map::new();
+    description.insert("kind".to_owned(), json!(error.kind));
+    if let Some(detail) = &error.detail {
+        description.insert("detail".to_owned(), json!(detail));
+    }
+    if let Some(hint) = &error.hint {
+        description.insert("hint".to_owned(), json!(hint));
+    }
+    let mut response = Map::new();
+    response.insert("failed".to_owned(), Value::Bool(true));
+    response.insert("msg".to_owned(), json!(sentence(error)));
+    response.insert("error".to_owned(), Value::Object(description));
+    line(response)
+}
+
+/// The message with the hint, since `msg` is all that Ansible shows by default.
+fn sentence(error: &Error) -> String {
+    match &error.hint {
+        Some(hint) => format!("{}; {hint}", error.message),
+        None => error.message.clone(),
+    }
+}
+
+fn line(response: Map<String, Value>) -> String {
+    let mut text = Value::Object(response).to_string();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,75 @@
+//! Names of tokens and bots, and descriptions of hosts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a token or a bot: printable ASCII without spaces, slashes and quotes, since it becomes
+/// part of commands (`tctl get token/NAME`) and of the cluster's storage keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const LONGEST: usize = 255;
+        let plain = |c: char| c.is_ascii_graphic() && !r#"/\"'`"#.contains(c);
+        if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) {
+            return Err(format!(
+                "{text:?} is no name: use letters, digits and any of - _ . (at most {LONGEST})"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a rule says about its host, for people; it has no bearing on who may join. One line of text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Description(String);
+
+impl TryFrom<String> for Description {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const LONGEST: usize = 1024;
+        if text.trim().is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
+            return Err(format!("a description is one line of at most {LONGEST} bytes, not {text:?}"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Description> for String {
+    fn from(description: Description) -> Self {
+        description.0
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,304 @@
+//! `token`: what it writes is what a cluster takes, and what a cluster refuses it refuses.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::{certificate, fail, succeed, tool};
+
+fn hash(digit: char) -> String {
+    digit.to_string().repeat(64)
+}
+
+fn hosts() -> Value {
+    json!([
+        { "description": "web-2", "ek_public_hash": hash('b'), "ek_cert_serial": "12:34", "ek_cert_present": true },
+        { "description": "web-1", "ek_public_hash": hash('a'), "ek_cert_serial": null, "ek_cert_present": false },
+    ])
+}
+
+fn request(extra: Value) -> Value {
+    let mut request = json!({ "action": "token", "name": "web", "bot_name": "web-bot", "hosts": hosts() });
+    request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    request
+}
+
+fn ca(directory: &Path) -> String {
+    let der = certificate(directory, &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &[]);
+    let file = directory.join("ca.der");
+    fs::write(&file, der).unwrap();
+    String::from_utf8(tool("openssl", &["x509", "-inform", "DER", "-in", file.to_str().unwrap()])).unwrap()
+}
+
+#[test]
+fn a_token_is_the_resource_that_tctl_takes() {
+    let answer = succeed(&request(json!({})));
+    let expected = format!(
+        "\
+# Join token for 2 hosts, written by tbot_tpm; the next run replaces what is changed here.
+kind: token
+version: v2
+metadata:
+  name: web
+spec:
+  roles:
+    - Bot
+  join_method: tpm
+  bot_name: web-bot
+  tpm:
+    allow:
+      - description: web-1
+        ek_public_hash: {}
+      - description: web-2
+        ek_public_hash: {}
+",
+        hash('a'),
+        hash('b')
+    );
+    assert_eq!(answer["content"], expected);
+    assert_eq!(answer["changed"], false, "nothing is written without a path");
+    assert_eq!(answer["host_tokens"], json!({ "web-1": "web", "web-2": "web" }));
+    assert_eq!(answer["tokens"][0]["name"], "web");
+    assert_eq!(answer["tokens"][0]["rules"], 2);
+}
+
+#[test]
+fn the_order_of_hosts_makes_no_difference() {
+    let mut reversed = hosts();
+    reversed.as_array_mut().unwrap().reverse();
+    assert_eq!(
+        succeed(&request(json!({})))["content"],
+        succeed(&request(json!({ "hosts": reversed })))["content"]
+    );
+}
+
+#[test]
+fn every_optional_part_is_read_by_yaml_1_1_and_1_2_readers_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = ca(directory.path());
+    let digits = "1".repeat(64);
+    let request = request(json!({
+        "hosts": [{ "description": "no", "ek_public_hash": digits, "ek_cert_serial": "12:34", "ek_cert_present": true }],
+        "match": "hash_and_serial", "ekcert_allowed_cas": [pem], "labels": { "on": "yes", "n": "1" },
+        "expires": "2100-01-01T02:00:00+02:00", "roles": ["bot"],
+    }));
+    let content = succeed(&request)["content"].as_str().unwrap().to_owned();
+    let expected = json!({
+        "kind": "token", "version": "v2",
+        "metadata": { "name": "web", "expires": "2100-01-01T00:00:00Z", "labels": { "n": "1", "on": "yes" } },
+        "spec": {
+            "roles": ["Bot"], "join_method": "tpm", "bot_name": "web-bot",
+            "tpm": {
+                "ekcert_allowed_cas": [pem],
+                "allow": [{ "description": "no", "ek_public_hash": digits, "ek_certificate_serial": "12:34" }],
+            },
+        },
+    });
+    assert_eq!(serde_yaml::from_str::<Value>(&content).unwrap(), expected);
+    assert!(content.contains("- |\n"), "the certificate is no literal block:\n{content}");
+    let file = directory.path().join("t.yaml");
+    fs::write(&file, &content).unwrap();
+    let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python");
+    let python = if Path::new(python).exists() { python } else { "python3" };
+    let output = Command::new(python).args(["-c", script, file.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "PyYAML: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), expected);
+}
+
+#[test]
+fn what_a_cluster_refuses_is_refused_with_the_rule() {
+    let serial_only = json!([{ "description": "x", "ek_cert_serial": "12:34" }]);
+    for (extra, expected) in [
+        (json!({ "roles": [] }), "without a role"),
+        (json!({ "roles": ["Bott"] }), "refuses the role \"Bott\""),
+        (json!({ "bot_name": null }), "needs `bot_name`"),
+        (json!({ "roles": ["Node"] }), "goes with the role Bot only"),
+        (json!({ "hosts": [] }), "without a rule"),
+        (json!({ "hosts": [{ "description": "x" }] }), "neither `ek_public_hash` nor `ek_cert_serial`"),
+        (json!({ "hosts": serial_only }), "without `ekcert_allowed_cas`"),
+        (json!({ "registry": "/srv/registry" }), "not both"),
+        (json!({ "hosts": null }), "either `hosts` or `registry`"),
+        (json!({ "expires": "tomorrow" }), "RFC 3339"),
+        (json!({ "name": "a/b" }), "is no name"),
+        (json!({ "hosts": [{ "description": "x", "ek_public_hash": "12" }] }), "64 hexadecimal digits"),
+    ] {
+        let message = fail(&request(extra), "invalid_request");
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn agents_have_no_bot() {
+    let answer = succeed(&request(json!({ "roles": "node,Kube", "bot_name": null })));
+    let content = answer["content"].as_str().unwrap();
+    assert!(
+        content.contains("  roles:\n    - Node\n    - Kube\n") && !content.contains("bot_name"),
+        "{content}"
+    );
+}
+
+#[test]
+fn two_hosts_with_one_tpm_are_a_conflict() {
+    let host = |name: &str, digit: char| json!({ "description": name, "ek_public_hash": hash(digit) });
+    let message = fail(&request(json!({ "hosts": [host("a", 'c'), host("b", 'c')] })), "conflict");
+    assert!(message.contains("`a`") && message.contains("`b`"), "{message}");
+    let message = fail(&request(json!({ "hosts": [host("a", 'c'), host("a", 'd')] })), "conflict");
+    assert!(message.contains("`a`"), "{message}");
+    let answer = succeed(&request(json!({ "hosts": [host("a", 'c'), host("b", 'd'), host("a", 'c')] })));
+    assert_eq!(answer["tokens"][0]["rules"], 2);
+}
+
+#[test]
+fn cas_would_lock_out_a_host_without_a_certificate() {
+    let directory = tempfile::tempdir().unwrap();
+    let cas = json!([ca(directory.path())]);
+    let message = fail(&request(json!({ "ekcert_allowed_cas": cas })), "would_lock_out");
+    assert!(message.contains("`web-1`") && !message.contains("`web-2`"), "{message}");
+    succeed(&request(json!({ "ekcert_allowed_cas": cas, "allow_lockout": true })));
+    fail(&request(json!({ "expires": "2001-01-01T00:00:00Z" })), "would_lock_out");
+}
+
+#[test]
+fn a_ca_is_certificates_in_pem_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = ca(directory.path());
+    let file = directory.path().join("bundle.pem");
+    fs::write(&file, format!("first\n{pem}second\n{pem}")).unwrap();
+    let answer = succeed(&request(json!({ "ekcert_allowed_cas": [file], "allow_lockout": true })));
+    assert_eq!(answer["content"].as_str().unwrap().matches("BEGIN CERTIFICATE").count(), 1, "repeated");
+    let key = String::from_utf8(tool("openssl", &["genpkey", "-algorithm", "ed25519"])).unwrap();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
+    let torn = "-----BEGIN CERTIFICATE-----\nAAAA".to_owned();
+    for bad in [format!("{pem}{key}"), garbage, torn] {
+        fail(&request(json!({ "ekcert_allowed_cas": [bad], "allow_lockout": true })), "certificate_invalid");
+    }
+    fail(&request(json!({ "ekcert_allowed_cas": ["/no/such/ca.pem"] })), "not_found");
+}
+
+#[test]
+fn a_token_file_is_written_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    let mut request = request(json!({ "path": path, "_ansible_check_mode": true, "_ansible_diff": true }));
+    let foreseen = succeed(&request);
+    assert_eq!(foreseen["changed"], true);
+    assert!(!path.exists(), "check mode wrote the file");
+    request["_ansible_check_mode"] = json!(false);
+    let first = succeed(&request);
+    assert_eq!((&first["changed"], &first["diff"]), (&json!(true), &foreseen["diff"]));
+    assert_eq!(fs::read_to_string(&path).unwrap(), first["content"].as_str().unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::metadata(&path).unwrap();
+    let second = succeed(&request);
+    assert_eq!(second["changed"], false);
+    assert!(second.get("diff").is_none());
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "an unchanged file was replaced");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "a temporary file was left");
+}
+
+#[test]
+fn a_file_that_says_the_same_in_another_form_is_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    let request = request(json!({ "path": path }));
+    let content = succeed(&request)["content"].as_str().unwrap().to_owned();
+    let other: Value = serde_yaml::from_str(&content).unwrap();
+    fs::write(&path, other.to_string()).unwrap();
+    assert_eq!(succeed(&request)["changed"], false);
+    assert_eq!(fs::read_to_string(&path).unwrap(), other.to_string());
+}
+
+#[test]
+fn hosts_that_a_token_file_lets_in_are_not_lost_unless_that_is_meant() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    let first = succeed(&request(json!({ "path": path })))["content"].clone();
+    let only = json!([{ "description": "web-2", "ek_public_hash": hash('b') }]);
+    let message = fail(&request(json!({ "path": path, "hosts": only })), "would_lock_out");
+    assert!(message.contains("web-1") && !message.contains("web-2"), "{message}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), first.as_str().unwrap());
+    let answer = succeed(&request(json!({ "path": path, "hosts": only, "allow_lockout": true })));
+    assert_eq!((&answer["changed"], &answer["tokens"][0]["rules"]), (&json!(true), &json!(1)));
+}
+
+#[test]
+fn anything_else_in_the_files_place_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    let token = succeed(&request(json!({})))["content"].as_str().unwrap().to_owned();
+    for other in [
+        "kind: role\n".to_owned(),
+        "just text".to_owned(),
+        "a: [".to_owned(),
+        token.replace("join_method: tpm", "join_method: iam"),
+        token.replace("name: web\n", "name: other\n"),
+        token.replace("web-bot", "other-bot"),
+    ] {
+        fs::write(&path, &other).unwrap();
+        fail(&request(json!({ "path": path })), "conflict");
+        assert_eq!(fs::read_to_string(&path).unwrap(), other);
+    }
+    fs::remove_file(&path).unwrap();
+    symlink(directory.path().join("elsewhere"), &path).unwrap();
+    fail(&request(json!({ "path": path })), "unsafe_path");
+    assert!(!directory.path().join("elsewhere").exists());
+    fail(&request(json!({ "path": directory.path().join("no/dir/t.yaml") })), "not_found");
+}
+
+#[test]
+fn a_token_larger_than_max_bytes_is_refused() {
+    let size = succeed(&request(json!({})))["tokens"][0]["bytes"].as_u64().unwrap();
+    succeed(&request(json!({ "max_bytes": size })));
+    let message = fail(&request(json!({ "max_bytes": size - 1 })), "token_too_large");
+    assert!(message.contains(&size.to_string()), "{message}");
+}
+
+#[test]
+fn the_registry_is_one_identity_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
+    write(
+        "web-1.json",
+        json!({ "ek_public_hash": hash('a'), "description": "what the host says" }).to_string(),
+    );
+    write("web-2.json", json!({ "ek_public_hash": hash('b').to_uppercase(), "other": [1] }).to_string());
+    write("README.md", "not an identity".to_owned());
+    write(".hidden.json", "not an identity".to_owned());
+    let from_registry = request(json!({ "hosts": null, "registry": directory.path() }));
+    let content = succeed(&from_registry)["content"].clone();
+    assert_eq!(content, succeed(&request(json!({})))["content"]);
+    for (text, expected) in [
+        ("{", "is no JSON object"),
+        ("[]", "is no JSON object"),
+        ("{}", "has no `ek_public_hash`"),
+        (r#"{"ek_public_hash": "12"}"#, "64 hexadecimal digits"),
+        (r#"{"ek_public_hash": 12}"#, "is no identity"),
+    ] {
+        write("bad.json", text.to_owned());
+        let message = fail(&from_registry, "invalid_request");
+        assert!(message.contains("bad.json") && message.contains(expected), "{message}");
+    }
+    write("bad.json", json!({ "ek_public_hash": hash('a') }).to_string());
+    let message = fail(&from_registry, "conflict");
+    assert!(message.contains("`bad`") && message.contains("`web-1`"), "{message}");
+}
+
+#[test]
+fn a_registry_that_earlier_tasks_would_fill_is_a_warning_in_check_mode() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("registry");
+    for registry in [missing.as_path(), directory.path()] {
+        let request = request(json!({ "hosts": null, "registry": registry, "_ansible_check_mode": true }));
+        let answer = succeed(&request);
+        assert_eq!(answer["changed"], true);
+        assert_eq!(answer["warnings"].as_array().unwrap().len(), 1, "{answer}");
+    }
+    fail(&request(json!({ "hosts": null, "registry": missing })), "not_found");
+}
