@@ -302,3 +302,70 @@ fn a_registry_that_earlier_tasks_would_fill_is_a_warning_in_check_mode() {
     }
     fail(&request(json!({ "hosts": null, "registry": missing })), "not_found");
 }
+
+/// The token as `tctl get --format=json` shows it: a list, with what the cluster adds.
+fn as_the_cluster_has_it(content: &Value) -> Value {
+    let mut resource: Value = serde_yaml::from_str(content.as_str().unwrap()).unwrap();
+    resource["metadata"]["revision"] = json!("0b7a");
+    resource["metadata"]["labels"] = json!({ "teleport.dev/origin": "dynamic" });
+    resource["metadata"]["expires"] = json!("0001-01-01T00:00:00Z");
+    resource["spec"]["suggested_labels"] = json!({});
+    resource["spec"]["tpm"]["allow"].as_array_mut().unwrap().reverse();
+    json!([resource])
+}
+
+#[test]
+fn what_the_cluster_has_already_is_no_change() {
+    let current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    for form in [current.clone(), json!(current.to_string()), current[0].clone()] {
+        assert_eq!(succeed(&request(json!({ "current": form })))["changed"], false);
+    }
+    let mut upper_case = current.clone();
+    upper_case[0]["spec"]["tpm"]["allow"][0]["ek_public_hash"] = json!(hash('b').to_uppercase());
+    assert_eq!(succeed(&request(json!({ "current": upper_case })))["changed"], true, "it never matches");
+    assert_eq!(succeed(&request(json!({ "current": current, "labels": "a=b" })))["changed"], true);
+    for none in [json!([]), json!(""), json!("[]")] {
+        assert_eq!(succeed(&request(json!({ "current": none })))["changed"], true);
+    }
+}
+
+#[test]
+fn hosts_that_the_cluster_lets_in_are_not_lost_unless_that_is_meant() {
+    let current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    let only = json!([{ "description": "web-2", "ek_public_hash": hash('b') }]);
+    let message = fail(&request(json!({ "current": current, "hosts": only })), "would_lock_out");
+    assert!(message.contains("web-1") && !message.contains("web-2"), "{message}");
+    let meant = succeed(&request(json!({ "current": current, "hosts": only, "allow_lockout": true })));
+    assert_eq!((&meant["changed"], &meant["tokens"][0]["rules"]), (&json!(true), &json!(1)));
+}
+
+#[test]
+fn a_replaced_tpm_of_a_given_host_is_a_warning() {
+    let current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    let mut replaced = hosts();
+    replaced[1]["ek_public_hash"] = json!(hash('c'));
+    let answer = succeed(&request(json!({ "current": current, "hosts": replaced })));
+    assert_eq!(answer["changed"], true);
+    assert!(answer["warnings"][0].as_str().unwrap().starts_with("`web-1` joins by another TPM"), "{answer}");
+}
+
+#[test]
+fn a_current_token_that_is_another_is_a_conflict() {
+    let current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    let changed = |pointer: &str, value: &str| {
+        let mut other = current.clone();
+        *other.pointer_mut(pointer).unwrap() = json!(value);
+        other
+    };
+    for other in [
+        changed("/0/metadata/name", "other"),
+        changed("/0/spec/bot_name", "other"),
+        changed("/0/spec/join_method", "iam"),
+        changed("/0/kind", "role"),
+        json!([current[0], current[0]]),
+        json!("a: ["),
+        json!(["x"]),
+    ] {
+        fail(&request(json!({ "current": other })), "conflict");
+    }
+}

@@ -1,7 +1,6 @@
 //! `token`: the join token that lets exactly the given TPMs in.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -12,9 +11,9 @@ use crate::ekcert;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath, Mode};
 use crate::protocol::{Answer, Diff, Request};
-use crate::teleport::{self, Identity, Match, Name, Role, Token};
+use crate::teleport::{self, Identity, Match, Name, Role, StoredToken, Token};
 
-const PLANNED: [&str; 6] = ["current", "prune", "remove", "replace", "retire", "shards"];
+const PLANNED: [&str; 5] = ["prune", "remove", "replace", "retire", "shards"];
 /// Whoever reads the file learns which hosts there are, so a new one is its owner's only.
 const FILE_MODE: Mode = Mode::new(0o600);
 
@@ -29,6 +28,8 @@ struct Parameters {
     registry: Option<AbsolutePath>,
     #[serde(default)]
     ekcert_allowed_cas: Vec<String>,
+    /// The token as the cluster has it; an empty list or text where it has none.
+    current: Option<Value>,
     expires: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -69,8 +70,10 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
         refuse_lockout(&token, &hosts)?;
     }
     refuse_size(&token, parameters.max_bytes)?;
-    let (changed, diff) = write(&token, &parameters, request)?;
-    Ok(answer(&token, &hosts, changed, parameters.path.as_ref()).diff(diff))
+    let stored = Stored::read(&parameters, &token)?;
+    let warnings = stored.check_losses(&token, parameters.allow_lockout)?;
+    let (changed, diff) = write(&token, stored, &parameters, request)?;
+    Ok(answer(&token, &hosts, changed, parameters.path.as_ref()).warnings(warnings).diff(diff))
 }
 
 fn hosts(parameters: &Parameters, request: &Request) -> Result<Vec<Identity>> {
@@ -151,30 +154,76 @@ fn refuse_size(token: &Token, most: usize) -> Result<()> {
     .hint("spread the hosts over several tokens"))
 }
 
-/// Writes the token to `path`, if there is one and it says something else: whether it does, and the
-/// difference.
-fn write(token: &Token, parameters: &Parameters, request: &Request) -> Result<(bool, Option<Diff>)> {
-    let Some(path) = &parameters.path else { return Ok((false, None)) };
-    let file: &Path = path.as_ref();
-    let existing = host::read_if_exists(file)?;
-    if let Some(text) = &existing {
-        let (resource, lost) = teleport::lost_rules(file, text, token)?;
-        if resource == token.to_json() {
-            return Ok((false, None));
-        }
-        if !lost.is_empty() && !parameters.allow_lockout {
-            return Err(Error::new(
-                Kind::WouldLockOut,
-                format!("{} lets hosts in that are not given now: {}", path.as_str(), lost.join(", ")),
-            )
-            .hint("give all hosts (the whole registry), or set `allow_lockout: true` to let these go"));
-        }
+/// The token as it is in the cluster, where `current` tells, and in the file at `path`.
+struct Stored {
+    current: Option<StoredToken>,
+    file_text: Option<String>,
+    file: Option<StoredToken>,
+}
+
+impl Stored {
+    fn read(parameters: &Parameters, token: &Token) -> Result<Self> {
+        const CURRENT: &str = "the token in `current`";
+        let current = match &parameters.current {
+            None => None,
+            Some(Value::String(text)) => StoredToken::parse(text, CURRENT, token)?,
+            Some(parsed) => StoredToken::from_value(parsed.clone(), CURRENT, token)?,
+        };
+        let Some(path) = &parameters.path else { return Ok(Self { current, file_text: None, file: None }) };
+        let file_text = host::read_if_exists(path.as_ref())?;
+        let file = match &file_text {
+            Some(text) => StoredToken::parse(text, path.as_str(), token)?,
+            None => None,
+        };
+        Ok(Self { current, file_text, file })
     }
+
+    /// Refuses to lose a rule of a host that is not given now. Returns warnings on replaced TPMs.
+    fn check_losses(&self, token: &Token, allow_lockout: bool) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        for stored in [&self.current, &self.file].into_iter().flatten() {
+            let losses = stored.losses(token);
+            if !losses.lost.is_empty() && !allow_lockout {
+                return Err(Error::new(
+                    Kind::WouldLockOut,
+                    format!(
+                        "token `{}` lets hosts in that are not given now: {}",
+                        token.name,
+                        losses.lost.join(", ")
+                    ),
+                )
+                .hint("give all hosts (the whole registry), or set `allow_lockout: true` to let these go"));
+            }
+            for host in losses.superseded {
+                let warning =
+                    format!("`{host}` joins by another TPM from now on; its former TPM's rule goes");
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
+        Ok(warnings)
+    }
+}
+
+/// Writes the token to `path`, if there is one and it says something else: whether that, or the
+/// cluster's token, changes, and the difference.
+fn write(
+    token: &Token,
+    stored: Stored,
+    parameters: &Parameters,
+    request: &Request,
+) -> Result<(bool, Option<Diff>)> {
+    let same = |found: &Option<StoredToken>| found.as_ref().is_some_and(|found| found.means_the_same(token));
+    let cluster_changes = parameters.current.is_some() && !same(&stored.current);
+    let Some(path) = parameters.path.as_ref().filter(|_| !same(&stored.file)) else {
+        return Ok((cluster_changes, None));
+    };
     let content = token.to_yaml();
     if !request.controls.check_mode {
-        host::replace(file, &content, FILE_MODE)?;
+        host::replace(path.as_ref(), &content, FILE_MODE)?;
     }
-    Ok((true, Some(Diff::of(path.as_str(), existing.unwrap_or_default(), content))))
+    Ok((true, Some(Diff::of(path.as_str(), stored.file_text.unwrap_or_default(), content))))
 }
 
 fn answer(token: &Token, hosts: &[Identity], changed: bool, path: Option<&AbsolutePath>) -> Answer {

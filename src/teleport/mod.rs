@@ -4,6 +4,7 @@ mod identity;
 mod name;
 mod registry;
 mod role;
+mod stored;
 mod token;
 mod yaml;
 
@@ -11,4 +12,5 @@ pub use identity::{Identity, distinct};
 pub use name::{Description, Name};
 pub use registry::read as read_registry;
 pub use role::Role;
-pub use token::{Match, Rule, Token, lost_rules};
+pub use stored::{Losses, StoredToken};
+pub use token::{Match, Token};

@@ -1,7 +1,6 @@
 //! The join token: a `token` resource, version 2, with join method `tpm`.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Description, Identity, Name, Role, yaml};
 use crate::ekcert::{EkPublicHash, Serial};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// What a rule compares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -183,49 +182,4 @@ impl Token {
     pub fn size(&self) -> usize {
         self.to_json().to_string().len()
     }
-}
-
-/// What a token file that is about to be replaced lets in and `token` does not: their rules as
-/// sentences. Anything else than the same token in that file is a `conflict`.
-pub fn lost_rules(path: &Path, existing: &str, token: &Token) -> Result<(Value, Vec<String>)> {
-    let conflict = |what: &str| {
-        Error::new(Kind::Conflict, format!("{} {what}; it was left as it is", path.display()))
-            .hint("give another `path`, or move the file away")
-    };
-    let resource: Value = serde_yaml::from_str(existing)
-        .map_err(|e| conflict("is no YAML document with one token").detail(e.to_string()))?;
-    let is =
-        |pointer: &str, expected: &str| resource.pointer(pointer).and_then(Value::as_str) == Some(expected);
-    if !is("/kind", "token") || !is("/spec/join_method", "tpm") {
-        return Err(conflict("is no join token of method tpm"));
-    }
-    if !is("/metadata/name", token.name.as_str()) {
-        return Err(conflict(&format!("is another token than `{}`", token.name)));
-    }
-    let bot = resource.pointer("/spec/bot_name").and_then(Value::as_str);
-    if bot != token.bot_name.as_ref().map(Name::as_str) {
-        return Err(conflict("belongs to another bot"));
-    }
-    let hashes: HashSet<&str> =
-        token.rules.iter().filter_map(|rule| rule.ek_public_hash.as_ref()).map(AsRef::as_ref).collect();
-    let serials: HashSet<&str> = token
-        .rules
-        .iter()
-        .filter_map(|rule| rule.ek_certificate_serial.as_ref())
-        .map(AsRef::as_ref)
-        .collect();
-    let rules = resource.pointer("/spec/tpm/allow").and_then(Value::as_array).map(Vec::as_slice);
-    let lost = rules.unwrap_or_default().iter().filter_map(|rule| {
-        let text = |key: &str| rule.get(key).and_then(Value::as_str);
-        let kept = match (text("ek_public_hash"), text("ek_certificate_serial")) {
-            (Some(hash), _) => hashes.contains(hash.to_ascii_lowercase().as_str()),
-            (None, Some(serial)) => serials.contains(serial.to_ascii_lowercase().as_str()),
-            (None, None) => true,
-        };
-        let label =
-            text("description").or_else(|| text("ek_public_hash")).or_else(|| text("ek_certificate_serial"));
-        (!kept).then(|| label.unwrap_or("a rule without a description").to_owned())
-    });
-    let lost = lost.collect();
-    Ok((resource, lost))
 }
