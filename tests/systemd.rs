@@ -107,6 +107,16 @@ fn check_mode_foresees_and_a_second_run_changes_nothing() {
 }
 
 #[test]
+fn a_missing_directory_is_an_error_and_in_check_mode_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let message = fail(&request(&missing, json!({})), "not_found");
+    assert!(message.ends_with(&format!("there is no directory {}", missing.display())), "{message}");
+    let foreseen = succeed(&request(&missing, json!({ "_ansible_check_mode": true })));
+    assert_eq!((&foreseen["changed"], foreseen["warnings"].as_array().unwrap().len()), (&json!(true), 1));
+}
+
+#[test]
 fn a_unit_of_someone_else_stays_unless_forced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tbot.service");
@@ -155,5 +165,4 @@ fn a_link_in_the_units_place_is_not_followed() {
     let directory = tempfile::tempdir().unwrap();
     symlink("/dev/null", directory.path().join("tbot.service")).unwrap();
     fail(&request(directory.path(), json!({ "force": true })), "unsafe_path");
-    fail(&request(&directory.path().join("missing"), json!({})), "not_found");
 }

@@ -83,7 +83,15 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
     if !unchanged && !parameters.force {
         refuse_foreign_unit(&parameters, &path, existing.as_deref())?;
     }
-    if !unchanged && !request.controls.check_mode {
+    let mut warnings = Vec::new();
+    if request.controls.check_mode {
+        if !Path::new(parameters.directory.as_str()).is_dir() {
+            warnings.push(format!(
+                "there is no directory {}; an earlier task may make it",
+                parameters.directory.as_str()
+            ));
+        }
+    } else if !unchanged {
         host::replace(&path, &content, UNIT_MODE)?;
     }
     let header = path.display().to_string();
@@ -92,6 +100,7 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
         .result("content", content.as_str())
         .result("mode", "unit")
         .result("needs_daemon_reload", !unchanged)
+        .warnings(warnings)
         .diff(Some(Diff::of(header, existing.unwrap_or_default(), content))))
 }
 

@@ -37,8 +37,14 @@ pub fn replace(path: &Path, content: &str, mode: Mode) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(Error::io(&what(), &error)),
     };
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if !directory.is_dir() {
+        return Err(Error::new(
+            Kind::NotFound,
+            format!("cannot {}: there is no directory {}", what(), directory.display()),
+        ));
+    }
     let write = || -> io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("/"));
         let mut temporary = tempfile::Builder::new()
             .prefix(".tbot_tpm.")
             .permissions(Permissions::from_mode(0o600))

@@ -65,12 +65,11 @@ pub(super) fn explain(tcti: &str, code: &str) -> Error {
         "swtpm" | "mssim" => explain_socket(configuration),
         _ => None,
     };
-    cause
-        .unwrap_or_else(|| {
-            Error::new(Kind::TpmError, format!("the TPM at `{tcti}` cannot be opened"))
-                .hint(format!("check that it is running and that libtss2-tcti-{name} is installed"))
-        })
-        .detail(code.to_owned())
+    cause.unwrap_or_else(|| {
+        Error::new(Kind::TpmError, format!("the TPM at `{tcti}` cannot be opened"))
+            .hint(format!("check that it is running and that libtss2-tcti-{name} is installed"))
+            .detail(code.to_owned())
+    })
 }
 
 fn explain_device(path: &str) -> Option<Error> {
