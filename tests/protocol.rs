@@ -161,6 +161,38 @@ fn ansibles_own_keys_are_taken_and_unknown_ones_ignored() {
 }
 
 #[test]
+fn a_check_mode_that_is_not_understood_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bot");
+    let request = json!({ "action": "storage", "path": path, "_ansible_check_mode": "maybe" });
+    let message = fail(&request, "invalid_request");
+    assert!(message.contains("_ansible_check_mode"), "{message}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn null_means_not_given_and_not_unchecked() {
+    let token = |extra: &str| {
+        let mut request =
+            json!({ "action": "token", "name": "a", "roles": "Node", "hosts": [{ "ek_public_hash": HASH }] });
+        request[extra] = Value::Null;
+        request
+    };
+    succeed(&token("expires"));
+    succeed(&token("shards"));
+    assert!(fail(&token("expirs"), "invalid_request").contains("no parameter `expirs`"));
+}
+
+#[test]
+fn an_enormous_name_is_answered_at_once_and_shortened() {
+    let long = "x".repeat(2_000_000);
+    for request in [json!({ "action": "storage", long.as_str(): 1 }), json!({ "action": long })] {
+        let message = fail(&request, "invalid_request");
+        assert!(message.len() < 500, "{} bytes", message.len());
+    }
+}
+
+#[test]
 fn a_long_list_is_not_echoed() {
     let hosts: Vec<Value> = (0..50)
         .map(|i| json!({ "description": format!("h{i}"), "ek_public_hash": format!("{i:064x}") }))
@@ -198,9 +230,11 @@ fn help_and_version_are_text() {
 }
 
 #[test]
-fn a_closed_output_ends_the_program_quietly() {
+fn an_output_that_cannot_be_written_ends_the_program_quietly() {
     let binary = env!("CARGO_BIN_EXE_tbot_tpm");
-    let script = format!("echo '{{\"action\": \"preflight\"}}' | {binary} >&-; echo status $?");
+    let request =
+        json!({ "action": "token", "name": "a", "roles": "Node", "hosts": [{ "ek_public_hash": HASH }] });
+    let script = format!("echo '{request}' | {binary} >/dev/full; echo status $?");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "status 1\n");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");

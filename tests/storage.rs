@@ -132,3 +132,30 @@ fn a_user_who_may_not_is_told_so() {
     let message = fail(&request(Path::new("/var/lib/tbot-tpm-test/bot"), json!({})), "permission_denied");
     assert!(message.contains("run as root"), "{message}");
 }
+
+#[test]
+fn a_system_directory_is_recognised_by_where_a_path_leads() {
+    let root = tempfile::tempdir().unwrap();
+    let link = root.path().join("link");
+    symlink("/", &link).unwrap();
+    for path in [
+        Path::new("/proc/self/root/etc"),
+        &link.join("etc"),
+        Path::new("/etc/ssh"),
+        Path::new("/usr/local/bin"),
+    ] {
+        fail(&request(path, json!({ "_ansible_check_mode": true })), "unsafe_path");
+    }
+}
+
+#[test]
+fn several_at_once_end_as_one_does() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/b/c/d/bot");
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| succeed(&request(&path, json!({}))));
+        }
+    });
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o755));
+}

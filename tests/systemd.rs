@@ -56,7 +56,7 @@ fn every_parameter_shows_in_the_unit() {
     let answer = succeed(&request(
         directory.path(),
         json!({
-            "name": "tbot-web", "user": "web", "group": "1500", "supplementary_groups": "tss, tpm",
+            "name": "tbot-web", "user": "web", "group": "1500", "supplementary_groups": ["tss", 1500],
             "config": "/etc/web.yaml", "tbot_path": "/opt/teleport/bin/tbot", "anonymous_telemetry": "yes", "pid_file": "",
         }),
     ));
@@ -64,7 +64,7 @@ fn every_parameter_shows_in_the_unit() {
     for line in [
         "User=web",
         "Group=1500",
-        "SupplementaryGroups=tss tpm",
+        "SupplementaryGroups=tss 1500",
         "Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=1\"",
         "ExecStart=/opt/teleport/bin/tbot start -c /etc/web.yaml",
     ] {
@@ -141,12 +141,26 @@ fn a_unit_that_says_the_same_is_unchanged_whoever_wrote_it() {
 }
 
 #[test]
+fn a_unit_that_others_may_write_is_put_right() {
+    let directory = tempfile::tempdir().unwrap();
+    succeed(&request(directory.path(), json!({})));
+    let path = directory.path().join("tbot.service");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let answer = succeed(&request(directory.path(), json!({})));
+    assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(false)));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+    assert!(answer["diff"]["before"].as_str().unwrap().contains("'0666'"), "{answer}");
+}
+
+#[test]
 fn names_and_paths_that_systemd_would_read_differently_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     for extra in [
         json!({ "name": "../x" }),
         json!({ "name": "a b" }),
         json!({ "user": "a b" }),
+        json!({ "user": "root\\" }),
+        json!({ "supplementary_groups": ["tss\\"] }),
         json!({ "user": "a\nExecStartPre=/bin/sh" }),
         json!({ "supplementary_groups": ["tss wheel"] }),
         json!({ "config": "/etc/t bot.yaml" }),
@@ -164,5 +178,8 @@ fn names_and_paths_that_systemd_would_read_differently_are_refused() {
 fn a_link_in_the_units_place_is_not_followed() {
     let directory = tempfile::tempdir().unwrap();
     symlink("/dev/null", directory.path().join("tbot.service")).unwrap();
-    fail(&request(directory.path(), json!({ "force": true })), "unsafe_path");
+    for check_mode in [true, false] {
+        let extra = json!({ "force": true, "_ansible_check_mode": check_mode });
+        fail(&request(directory.path(), extra), "unsafe_path");
+    }
 }

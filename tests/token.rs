@@ -127,6 +127,9 @@ fn what_a_cluster_refuses_is_refused_with_the_rule() {
         (json!({ "hosts": null }), "either `hosts` or `registry`"),
         (json!({ "expires": "tomorrow" }), "RFC 3339"),
         (json!({ "name": "a/b" }), "is no name"),
+        (json!({ "name": "$(reboot)" }), "is no name"),
+        (json!({ "name": ".." }), "is no name"),
+        (json!({ "labels": { "x".repeat(300): "y" } }), "at most 255 bytes"),
         (json!({ "hosts": [{ "description": "x", "ek_public_hash": "12" }] }), "64 hexadecimal digits"),
     ] {
         let message = fail(&request(extra), "invalid_request");
@@ -368,4 +371,133 @@ fn a_current_token_that_is_another_is_a_conflict() {
     ] {
         fail(&request(json!({ "current": other })), "conflict");
     }
+}
+
+#[test]
+fn only_the_one_rule_of_a_host_counts_as_its_former_tpm() {
+    let rule = |digit: char| json!({ "description": "web-1", "ek_public_hash": hash(digit) });
+    let mut current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    current[0]["spec"]["tpm"]["allow"] = json!([rule('a'), rule('c'), rule('d')]);
+    let message = fail(&request(json!({ "current": current })), "would_lock_out");
+    assert_eq!(message.matches("web-1").count(), 2, "{message}");
+    let answer = succeed(&request(json!({ "current": current, "allow_lockout": true })));
+    assert!(answer["warnings"][0].as_str().unwrap().contains("web-1, web-1"), "what goes is named: {answer}");
+}
+
+#[test]
+fn a_rule_for_the_same_tpm_in_other_words_is_not_lost() {
+    let mut current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    let web_1 = json!({ "description": "x", "ek_public_hash": hash('a').to_uppercase() });
+    for web_2 in [
+        json!({ "description": "y", "ek_public_hash": hash('b') }),
+        json!({ "description": "y", "ek_public_hash": hash('b'), "ek_certificate_serial": "99" }),
+        json!({ "description": "y", "ek_certificate_serial": "12:34" }),
+    ] {
+        current[0]["spec"]["tpm"]["allow"] = json!([web_1, web_2]);
+        assert_eq!(succeed(&request(json!({ "current": current })))["warnings"], json!([]), "{web_2}");
+    }
+    // A TPM with this key and serial number is let in now, and would not be by hash and another serial number.
+    current[0]["spec"]["tpm"]["allow"] = json!([
+        web_1, { "description": "y", "ek_public_hash": hash('b'), "ek_certificate_serial": "99" },
+    ]);
+    fail(&request(json!({ "current": current, "match": "hash_and_serial" })), "would_lock_out");
+}
+
+#[test]
+fn a_stored_rule_that_is_not_understood_is_a_conflict() {
+    let content = succeed(&request(json!({})))["content"].as_str().unwrap().to_owned();
+    let with_rules = |rules: &str| {
+        let (head, _) = content.split_once("    allow:").unwrap();
+        format!("{head}    allow:{rules}\n")
+    };
+    for rules in [
+        " []\n    allow: []",
+        " {}",
+        "\n      - description: x",
+        "\n      - ek_certificate_serial: 11",
+        "\n      - ek_public_hash: 1111111111111111111111111111111111111111111111111111111111111111",
+        "\n      - &r {description: a}\n      - <<: *r",
+        "\n      - text",
+    ] {
+        fail(&request(json!({ "current": with_rules(rules) })), "conflict");
+    }
+}
+
+#[test]
+fn an_expiry_at_the_ends_of_time_is_refused() {
+    for wrong in ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+        fail(&request(json!({ "expires": wrong, "allow_lockout": true })), "invalid_request");
+    }
+}
+
+#[test]
+fn a_serial_with_a_leading_zero_byte_is_written_as_the_cluster_compares_it() {
+    let host = json!([{ "description": "x", "ek_public_hash": hash('a'), "ek_cert_serial": "00:F5:a5" }]);
+    let content = succeed(&request(json!({ "hosts": host, "match": "hash_and_serial" })))["content"].clone();
+    assert!(content.as_str().unwrap().contains("ek_certificate_serial: \"f5:a5\""), "{content}");
+}
+
+#[test]
+fn roles_are_not_repeated() {
+    let content = succeed(&request(json!({ "roles": "Bot,bot,BOT" })))["content"].clone();
+    assert_eq!(content.as_str().unwrap().matches("- Bot").count(), 1, "{content}");
+}
+
+#[test]
+fn one_host_with_two_entries_that_differ_is_a_conflict() {
+    let entry =
+        |serial: &str| json!({ "description": "x", "ek_public_hash": hash('a'), "ek_cert_serial": serial });
+    fail(&request(json!({ "hosts": [entry("22"), entry("33")] })), "conflict");
+}
+
+#[test]
+fn a_token_file_keeps_its_mode() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    succeed(&request(json!({ "path": path })));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    succeed(&request(json!({ "path": path, "labels": "a=b" })));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn check_mode_meets_the_obstacles_that_the_run_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link.yaml");
+    symlink("/dev/null", &link).unwrap();
+    let fifo = directory.path().join("fifo.yaml");
+    tool("mkfifo", &[fifo.to_str().unwrap()]);
+    for path in [&link, &fifo, &directory.path().to_path_buf()] {
+        fail(&request(json!({ "path": path, "_ansible_check_mode": true })), "unsafe_path");
+    }
+    let path = directory.path().join("missing/web.yaml");
+    let foreseen = succeed(&request(json!({ "path": path, "_ansible_check_mode": true })));
+    assert!(foreseen["warnings"][0].as_str().unwrap().contains("there is no directory"), "{foreseen}");
+}
+
+#[test]
+fn what_could_block_in_the_registry_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.JSON"), json!({ "ek_public_hash": hash('a') }).to_string()).unwrap();
+    let from_registry =
+        request(json!({ "hosts": null, "registry": directory.path(), "_ansible_check_mode": true }));
+    assert_eq!(succeed(&from_registry)["tokens"][0]["rules"], 1);
+    let other = directory.path().join("b.json");
+    tool("mkfifo", &[other.to_str().unwrap()]);
+    assert!(fail(&from_registry, "unsafe_path").contains("b.json"));
+    fs::remove_file(&other).unwrap();
+    symlink("nowhere", &other).unwrap();
+    assert!(fail(&from_registry, "not_found").contains("b.json"));
+    fs::remove_file(&other).unwrap();
+    fs::create_dir(&other).unwrap();
+    assert!(fail(&from_registry, "unsafe_path").contains("b.json"));
+}
+
+#[test]
+fn a_change_of_the_clusters_token_alone_is_shown() {
+    let current = as_the_cluster_has_it(&succeed(&request(json!({})))["content"]);
+    let answer = succeed(&request(json!({ "current": current, "labels": "a=b", "_ansible_diff": true })));
+    assert_eq!(answer["diff"]["before_header"], "token/web");
+    assert!(answer["diff"]["before"].as_str().unwrap().contains("revision"), "{answer}");
+    assert!(answer["diff"]["after"].as_str().unwrap().contains("a: b"), "{answer}");
 }

@@ -6,8 +6,8 @@ mod systemd;
 mod token;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Account, Accounts};
-use crate::protocol::{Answer, Request, nearest};
+use crate::host::{Account, Accounts, TextFile};
+use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
 const ACTIONS: [&str; 4] = ["identify", "storage", "systemd", "token"];
@@ -25,7 +25,8 @@ pub fn run(request: &Request) -> Result<Answer> {
             Err(Error::not_in_this_version(&format!("action `{planned}`")))
         }
         other => Err(Error::invalid(format!(
-            "there is no action `{other}`; did you mean (nearest first): {}",
+            "there is no action `{}`; did you mean (nearest first): {}",
+            shortened(other),
             nearest(other, &ACTIONS)
         ))),
     }
@@ -45,4 +46,13 @@ fn find_accounts(
         }
         _ => Ok((accounts, missing)),
     }
+}
+
+/// What check mode says where the directory of a file that would be written does not exist.
+fn foresee_directory(request: &Request, file: &TextFile<'_>) -> Vec<String> {
+    if !request.controls.check_mode || file.has_directory() {
+        return Vec::new();
+    }
+    let directory = file.directory().display();
+    vec![format!("there is no directory {directory}; the run fails unless an earlier task makes it")]
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath, Account, MARKER, Mode, ServiceUnit, UnitName};
+use crate::host::{self, AbsolutePath, Account, MARKER, Mode, ServiceUnit, TextFile, UnitName};
 use crate::protocol::{Answer, Diff, Request};
 
 const PLANNED: [&str; 1] = ["hardening"];
@@ -77,31 +77,29 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
         return Err(Error::not_in_this_version("`mode: drop_in` of action `systemd`"));
     }
     let path = Path::new(parameters.directory.as_str()).join(parameters.name.file_name());
-    let content = unit(&parameters)?;
-    let existing = host::read_if_exists(&path)?;
-    let unchanged = existing.as_deref().is_some_and(|text| host::same_directives(text, &content));
-    if !unchanged && !parameters.force {
-        refuse_foreign_unit(&parameters, &path, existing.as_deref())?;
+    let file = TextFile::inspect(&path)?;
+    let wanted = unit(&parameters)?;
+    let says_the_same = file.text().is_some_and(|text| host::same_directives(text, &wanted));
+    // A unit that says the same in another form keeps its form.
+    let content = file.text().filter(|_| says_the_same).unwrap_or(&wanted);
+    let changed = !says_the_same || file.mode() != Some(UNIT_MODE);
+    if !says_the_same && !parameters.force {
+        refuse_foreign_unit(&parameters, &path, file.text())?;
     }
-    let mut warnings = Vec::new();
-    if request.controls.check_mode {
-        if !Path::new(parameters.directory.as_str()).is_dir() {
-            warnings.push(format!(
-                "there is no directory {}; an earlier task may make it",
-                parameters.directory.as_str()
-            ));
-        }
-    } else if !unchanged {
-        host::replace(&path, &content, UNIT_MODE)?;
+    if changed && !request.controls.check_mode {
+        file.replace(content, UNIT_MODE)?;
     }
-    let header = path.display().to_string();
-    Ok(Answer::new(!unchanged)
-        .result("path", header.as_str())
-        .result("content", content.as_str())
+    let describe = |mode: Option<Mode>, text: &str| {
+        mode.map_or_else(String::new, |mode| format!("# mode: '{mode}'\n{text}"))
+    };
+    let before = describe(file.mode(), file.text().unwrap_or_default());
+    Ok(Answer::new(changed)
+        .result("path", path.display().to_string())
+        .result("content", content)
         .result("mode", "unit")
-        .result("needs_daemon_reload", !unchanged)
-        .warnings(warnings)
-        .diff(Some(Diff::of(header, existing.unwrap_or_default(), content))))
+        .result("needs_daemon_reload", !says_the_same)
+        .warnings(super::foresee_directory(request, &file))
+        .diff(Some(Diff::of(path.display().to_string(), before, describe(Some(UNIT_MODE), content)))))
 }
 
 fn unit(parameters: &Parameters) -> Result<String> {

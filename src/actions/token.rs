@@ -1,21 +1,20 @@
 //! `token`: the join token that lets exactly the given TPMs in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::ekcert;
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath, Mode};
+use crate::host::{self, AbsolutePath, Mode, TextFile};
 use crate::protocol::{Answer, Diff, Request};
-use crate::teleport::{self, Identity, Match, Name, Role, StoredToken, Token};
+use crate::teleport::{self, Expiry, Identity, Label, Match, Name, Role, StoredToken, Token};
 
 const PLANNED: [&str; 5] = ["prune", "remove", "replace", "retire", "shards"];
 /// Whoever reads the file learns which hosts there are, so a new one is its owner's only.
-const FILE_MODE: Mode = Mode::new(0o600);
+const NEW_FILE_MODE: Mode = Mode::new(0o600);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,9 +29,9 @@ struct Parameters {
     ekcert_allowed_cas: Vec<String>,
     /// The token as the cluster has it; an empty list or text where it has none.
     current: Option<Value>,
-    expires: Option<String>,
+    expires: Option<Expiry>,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    labels: BTreeMap<Label, Label>,
     #[serde(default, rename = "match")]
     compare: Match,
     #[serde(default = "default_max_bytes")]
@@ -56,7 +55,7 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
     let mut token =
         Token::new(parameters.name.clone(), parameters.bot_name.clone(), parameters.roles.clone())?;
     token.ekcert_allowed_cas = certificates(&parameters.ekcert_allowed_cas)?;
-    token.expires = parameters.expires.as_deref().map(instant).transpose()?;
+    token.expires.clone_from(&parameters.expires);
     token.labels.clone_from(&parameters.labels);
     let hosts = teleport::distinct(hosts(&parameters, request)?)?;
     if hosts.is_empty() && request.controls.check_mode {
@@ -66,23 +65,29 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
         ]));
     }
     token.allow(&hosts, parameters.compare)?;
+    refuse_size(&token, parameters.max_bytes)?;
     if !parameters.allow_lockout {
         refuse_lockout(&token, &hosts)?;
     }
-    refuse_size(&token, parameters.max_bytes)?;
-    let stored = Stored::read(&parameters, &token)?;
-    let warnings = stored.check_losses(&token, parameters.allow_lockout)?;
-    let (changed, diff) = write(&token, stored, &parameters, request)?;
-    Ok(answer(&token, &hosts, changed, parameters.path.as_ref()).warnings(warnings).diff(diff))
+    let replaced = Replaced::inspect(&parameters, &token)?;
+    let mut warnings = replaced.check_losses(&token, &hosts, parameters.allow_lockout)?;
+    if let Some(file) = &replaced.file {
+        warnings.extend(super::foresee_directory(request, file));
+    }
+    let (changed, diff) = replaced.write(&token, request)?;
+    Ok(answer(&token, &hosts, parameters.path.as_ref(), changed).warnings(warnings).diff(diff))
 }
 
 fn hosts(parameters: &Parameters, request: &Request) -> Result<Vec<Identity>> {
     match (&parameters.hosts, &parameters.registry) {
         (Some(hosts), None) => Ok(hosts.clone()),
-        (None, Some(directory)) => match teleport::read_registry(directory.as_ref()) {
-            Err(error) if error.kind == Kind::NotFound && request.controls.check_mode => Ok(Vec::new()),
-            other => other,
-        },
+        (None, Some(directory)) => {
+            let directory: &Path = directory.as_ref();
+            if request.controls.check_mode && !directory.exists() {
+                return Ok(Vec::new());
+            }
+            teleport::read_registry(directory)
+        }
         _ => Err(Error::invalid("action `token` needs either `hosts` or `registry`, and not both")),
     }
 }
@@ -97,9 +102,7 @@ fn certificates(sources: &[String]) -> Result<Vec<String>> {
             let path = AbsolutePath::try_from(source.clone()).map_err(|e| {
                 Error::invalid(format!("`ekcert_allowed_cas[{index}]` is neither PEM nor a path: {e}"))
             })?;
-            let text = host::read_if_exists(path.as_ref())?.ok_or_else(|| {
-                Error::new(Kind::NotFound, format!("there is no CA file {}", path.as_str()))
-            })?;
+            let text = String::from_utf8_lossy(&host::read(path.as_ref())?).into_owned();
             ekcert::pem_certificates(&text, path.as_str())?
         };
         for certificate in found {
@@ -111,20 +114,10 @@ fn certificates(sources: &[String]) -> Result<Vec<String>> {
     Ok(certificates)
 }
 
-fn instant(text: &str) -> Result<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).map(|instant| instant.to_offset(time::UtcOffset::UTC)).map_err(
-        |_| {
-            Error::invalid(format!(
-                "parameter `expires` is an RFC 3339 time such as 2030-01-31T12:00:00Z, not {text:?}"
-            ))
-        },
-    )
-}
-
 /// What would keep every host, or some, from joining although the cluster takes the token.
 fn refuse_lockout(token: &Token, hosts: &[Identity]) -> Result<()> {
     let lockout = |message: String| Error::new(Kind::WouldLockOut, message);
-    if token.expires.is_some_and(|instant| instant <= OffsetDateTime::now_utc()) {
+    if token.expires.as_ref().is_some_and(Expiry::is_past) {
         return Err(lockout("the token would have expired already".to_owned()).hint("give a later `expires`"));
     }
     if token.ekcert_allowed_cas.is_empty() {
@@ -154,90 +147,92 @@ fn refuse_size(token: &Token, most: usize) -> Result<()> {
     .hint("spread the hosts over several tokens"))
 }
 
-/// The token as it is in the cluster, where `current` tells, and in the file at `path`.
-struct Stored {
-    current: Option<StoredToken>,
-    file_text: Option<String>,
-    file: Option<StoredToken>,
+/// What the token takes the place of: the cluster's, where `current` tells, and the file's at `path`.
+struct Replaced<'a> {
+    current_is_given: bool,
+    in_cluster: Option<StoredToken>,
+    file: Option<TextFile<'a>>,
+    in_file: Option<StoredToken>,
 }
 
-impl Stored {
-    fn read(parameters: &Parameters, token: &Token) -> Result<Self> {
+impl<'a> Replaced<'a> {
+    fn inspect(parameters: &'a Parameters, token: &Token) -> Result<Self> {
         const CURRENT: &str = "the token in `current`";
-        let current = match &parameters.current {
+        let in_cluster = match &parameters.current {
             None => None,
             Some(Value::String(text)) => StoredToken::parse(text, CURRENT, token)?,
             Some(parsed) => StoredToken::from_value(parsed.clone(), CURRENT, token)?,
         };
-        let Some(path) = &parameters.path else { return Ok(Self { current, file_text: None, file: None }) };
-        let file_text = host::read_if_exists(path.as_ref())?;
-        let file = match &file_text {
-            Some(text) => StoredToken::parse(text, path.as_str(), token)?,
-            None => None,
-        };
-        Ok(Self { current, file_text, file })
+        let mut replaced =
+            Self { current_is_given: parameters.current.is_some(), in_cluster, file: None, in_file: None };
+        if let Some(path) = &parameters.path {
+            let file = TextFile::inspect(path.as_ref())?;
+            if let Some(text) = file.text() {
+                replaced.in_file = StoredToken::parse(text, path.as_str(), token)?;
+            }
+            replaced.file = Some(file);
+        }
+        Ok(replaced)
     }
 
-    /// Refuses to lose a rule of a host that is not given now. Returns warnings on replaced TPMs.
-    fn check_losses(&self, token: &Token, allow_lockout: bool) -> Result<Vec<String>> {
+    /// Refuses to lose the rule of a host that is not given now, unless that is meant. What goes, and
+    /// what the host of another TPM leaves behind, comes back as warnings.
+    fn check_losses(&self, token: &Token, hosts: &[Identity], allow_lockout: bool) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        for stored in [&self.current, &self.file].into_iter().flatten() {
-            let losses = stored.losses(token);
-            if !losses.lost.is_empty() && !allow_lockout {
+        for stored in [&self.in_cluster, &self.in_file].into_iter().flatten() {
+            let losses = stored.losses(token, hosts);
+            let lost = losses.lost.join(", ");
+            if !lost.is_empty() && !allow_lockout {
                 return Err(Error::new(
                     Kind::WouldLockOut,
-                    format!(
-                        "token `{}` lets hosts in that are not given now: {}",
-                        token.name,
-                        losses.lost.join(", ")
-                    ),
+                    format!("token `{}` lets hosts in that are not given now: {lost}", token.name),
                 )
                 .hint("give all hosts (the whole registry), or set `allow_lockout: true` to let these go"));
             }
-            for host in losses.superseded {
-                let warning =
-                    format!("`{host}` joins by another TPM from now on; its former TPM's rule goes");
-                if !warnings.contains(&warning) {
-                    warnings.push(warning);
-                }
+            if !lost.is_empty() {
+                warnings.push(format!("no longer let in, as `allow_lockout` allows: {lost}"));
             }
+            let superseded = losses.superseded.into_iter();
+            warnings.extend(superseded.map(|host| {
+                format!("`{host}` joins by another TPM from now on; its former TPM's rule goes")
+            }));
         }
+        let mut seen = HashSet::new();
+        warnings.retain(|warning| seen.insert(warning.clone()));
         Ok(warnings)
     }
-}
 
-/// Writes the token to `path`, if there is one and it says something else: whether that, or the
-/// cluster's token, changes, and the difference.
-fn write(
-    token: &Token,
-    stored: Stored,
-    parameters: &Parameters,
-    request: &Request,
-) -> Result<(bool, Option<Diff>)> {
-    let same = |found: &Option<StoredToken>| found.as_ref().is_some_and(|found| found.means_the_same(token));
-    let cluster_changes = parameters.current.is_some() && !same(&stored.current);
-    let Some(path) = parameters.path.as_ref().filter(|_| !same(&stored.file)) else {
-        return Ok((cluster_changes, None));
-    };
-    let content = token.to_yaml();
-    if !request.controls.check_mode {
-        host::replace(path.as_ref(), &content, FILE_MODE)?;
+    /// Writes the file where it says something else: whether it, or the cluster's token, changes, and
+    /// the difference.
+    fn write(&self, token: &Token, request: &Request) -> Result<(bool, Option<Diff>)> {
+        let differs = |stored: &Option<StoredToken>| {
+            !stored.as_ref().is_some_and(|stored| stored.means_the_same(token))
+        };
+        let content = token.to_yaml();
+        if let Some(file) = self.file.as_ref().filter(|_| differs(&self.in_file)) {
+            if !request.controls.check_mode {
+                file.replace(&content, file.mode().unwrap_or(NEW_FILE_MODE))?;
+            }
+            let path = file.path().display().to_string();
+            return Ok((true, Some(Diff::of(path, file.text().unwrap_or_default(), content))));
+        }
+        if !self.current_is_given || !differs(&self.in_cluster) {
+            return Ok((false, None));
+        }
+        let before = self.in_cluster.as_ref().map(StoredToken::to_yaml).unwrap_or_default();
+        Ok((true, Some(Diff::of(format!("token/{}", token.name), before, content))))
     }
-    Ok((true, Some(Diff::of(path.as_str(), stored.file_text.unwrap_or_default(), content))))
 }
 
-fn answer(token: &Token, hosts: &[Identity], changed: bool, path: Option<&AbsolutePath>) -> Answer {
+fn answer(token: &Token, hosts: &[Identity], path: Option<&AbsolutePath>, changed: bool) -> Answer {
     let host_tokens: Map<String, Value> = hosts
         .iter()
         .filter_map(|host| Some((String::from(host.description.clone()?), json!(token.name))))
         .collect();
     let summary = json!([{ "name": token.name, "rules": token.rule_count(), "bytes": token.size() }]);
-    let answer = Answer::new(changed)
+    Answer::new(changed)
         .result("content", token.to_yaml())
         .result("tokens", summary)
-        .result("host_tokens", host_tokens);
-    match path {
-        Some(path) => answer.result("path", path.as_str()),
-        None => answer,
-    }
+        .result("host_tokens", host_tokens)
+        .result("path", json!(path.map(AbsolutePath::as_str)))
 }

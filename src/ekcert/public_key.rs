@@ -130,12 +130,6 @@ impl From<EkPublicHash> for String {
     }
 }
 
-impl AsRef<str> for EkPublicHash {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for EkPublicHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

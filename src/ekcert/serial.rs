@@ -28,7 +28,12 @@ impl TryFrom<String> for Serial {
     fn try_from(text: String) -> Result<Self, String> {
         let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
         if text.split(':').all(is_pair) {
-            return Ok(Self(text.to_ascii_lowercase()));
+            // openssl shows the leading zero byte of a number whose first bit is set; Teleport does not.
+            let mut significant = text.as_str();
+            while let Some(rest) = significant.strip_prefix("00:") {
+                significant = rest;
+            }
+            return Ok(Self(significant.to_ascii_lowercase()));
         }
         Err(format!(
             "an EK certificate serial is pairs of hexadecimal digits joined by colons (\"0f:ff\"), not {text:?}"
@@ -39,12 +44,6 @@ impl TryFrom<String> for Serial {
 impl From<Serial> for String {
     fn from(serial: Serial) -> Self {
         serial.0
-    }
-}
-
-impl AsRef<str> for Serial {
-    fn as_ref(&self) -> &str {
-        &self.0
     }
 }
 
@@ -79,6 +78,8 @@ mod tests {
     #[test]
     fn a_serial_given_as_text_must_be_in_that_form() {
         assert_eq!(Serial::try_from("0F:ff".to_owned()).map(String::from), Ok("0f:ff".to_owned()));
+        assert_eq!(Serial::try_from("00:f5:a5".to_owned()).map(String::from), Ok("f5:a5".to_owned()));
+        assert_eq!(Serial::try_from("00:00".to_owned()).map(String::from), Ok("00".to_owned()));
         for wrong in ["", "fff", "0f-ff", "0f:f", "0f:", "zz"] {
             assert!(Serial::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }

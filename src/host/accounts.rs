@@ -1,15 +1,15 @@
 //! Users and groups by name or number, looked up through the system (NSS).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use nix::unistd::{Gid, Group, Uid, User};
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::error::{Error, Kind, Result};
 
 /// A user or group as a request names it: a name, or digits that are its number.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account(Cow<'static, str>);
 
 impl Account {
@@ -34,14 +34,41 @@ impl Account {
 impl TryFrom<String> for Account {
     type Error = String;
 
-    /// As shadow-utils and systemd accept them: letters, digits, `_`, `-`, `.`, a final `$`.
+    /// Letters, digits, `_`, `-`, `.`, `@`, and a final `$`: what shadow-utils and directory services use
+    /// and units can hold.
     fn try_from(text: String) -> std::result::Result<Self, String> {
         let body = text.strip_suffix('$').unwrap_or(&text);
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '\\');
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
         if body.is_empty() || body.starts_with('-') || !body.chars().all(plain) {
-            return Err(format!("{text:?} is neither the name nor the number of a user or group"));
+            return Err(format!(
+                "{text:?} is no name of a user or group that can be used here; give its number"
+            ));
         }
         Ok(Self(Cow::Owned(text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(AccountVisitor)
+    }
+}
+
+struct AccountVisitor;
+
+impl Visitor<'_> for AccountVisitor {
+    type Value = Account;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name or number of a user or group (quote it, as in \"on\")")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> std::result::Result<Account, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Account, E> {
+        Account::try_from(text.to_owned()).map_err(E::custom)
     }
 }
 

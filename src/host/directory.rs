@@ -13,39 +13,44 @@ use crate::error::{Error, Kind, Result};
 /// Directories of the system that are no one program's, whatever is in them.
 const SYSTEM_DIRECTORIES: &[&str] = &[
     "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/teleport",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/opt",
+    "/var/run",
+    "/var/spool",
+    "/var/tmp",
+];
+/// Directories of the system with everything below them (hier(7), file-hierarchy(7)).
+const SYSTEM_TREES: &[&str] = &[
     "/bin",
     "/boot",
     "/dev",
     "/etc",
-    "/home",
     "/lib",
+    "/lib32",
     "/lib64",
-    "/media",
-    "/mnt",
-    "/opt",
+    "/libx32",
     "/proc",
-    "/root",
-    "/run",
+    "/run/systemd",
     "/sbin",
-    "/srv",
     "/sys",
-    "/tmp",
     "/usr",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/local",
-    "/usr/sbin",
-    "/usr/share",
-    "/var",
-    "/var/cache",
-    "/var/lib",
-    "/var/log",
-    "/var/run",
-    "/var/spool",
-    "/var/tmp",
-    "/etc/systemd",
-    "/etc/systemd/system",
-    "/var/lib/teleport",
+    "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/var/lib/systemd",
 ];
 /// The mode of parents that have to be made.
 const PARENT_MODE: Mode = Mode::new(0o755);
@@ -85,8 +90,11 @@ pub struct Directory<'a> {
 impl<'a> Directory<'a> {
     /// Looks at `path`. A system directory, a symbolic link and a file are `unsafe_path`.
     pub fn inspect(path: &'a AbsolutePath) -> Result<Self> {
-        if SYSTEM_DIRECTORIES.contains(&path.as_str()) {
-            return Err(unsafe_path(path.as_ref(), "is a directory of the system"));
+        for place in [path.as_ref(), resolve(path.as_ref())?.as_path()] {
+            let is_in_tree = SYSTEM_TREES.iter().any(|tree| place.starts_with(tree));
+            if is_in_tree || SYSTEM_DIRECTORIES.iter().any(|directory| place == Path::new(directory)) {
+                return Err(unsafe_path(path.as_ref(), "is a directory of the system"));
+            }
         }
         let current = match fs::symlink_metadata(path) {
             Ok(found) if found.is_symlink() => {
@@ -122,7 +130,7 @@ impl<'a> Directory<'a> {
         let change = || -> io::Result<()> {
             if self.current.is_none() {
                 make_parents(path)?;
-                DirBuilder::new().mode(0o700).create(path)?;
+                make(path, Mode::new(0o700))?;
             }
             let directory = File::options()
                 .read(true)
@@ -142,15 +150,37 @@ impl<'a> Directory<'a> {
     }
 }
 
+/// Where a path leads, as far as it exists: through symbolic links on the way, and `/proc/self/root`.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    for existing in path.ancestors() {
+        match existing.canonicalize() {
+            Ok(real) => return Ok(real.join(path.strip_prefix(existing).unwrap_or(Path::new("")))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(Error::io(&format!("look at {}", path.display()), &error)),
+        }
+    }
+    Ok(path.to_path_buf())
+}
+
 fn make_parents(path: &Path) -> io::Result<()> {
     let missing: Vec<PathBuf> =
         path.ancestors().skip(1).take_while(|parent| !parent.exists()).map(Path::to_path_buf).collect();
     for parent in missing.iter().rev() {
-        DirBuilder::new().mode(PARENT_MODE.bits()).create(parent)?;
-        // Whatever the process's umask is.
-        fs::set_permissions(parent, Permissions::from_mode(PARENT_MODE.bits()))?;
+        if make(parent, PARENT_MODE)? {
+            // Whatever the process's umask is.
+            fs::set_permissions(parent, Permissions::from_mode(PARENT_MODE.bits()))?;
+        }
     }
     Ok(())
+}
+
+/// Makes one directory: whether it was this process that did, since another may be doing the same.
+fn make(path: &Path, mode: Mode) -> io::Result<bool> {
+    match DirBuilder::new().mode(mode.bits()).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn state(found: &fs::Metadata) -> DirectoryState {

@@ -9,7 +9,7 @@ mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
 pub use directory::{Directory, DirectoryState};
-pub use file::{read_if_exists, replace};
+pub use file::{TextFile, read};
 pub use mode::Mode;
 pub use path::AbsolutePath;
 pub use unit::{MARKER, ServiceUnit, UnitName, same_directives};

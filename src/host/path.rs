@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::path::{Component, Path};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// An absolute path without `.` or `..` components and control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AbsolutePath(Cow<'static, str>);
 
 impl AbsolutePath {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{AbsolutePath, Account};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub const MARKER: &str = "# Written by tbot_tpm. Put changes of your own into a drop-in: systemctl edit";
 
 /// The name of a service unit without its `.service` (systemd.unit(5)).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct UnitName(Cow<'static, str>);
 
@@ -21,12 +21,6 @@ impl UnitName {
     #[must_use]
     pub const fn known(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
-    }
-
-    /// The name without `.service`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// The name of the unit's file.

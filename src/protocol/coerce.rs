@@ -14,6 +14,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAc
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Number, Value};
 
+use super::pairs;
 use crate::error::{Error, Result};
 
 pub(super) fn from_parameters<T: DeserializeOwned>(
@@ -43,7 +44,8 @@ pub(super) fn boolean(value: &Value) -> Option<bool> {
 #[must_use]
 pub fn nearest(given: &str, candidates: &[&str]) -> String {
     let mut sorted = candidates.to_vec();
-    sorted.sort_by_key(|candidate| strsim::damerau_levenshtein(given, candidate));
+    let given = shortened(given);
+    sorted.sort_by_cached_key(|candidate| strsim::damerau_levenshtein(&given, candidate));
     sorted.join(", ")
 }
 
@@ -100,7 +102,7 @@ impl de::Error for Problem {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self { path: Vec::new(), what: What::Unknown { name: field.to_owned(), valid: expected.to_vec() } }
+        Self { path: Vec::new(), what: What::Unknown { name: shortened(field), valid: expected.to_vec() } }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -108,7 +110,7 @@ impl de::Error for Problem {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::wrong(format!("`{variant}` is none of its values: {}", nearest(variant, expected)))
+        Self::wrong(format!("`{}` is none of its values: {}", shortened(variant), nearest(variant, expected)))
     }
 }
 
@@ -187,12 +189,12 @@ impl Coerced {
                 if text.starts_with('{') {
                     return json(text, "a JSON object");
                 }
-                text.split(',')
-                    .map(|pair| match pair.split_once('=') {
-                        Some((key, value)) => Ok((key.trim().to_owned(), Value::from(value.trim()))),
-                        None => Err(self.mismatch("an object, as JSON or as key=value pairs")),
-                    })
-                    .collect()
+                match pairs::parse(text) {
+                    Some(pairs) => {
+                        Ok(pairs.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
+                    }
+                    None => Err(self.mismatch("an object, as JSON or as key=value pairs")),
+                }
             }
             _ => Err(self.mismatch("an object")),
         }
@@ -213,7 +215,9 @@ fn json<T: DeserializeOwned>(text: &str, expected: &str) -> std::result::Result<
     serde_json::from_str(text).map_err(|error| Problem::wrong(format!("expected {expected}: {error}")))
 }
 
-fn shortened(text: &str) -> String {
+/// At most 60 characters of a text, for a message.
+#[must_use]
+pub fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     if text.chars().count() <= LONGEST {
         return text.to_owned();
@@ -296,9 +300,15 @@ impl<'de> de::Deserializer<'de> for Coerced {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        known: &'static [&'static str],
         visitor: V,
     ) -> std::result::Result<V::Value, Problem> {
+        // Here and not at the key, since a key whose value is null is not visited.
+        if let (Depth::Request, Value::Object(fields)) = (self.depth, &self.value)
+            && let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str()))
+        {
+            return Err(de::Error::unknown_field(name, known));
+        }
         self.deserialize_map(visitor)
     }
 

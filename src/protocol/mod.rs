@@ -4,10 +4,11 @@
 //! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer.
 
 mod coerce;
+mod pairs;
 mod request;
 mod response;
 
-pub use coerce::nearest;
+pub use coerce::{nearest, shortened};
 pub use request::{Controls, Request};
 pub use response::{Answer, Diff};
 

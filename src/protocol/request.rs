@@ -43,13 +43,12 @@ impl Request {
             return Err(Error::invalid("the request is JSON, but not an object").hint(EXAMPLE));
         };
         let mut controls = Controls::default();
-        parameters.retain(|key, value| match key.strip_prefix("_ansible_") {
-            Some(control) => {
-                controls.set(control, value);
-                false
+        for (key, value) in &parameters {
+            if let Some(control) = key.strip_prefix("_ansible_") {
+                controls.set(control, value)?;
             }
-            None => true,
-        });
+        }
+        parameters.retain(|key, _| !key.starts_with("_ansible_"));
         let action = match parameters.shift_remove("action") {
             Some(Value::String(action)) => action,
             Some(_) => return Err(Error::invalid("parameter `action` must be a text").hint(EXAMPLE)),
@@ -69,42 +68,51 @@ impl Request {
     /// `planned` names parameters of the contract that this version does not have: giving one is an
     /// error of its own, since ignoring it would do something else than asked.
     pub fn parameters<T: DeserializeOwned>(&self, planned: &[&str]) -> Result<T> {
-        if let Some(name) = planned.iter().find(|name| self.parameters.contains_key(**name)) {
+        let given = |name: &&&str| self.parameters.get(**name).is_some_and(|value| !value.is_null());
+        if let Some(name) = planned.iter().find(given) {
             return Err(Error::not_in_this_version(&format!(
                 "parameter `{name}` of action `{}`",
                 self.action
             )));
         }
-        coerce::from_parameters(&self.action, self.parameters.clone())
+        let mut parameters = self.parameters.clone();
+        parameters.retain(|name, _| !planned.contains(&name.as_str()));
+        coerce::from_parameters(&self.action, parameters)
     }
 
-    /// What `invocation.module_args` shows: the action and the parameters as given, long lists as
-    /// their length.
+    /// What `invocation.module_args` shows: the action and the parameters as given, large ones as
+    /// their size.
     pub(super) fn module_args(&self) -> Map<String, Value> {
-        const LONGEST_LIST_SHOWN: usize = 20;
         let mut shown = Map::new();
         shown.insert("action".to_owned(), Value::String(self.action.clone()));
-        for (name, value) in &self.parameters {
-            let value = match value {
-                Value::Array(items) if items.len() > LONGEST_LIST_SHOWN => {
-                    Value::String(format!("(a list of {} items)", items.len()))
-                }
-                other => other.clone(),
-            };
-            shown.insert(name.clone(), value);
-        }
+        shown.extend(self.parameters.iter().map(|(name, value)| (name.clone(), summary(value))));
         shown
     }
 }
 
+/// The value itself, or its size where it would swell the answer.
+fn summary(value: &Value) -> Value {
+    const LARGEST_SHOWN: usize = 2048;
+    match (value, value.to_string().len()) {
+        (_, size) if size <= LARGEST_SHOWN => value.clone(),
+        (Value::Array(items), _) => format!("(a list of {} items)", items.len()).into(),
+        (_, size) => format!("({size} bytes)").into(),
+    }
+}
+
 impl Controls {
-    fn set(&mut self, control: &str, value: &Value) {
-        let truth = coerce::boolean(value).unwrap_or(false);
+    fn set(&mut self, control: &str, value: &Value) -> Result<()> {
+        // Not understood must not mean "go on and change things".
+        let truth = || {
+            coerce::boolean(value)
+                .ok_or_else(|| Error::invalid(format!("`_ansible_{control}` is true or false, not {value}")))
+        };
         match control {
-            "check_mode" => self.check_mode = truth,
-            "diff" => self.diff = truth,
+            "check_mode" => self.check_mode = truth()?,
+            "diff" => self.diff = truth()?,
             "verbosity" => self.verbosity = value.as_u64().unwrap_or(0),
             _ => {}
         }
+        Ok(())
     }
 }

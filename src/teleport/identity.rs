@@ -1,6 +1,6 @@
 //! A host's TPM identity, as `identify` answers it and as the registry records it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use crate::ekcert::{EkPublicHash, Serial};
 use crate::error::{Error, Kind, Result};
 
 /// What a token needs to know of a host. Other fields of `identify`'s answer are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct Identity {
     /// The host's name, for people.
     pub description: Option<Description>,
@@ -33,35 +33,32 @@ impl Identity {
     }
 }
 
-/// The identities without exact repetitions. Two hosts with one TPM (a cloned virtual machine) and
-/// two TPMs under one description are a `conflict`.
+/// The identities without exact repetitions. Two hosts with one TPM (a cloned virtual machine), two
+/// TPMs under one description, and two entries of one host that differ are a `conflict`.
 pub fn distinct(identities: Vec<Identity>) -> Result<Vec<Identity>> {
-    let mut by_hash: HashMap<EkPublicHash, Option<Description>> = HashMap::new();
-    let mut by_description: HashMap<Description, Option<EkPublicHash>> = HashMap::new();
+    let mut seen: HashSet<Identity> = HashSet::with_capacity(identities.len());
+    let mut by_hash: HashMap<EkPublicHash, Option<Description>> = HashMap::with_capacity(identities.len());
+    let mut descriptions: HashSet<Description> = HashSet::with_capacity(identities.len());
     let mut distinct = Vec::with_capacity(identities.len());
     for identity in identities {
-        let repeated = distinct.last() == Some(&identity);
+        if !seen.insert(identity.clone()) {
+            continue;
+        }
         if let Some(hash) = &identity.ek_public_hash
             && let Some(other) = by_hash.insert(hash.clone(), identity.description.clone())
         {
-            if other != identity.description {
-                return Err(same_tpm(&identity, other.as_ref()));
-            }
-            continue;
+            return Err(same_tpm(&identity, other.as_ref()));
         }
         if let Some(description) = &identity.description
-            && by_description.insert(description.clone(), identity.ek_public_hash.clone()).is_some()
-            && !repeated
+            && !descriptions.insert(description.clone())
         {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("two different TPMs are both called `{description}`"),
+                format!("there are two different identities called `{description}`"),
             )
             .hint("give each host one identity and a name of its own"));
         }
-        if !repeated {
-            distinct.push(identity);
-        }
+        distinct.push(identity);
     }
     Ok(distinct)
 }

@@ -1,5 +1,6 @@
 //! Teleport's resources and the rules by which a cluster takes them.
 
+mod expiry;
 mod identity;
 mod name;
 mod registry;
@@ -8,8 +9,9 @@ mod stored;
 mod token;
 mod yaml;
 
+pub use expiry::Expiry;
 pub use identity::{Identity, distinct};
-pub use name::{Description, Name};
+pub use name::{Description, Label, Name};
 pub use registry::read as read_registry;
 pub use role::Role;
 pub use stored::{Losses, StoredToken};

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a token or a bot: printable ASCII without spaces, slashes and quotes, since it becomes
-/// part of commands (`tctl get token/NAME`) and of the cluster's storage keys.
+/// The name of a token or a bot: ASCII letters, digits and signs that mean nothing to shells and
+/// paths, since it becomes part of commands (`tctl get token/NAME`) and of the cluster's storage keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -23,10 +23,16 @@ impl TryFrom<String> for Name {
 
     fn try_from(text: String) -> Result<Self, String> {
         const LONGEST: usize = 255;
-        let plain = |c: char| c.is_ascii_graphic() && !r#"/\"'`"#.contains(c);
-        if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@+=".contains(c);
+        let is_path = matches!(text.as_str(), "." | "..");
+        if text.is_empty()
+            || is_path
+            || text.len() > LONGEST
+            || text.starts_with('-')
+            || !text.chars().all(plain)
+        {
             return Err(format!(
-                "{text:?} is no name: use letters, digits and any of - _ . (at most {LONGEST})"
+                "{text:?} is no name: use letters, digits and any of - _ . : @ + = (at most {LONGEST}, not - first)"
             ));
         }
         Ok(Self(text))
@@ -42,6 +48,31 @@ impl From<Name> for String {
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// The name or value of a label: one line, in a length that every YAML reader takes as a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(String);
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const LONGEST: usize = 255;
+        if text.len() > LONGEST || text.chars().any(char::is_control) {
+            return Err(format!(
+                "a label's name or value is one line of at most {LONGEST} bytes, not {text:?}"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.0
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Description, Identity};
 use crate::error::{Error, Kind, Result};
+use crate::host;
 
 /// Every identity in `directory`, by file name. A file that cannot be read or is malformed is an
 /// error, since a token without its host would lock the host out. A missing directory is `not_found`.
@@ -21,7 +22,7 @@ pub fn read(directory: &Path) -> Result<Vec<Identity>> {
     for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
         let path = entry.map_err(|e| failed(&e))?.path();
         let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == "json") {
+        if !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
             paths.push(path);
         }
     }
@@ -34,7 +35,7 @@ fn read_entry(path: &Path) -> Result<Identity> {
         Error::new(Kind::InvalidRequest, format!("the registry's file {} {what}", path.display()))
             .hint("correct it, restore it from version control, or remove it and identify the host again")
     };
-    let bytes = fs::read(path).map_err(|e| Error::io(&format!("read {}", path.display()), &e))?;
+    let bytes = host::read(path)?;
     let mut fields: Map<String, Value> =
         serde_json::from_slice(&bytes).map_err(|e| wrong(format!("is no JSON object: {e}")))?;
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::{Description, Identity, Name, Role, yaml};
+use super::{Description, Expiry, Identity, Label, Name, Role, yaml};
 use crate::ekcert::{EkPublicHash, Serial};
 use crate::error::{Error, Result};
 
@@ -76,9 +74,9 @@ pub struct Token {
     /// `spec.tpm.ekcert_allowed_cas`: one certificate in PEM each.
     pub ekcert_allowed_cas: Vec<String>,
     /// `metadata.expires`.
-    pub expires: Option<OffsetDateTime>,
+    pub expires: Option<Expiry>,
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<Label, Label>,
     /// `spec.tpm.allow`, sorted.
     rules: Vec<Rule>,
 }
@@ -102,10 +100,16 @@ impl Token {
             }
             _ => {}
         }
+        let mut distinct: Vec<Role> = Vec::with_capacity(roles.len());
+        for role in roles {
+            if !distinct.contains(&role) {
+                distinct.push(role);
+            }
+        }
         Ok(Self {
             name,
             bot_name,
-            roles,
+            roles: distinct,
             ekcert_allowed_cas: Vec::new(),
             expires: None,
             labels: BTreeMap::new(),
@@ -145,7 +149,7 @@ impl Token {
     pub fn to_json(&self) -> Value {
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), json!(self.name));
-        if let Some(expires) = self.expires.and_then(|instant| instant.format(&Rfc3339).ok()) {
+        if let Some(expires) = &self.expires {
             metadata.insert("expires".to_owned(), json!(expires));
         }
         if !self.labels.is_empty() {

@@ -56,6 +56,17 @@ fn not_found(sysfs: &Path, names: &[String]) -> Error {
     ))
 }
 
+/// Whether the library takes the whole of a socket's configuration into account: it ignores keys that
+/// it does not know, such as `path`, and would connect to some other TPM.
+pub(super) fn is_understood(tcti: &str) -> bool {
+    match tcti.split_once(':') {
+        Some(("swtpm" | "mssim", configuration)) if !configuration.is_empty() => configuration
+            .split(',')
+            .all(|part| part.split_once('=').is_some_and(|(key, _)| matches!(key, "host" | "port"))),
+        _ => true,
+    }
+}
+
 /// Why the library could not connect to `tcti`: looks at the device or address itself, since the
 /// library's codes do not tell. `code` is what the library said.
 pub(super) fn explain(tcti: &str, code: &str) -> Error {

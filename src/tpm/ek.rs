@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Tpm;
-use super::esapi::NvAuthorization;
+use super::esapi::{NvAuthorization, NvIndex};
 use crate::ekcert::{EkCertificate, PublicKey};
 use crate::error::Result;
 
@@ -41,9 +41,10 @@ impl EndorsementKey {
     /// Reads the EK in the order that `tbot` does, so that both see the same key: the certificate's,
     /// where the RSA EK certificate index can be read and parsed; otherwise the default RSA 2048 key.
     pub fn read(tpm: &mut Tpm) -> Result<Self> {
-        let content = tpm.read_nv(RSA_EK_CERTIFICATE, NvAuthorization::Index)?;
-        let certificate = content.as_deref().and_then(EkCertificate::from_nv);
-        if let Some(certificate) = certificate {
+        let index = tpm.read_nv(RSA_EK_CERTIFICATE, NvAuthorization::Index)?;
+        if let NvIndex::Content(content) = &index
+            && let Some(certificate) = EkCertificate::from_nv(content)
+        {
             let public_key = certificate.public_key()?;
             let certificate = Some(certificate);
             return Ok(Self {
@@ -53,23 +54,28 @@ impl EndorsementKey {
                 warnings: Vec::new(),
             });
         }
-        let mut warnings = Vec::new();
-        if content.is_some() {
-            warnings.push(format!(
-                "NV index {RSA_EK_CERTIFICATE:#010x} holds no certificate that tbot could read, so tbot will \
-                 join without one"
-            ));
-        }
-        let nonce = tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner)?;
-        let public_key = tpm.create_primary_ek(&template_unique(nonce.as_deref()))?;
+        let why_not = match index {
+            NvIndex::Absent => None,
+            NvIndex::Refused => Some("may not be read with an empty password of its own"),
+            NvIndex::Content(_) => Some("holds no certificate that tbot could read"),
+        };
+        let warnings = why_not.map(|why| {
+            format!("NV index {RSA_EK_CERTIFICATE:#010x}, for the EK certificate, {why}, so tbot will join without one")
+        });
+        let nonce = match tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner)? {
+            NvIndex::Content(nonce) => nonce,
+            NvIndex::Absent | NvIndex::Refused => Vec::new(),
+        };
+        let public_key = tpm.create_primary_ek(&template_unique(&nonce))?;
+        let warnings = warnings.into_iter().collect();
         Ok(Self { public_key, source: EkSource::CreatePrimary, certificate: None, warnings })
     }
 }
 
 /// `unique` of the template: zeros, overwritten from the start by the nonce.
-fn template_unique(nonce: Option<&[u8]>) -> [u8; UNIQUE_LENGTH] {
+fn template_unique(nonce: &[u8]) -> [u8; UNIQUE_LENGTH] {
     let mut unique = [0; UNIQUE_LENGTH];
-    for (byte, given) in unique.iter_mut().zip(nonce.unwrap_or_default()) {
+    for (byte, given) in unique.iter_mut().zip(nonce) {
         *byte = *given;
     }
     unique

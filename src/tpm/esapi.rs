@@ -48,6 +48,17 @@ pub enum NvAuthorization {
     Owner,
 }
 
+/// What reading an NV index found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NvIndex {
+    /// There is no such index.
+    Absent,
+    /// It is there, but locked, never written, or readable only with a password or by someone else.
+    Refused,
+    /// Its content.
+    Content(Vec<u8>),
+}
+
 /// A connection to a TPM. Handles made through it are flushed when it is dropped, on a panic too.
 #[derive(Debug)]
 pub struct Tpm {
@@ -58,21 +69,26 @@ impl Tpm {
     /// Connects to the TPM that a TCTI names: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`,
     /// `tabrmd`, ….
     pub fn connect(tcti: &str) -> Result<Self> {
-        let configuration = TctiNameConf::from_str(tcti).map_err(|_| {
-            Error::invalid(format!("`{tcti}` is no TCTI")).hint(
-                "write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:host=…,port=… or tabrmd",
-            )
-        })?;
+        let configuration = Some(tcti)
+            .filter(|tcti| device::is_understood(tcti))
+            .and_then(|tcti| TctiNameConf::from_str(tcti).ok())
+            .ok_or_else(|| {
+                Error::invalid(format!("`{tcti}` is no TCTI that this version knows")).hint(
+                    "write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:host=…,port=… or tabrmd",
+                )
+            })?;
         let context = Context::new(configuration).map_err(|e| device::explain(tcti, &e.to_string()))?;
         Ok(Self { context })
     }
 
-    /// The content of an NV index, or none where it is absent or the TPM refuses to let it be read.
-    pub fn read_nv(&mut self, index: u32, authorization: NvAuthorization) -> Result<Option<Vec<u8>>> {
+    /// Reads an NV index, or finds that it is absent or that the TPM refuses to let it be read.
+    pub fn read_nv(&mut self, index: u32, authorization: NvAuthorization) -> Result<NvIndex> {
         let handle = NvIndexTpmHandle::new(index).map_err(|e| tpm_error("name an NV index", e))?;
         match self.try_read_nv(handle, authorization) {
-            Ok(content) => Ok(Some(content)),
-            Err(refused) if is_refusal(refused) => Ok(None),
+            Ok(content) => Ok(NvIndex::Content(content)),
+            // TPM2_NV_ReadPublic's answer for an index that is not defined (part 3, section 31.6).
+            Err(error) if kind(error) == Some(Tss2ResponseCodeKind::Handle) => Ok(NvIndex::Absent),
+            Err(error) if is_refusal(error) => Ok(NvIndex::Refused),
             Err(error) => Err(tpm_error(&format!("read NV index {index:#010x}"), error)),
         }
     }
@@ -192,14 +208,13 @@ fn kind(error: tss_esapi::Error) -> Option<Tss2ResponseCodeKind> {
     }
 }
 
-/// Whether the TPM itself said no: the index is absent, locked, never written or has a password.
+/// Whether the TPM itself said no: the index is locked, never written or has a password.
 fn is_refusal(error: tss_esapi::Error) -> bool {
     use Tss2ResponseCodeKind as Code;
     matches!(
         kind(error),
         Some(
-            Code::Handle
-                | Code::Value
+            Code::Value
                 | Code::AuthFail
                 | Code::BadAuth
                 | Code::AuthType
