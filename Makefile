@@ -1,0 +1,27 @@
+# Thin on purpose: each target is one script, and every one of them sets up first what is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo test bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1|/' \
+		| while IFS='|' read -r target what; do printf '  make %-7s %s\n' "$$target" "$$what"; done
+
+setup: ## install what building and testing need, where missing
+	@scripts/setup.sh
+
+build: setup ## build the release binary and put it into the collection
+	@scripts/build.sh
+
+demo: build ## see the main job: three software TPMs to three hosts that can join
+	@source scripts/env.sh && exec python scripts/demo.py
+
+test: setup ## run everything: formatting, lints, unit tests, playbooks
+	@scripts/test.sh
+
+bench: build ## measure the module against tpm2-tools on 20 hosts
+	@source scripts/env.sh && exec python benches/fleet.py
+
+clean: ## remove everything that the other targets made in this folder
+	@scripts/clean.sh

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds the release binary and puts it into the collection, where Ansible finds it.
+set -euo pipefail
+# shellcheck source=scripts/env.sh
+source "$(dirname "$0")/env.sh"
+cd "$project"
+
+cargo build --release
+built=${CARGO_TARGET_DIR:-target}/release/tbot_tpm
+shipped=ansible/plugins/binaries/tbot_tpm_$(uname -m)
+if ! cmp --quiet "$built" "$shipped"; then
+    mkdir -p "$(dirname "$shipped")"
+    # By rename: a play that runs the old binary meanwhile is not disturbed.
+    install -m 0755 "$built" "$shipped.new"
+    mv "$shipped.new" "$shipped"
+    say "Built $shipped"
+fi

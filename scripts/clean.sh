@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Removes everything that the other scripts made inside the project.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rm -rf target .venv .cache .demo .ansible .pytest_cache
+rm -f ansible/plugins/binaries/tbot_tpm_*
+find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

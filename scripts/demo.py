@@ -1,0 +1,166 @@
+"""The main job on one machine: three hosts, each with a software TPM, made ready to join a Teleport cluster.
+
+Everything happens in .demo/, which is made anew at every run; nothing outside it is touched and no service is started.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+import ansible_runs
+from software_tpm import SoftwareTpmError, SoftwareTpms
+
+DEMO = ansible_runs.PROJECT / ".demo"
+# Host and the local CA that issues its TPM's EK certificate (None: a TPM without one).
+HOSTS = {"web-1": "ca-one", "db-1": None, "build-1": "ca-two"}
+
+
+class DemoError(Exception):
+    """A step did not do what it should; the text says which and why."""
+
+
+def main() -> None:
+    if not ansible_runs.BINARY.exists():
+        raise DemoError(f"{ansible_runs.BINARY} is missing: run `make demo`, which builds it first.")
+    if DEMO.exists():
+        shutil.rmtree(DEMO)
+    DEMO.mkdir()
+    with SoftwareTpms(DEMO / "tpms") as tpms:
+        inventory = start_hosts(tpms)
+        first_run(inventory)
+        show_identities()
+        show_token()
+        show_host("web-1")
+        second_run(inventory)
+    heading("Done")
+    print(f"  To look around: {short(DEMO)}")
+    print(f"  On a real cluster, this lets the three TPMs in: tctl create -f {short(token_file())}")
+
+
+def start_hosts(tpms: SoftwareTpms) -> Path:
+    """Starts the TPMs and writes the inventory of their hosts."""
+    heading("Three hosts, each with a TPM of its own")
+    hosts = {}
+    for name, ca in HOSTS.items():
+        tpm = tpms.start(name, ca=DEMO / ca if ca else None)
+        hosts[name] = {"tbot_tcti": tpm.tcti}
+        print(f"  {name:<8} {tpm.tcti:<33} {f'EK certificate from {ca}' if ca else 'no EK certificate'}")
+        ansible_runs.make_host_folders(DEMO / "hosts" / name)
+    variables = ansible_runs.local_host_variables(f"{DEMO}/hosts/{{{{ inventory_hostname }}}}") | {
+        "tbot_proxy_server": "teleport.example.com:443",
+        "tbot_bot_name": "demo-bot",
+        "tbot_token_name": "demo-hosts",
+        "tbot_registry_dir": str(DEMO / "registry"),
+        "tbot_token_file": str(token_file()),
+    }
+    inventory = DEMO / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"vars": variables, "hosts": hosts}}, sort_keys=False))
+    print(f"\n  Inventory: {short(inventory)}")
+    return inventory
+
+
+def first_run(inventory: Path) -> None:
+    heading("From bare to ready: ansible-playbook ansible/playbooks/site.yml")
+    run_site(inventory, "first-run.log")
+
+
+def second_run(inventory: Path) -> None:
+    heading("The same again: nothing is left to change")
+    changed = run_site(inventory, "second-run.log").changed()
+    if any(changed.values()):
+        log = short(DEMO / "second-run.log")
+        raise DemoError(f"The second run should have changed nothing, but changed={changed}; see {log}.")
+    print("\n  changed=0 on every host")
+
+
+def run_site(inventory: Path, log_name: str) -> ansible_runs.Run:
+    """Runs site.yml, which must succeed on every host, and shows its recap."""
+    started = time.monotonic()
+    run = ansible_runs.play(ansible_runs.SITE, inventory, DEMO / "ansible")
+    log = DEMO / log_name
+    log.write_text(run.output)
+    if run.returncode != 0 or not set(HOSTS) <= set(run.recap):
+        raise DemoError(f"The play failed (exit status {run.returncode}).\n{failures(run.output)}\nSee {short(log)}.")
+    for host, counts in run.recap.items():
+        print(f"  {host:<10}", "  ".join(f"{name}={counts[name]}" for name in ("ok", "changed", "failed", "skipped")))
+    print(f"\n  {time.monotonic() - started:.1f} seconds; full output: {short(log)}")
+    return run
+
+
+def failures(output: str) -> str:
+    """What failed and why: the tasks' own messages, or how the output ends where there are none."""
+    found = re.findall(r"^(?:fatal|failed): \[([^]]+)\].*?=> (\{.*\})$", output, re.MULTILINE)
+    lines = [f"  {host}: {json.loads(result).get('msg', result)}" for host, result in found]
+    return "\n".join(lines or output.splitlines()[-20:])
+
+
+def show_identities() -> None:
+    heading(f"The TPMs' identities, as recorded in {short(DEMO / 'registry')}/")
+    for host in HOSTS:
+        entry = json.loads(read(DEMO / "registry" / f"{host}.json"))
+        print(f"  {host}")
+        print(f"    EK public key hash     {entry['ek_public_hash']}")
+        print(f"    EK certificate serial  {entry.get('ek_cert_serial') or 'none'}")
+
+
+def show_token() -> None:
+    heading(f"The join token that lets exactly these TPMs in: {short(token_file())}")
+    show(token_file())
+
+
+def show_host(host: str) -> None:
+    root = DEMO / "hosts" / host / "etc"
+    heading(f"{host}: its tbot.yaml, {short(root / 'tbot.yaml')}")
+    show(root / "tbot.yaml")
+    unit = root / "systemd" / "system" / "tbot.service"
+    heading(f"{host}: its service, {short(unit)}")
+    show(unit)
+
+
+def token_file() -> Path:
+    return DEMO / "demo-hosts.yaml"
+
+
+def show(path: Path) -> None:
+    print("\n".join(f"  {line}".rstrip() for line in read(path).splitlines()))
+
+
+def read(path: Path) -> str:
+    if not path.is_file():
+        raise DemoError(f"The play succeeded, but did not write {short(path)}.")
+    return path.read_text()
+
+
+def short(path: Path) -> str:
+    """The path as seen from the project's folder."""
+    return str(path.relative_to(ansible_runs.PROJECT))
+
+
+def heading(text: str) -> None:
+    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    print(f"\n{bold}{text}{plain}\n", flush=True)
+
+
+def stopped_by_signal(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    # Leave by an exception, so that the software TPMs are stopped.
+    signal.signal(signal.SIGTERM, stopped_by_signal)
+    signal.signal(signal.SIGHUP, stopped_by_signal)
+    sys.stdout.reconfigure(line_buffering=True)  # in step with standard error where both go into one file
+    try:
+        main()
+    except (DemoError, SoftwareTpmError) as error:
+        sys.exit(f"\nmake demo: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

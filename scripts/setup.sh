@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Makes a Debian 12/13 or Ubuntu 22.04/24.04 machine able to build, demo and test the project. Installs only what is
+# missing: system packages with apt, Rust with rustup, Python packages into .venv. A second run does nothing.
+set -euo pipefail
+# shellcheck source=scripts/env.sh
+source "$(dirname "$0")/env.sh"
+cd "$project"
+mkdir -p "$cache"
+exec 9>"$cache/setup.lock" && flock 9 # make demo and make test may start at the same time
+
+main() {
+    local missing
+    missing=$(missing_packages)
+    # shellcheck disable=SC2086 # a list of words
+    [ -z "$missing" ] || apt_install $missing
+    setup_rust
+    setup_python
+}
+
+# --- system packages ---
+
+missing_packages() {
+    local command package
+    while read -r command package; do
+        command -v "$command" >/dev/null || echo "$package"
+    done <<-'LIST'
+	gcc gcc
+	make make
+	pkg-config pkg-config
+	swtpm swtpm
+	swtpm_setup swtpm-tools
+	certtool gnutls-bin
+	tpm2_createek tpm2-tools
+	openssl openssl
+	git git
+	shellcheck shellcheck
+	LIST
+    [ -e /usr/include/stdio.h ] || echo libc6-dev
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev
+    find_python >/dev/null || echo python3 python3-venv
+    # The test of a whole booted system, which needs root, uses systemd-nspawn.
+    if [ "$EUID" -eq 0 ] && ! command -v systemd-nspawn >/dev/null; then echo systemd-container; fi
+}
+
+apt_install() {
+    command -v apt-get >/dev/null ||
+        die "Please install these first (names as in Debian), then run this again: $*"
+    [ "$EUID" -eq 0 ] || command -v sudo >/dev/null ||
+        die "Installing system packages needs root, and there is no sudo here. As root, run: apt-get install $*"
+    say "Installing system packages: $*"
+    as_root apt-get update
+    local package
+    for package in "$@"; do
+        apt_has "$package" || die "apt does not know the package '$package'. On Ubuntu it may be" \
+            "in 'universe', which 'add-apt-repository universe' turns on."
+    done
+    as_root apt-get install --yes --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 "$@"
+}
+
+apt_has() {
+    apt-cache policy "$1" 2>/dev/null | grep --quiet 'Candidate: [0-9]'
+}
+
+# Runs a command as root, quietly unless it fails. The settings by which this machine reaches the network go with it.
+as_root() {
+    local name settings=(DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1) sudo=()
+    for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR \
+        CURL_CA_BUNDLE APT_CONFIG; do
+        [ -z "${!name:-}" ] || settings+=("$name=${!name}")
+    done
+    [ "$EUID" -eq 0 ] || sudo=(sudo)
+    "${sudo[@]}" env "${settings[@]}" "$@" >"$cache/apt.log" 2>&1 ||
+        die "Failed: $*"$'\n'"$(tail -n 15 "$cache/apt.log")"
+}
+
+# --- Rust ---
+
+setup_rust() {
+    rust_is_ready && return
+    local version
+    version=$(rust_version)
+    if ! command -v rustup >/dev/null; then
+        install_rustup
+    fi
+    say "Installing Rust $version with rustup"
+    quietly rustup toolchain install "$version" --profile minimal --component clippy --component rustfmt
+    echo "$version" >"$cache/rust-toolchain"
+    source scripts/env.sh
+    rust_is_ready || die "Rust $version was installed, but cargo, clippy or rustfmt still do not run: see 'rustup show'."
+}
+
+# The version that Cargo.toml asks for.
+rust_version() {
+    sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml
+}
+
+rust_is_ready() {
+    local have
+    have=$(rustc --version 2>/dev/null | cut -d' ' -f2)
+    [ -n "$have" ] && printf '%s\n' "$(rust_version)" "$have" | sort --version-sort --check=quiet &&
+        cargo --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1
+}
+
+# From the distribution where it has rustup and that would not push out its own Rust; else by the official installer.
+install_rustup() {
+    if apt_has rustup &&
+        ! dpkg-query --show --showformat='${Status}\n' cargo rustc 2>/dev/null | grep --quiet 'ok installed'; then
+        apt_install rustup
+        return
+    fi
+    command -v curl >/dev/null || apt_install curl
+    say "Installing rustup into $cargo_home"
+    quietly curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location \
+        --output "$cache/rustup-init.sh" https://sh.rustup.rs
+    RUSTUP_INIT_SKIP_PATH_CHECK=yes quietly sh "$cache/rustup-init.sh" -y --no-modify-path --profile minimal \
+        --default-toolchain none
+    PATH=$cargo_home/bin:$PATH
+}
+
+quietly() {
+    "$@" >"$cache/setup.log" 2>&1 || die "Failed: $*"$'\n'"$(tail -n 15 "$cache/setup.log")"
+}
+
+# --- Python ---
+
+# A Python that is new enough and can really make a virtual environment (Debian splits that off).
+find_python() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c 'import sys, venv, ensurepip; ensurepip.version(); sys.exit(sys.version_info < (3, 10))' \
+            2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+setup_python() {
+    local stamp python
+    stamp="$project $(sha256sum <requirements.txt)"
+    if [ "$(cat .venv/setup-stamp 2>/dev/null)" = "$stamp" ] && .venv/bin/python -c '' 2>/dev/null; then
+        return
+    fi
+    rm -rf .venv
+    python=$(find_python) || die "No Python 3.10 or newer with the venv module was found."
+    say "Installing Ansible and the test tools into .venv"
+    quietly "$python" -m venv .venv
+    quietly .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
+    echo "$stamp" >.venv/setup-stamp
+}
+
+main

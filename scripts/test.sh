@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything that `make test` checks, cheapest first; stops at the first step that fails.
+set -euo pipefail
+# shellcheck source=scripts/env.sh
+source "$(dirname "$0")/env.sh"
+cd "$project"
+
+step() {
+    printf '\n== %s\n' "$1"
+    shift
+    "$@" || die "make test: this step failed: $*"
+}
+
+step "Rust: formatting" cargo fmt --check
+step "Shell scripts" shellcheck --external-sources scripts/*.sh .ci/run
+step "Ansible: lint" ansible-lint --profile production
+step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
+step "Rust: tests" cargo test --locked
+step "Release binary" scripts/build.sh
+step "Playbooks on software TPMs" python -m pytest tests/playbooks

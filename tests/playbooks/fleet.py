@@ -1,0 +1,137 @@
+"""A small fleet to run site.yml on: hosts that are folders, each with a software TPM."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import ansible_runs
+import yaml
+from software_tpm import SoftwareTpm
+
+PROXY = "teleport.example.com:443"
+
+
+class Fleet:
+    """Hosts below ROOT/hosts, their registry and token file below ROOT, and the TPM of each."""
+
+    def __init__(self, root: Path, tpms: dict[str, SoftwareTpm]) -> None:
+        self.root = root
+        self.tcti = {host: tpm.tcti for host, tpm in tpms.items()}
+        self.registry_directory = root / "registry"
+        self.token_file = root / "token.yaml"
+        for host in tpms:
+            ansible_runs.make_host_folders(self.host_path(host))
+
+    def site(self, *arguments: str, variables: dict[str, object] | None = None) -> ansible_runs.Run:
+        """Runs site.yml; VARIABLES stand above the inventory's."""
+        if variables:
+            arguments = (*arguments, "--extra-vars", json.dumps(variables))
+        return self.play(ansible_runs.SITE, *arguments)
+
+    def play(self, playbook: Path, *arguments: str) -> ansible_runs.Run:
+        inventory = self.root.with_name(f"{self.root.name}-inventory.yml")
+        inventory.write_text(yaml.safe_dump({"all": {
+            "vars": ansible_runs.local_host_variables(f"{self.root}/hosts/{{{{ inventory_hostname }}}}") | {
+                "tbot_proxy_server": PROXY,
+                "tbot_bot_name": "test-bot",
+                "tbot_token_name": "test-hosts",
+                "tbot_registry_dir": str(self.registry_directory),
+                "tbot_token_file": str(self.token_file),
+            },
+            "hosts": {host: {"tbot_tcti": tcti} for host, tcti in self.tcti.items()},
+        }}, sort_keys=False))
+        return ansible_runs.play(playbook, inventory, self.root.with_name(f"{self.root.name}-ansible"), *arguments)
+
+    def host_path(self, host: str, path: str = ".") -> Path:
+        return self.root / "hosts" / host / path
+
+    def registry(self, host: str) -> dict:
+        return json.loads((self.registry_directory / f"{host}.json").read_text())
+
+    def token(self) -> dict:
+        return yaml.safe_load(self.token_file.read_text())
+
+    def token_rules(self) -> dict[str, str]:
+        """The token's EK public key hashes by description."""
+        return {rule["description"]: rule["ek_public_hash"] for rule in self.token()["spec"]["tpm"]["allow"]}
+
+    def files(self) -> dict[str, bytes]:
+        """Everything that is below the fleet's folder now (folders as empty values)."""
+        return {
+            str(path.relative_to(self.root)): path.read_bytes() if path.is_file() else b""
+            for path in sorted(self.root.rglob("*"))
+        }
+
+
+def ad_hoc(arguments: str, *more: str, collection: Path = ansible_runs.COLLECTION) -> dict:
+    """The result of `ansible localhost -m tbot_tpm -a ARGUMENTS`, run in the collection's folder."""
+    command = ["ansible", "localhost", "-m", "tbot_tpm", "-a", arguments, *more]
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = {"ANSIBLE_CONFIG": str(collection / "ansible.cfg")}
+        run = ansible_runs.run(command, Path(scratch), cwd=collection, env=settings)
+    # `localhost | CHANGED => {` or `localhost | FAILED! => {` begins a result (async shows two), and says what newer
+    # versions of Ansible leave out of the JSON.
+    start = list(re.finditer(r"^localhost \| ([\w!]+) => \{", run.output, re.MULTILINE))
+    assert start, run.output
+    result, _end = json.JSONDecoder().raw_decode(run.output, start[-1].end() - 1)
+    result["failed"] = start[-1][1] == "FAILED!"
+    assert (run.returncode != 0) == result["failed"], run.output
+    return result
+
+
+def ask_binary(request: dict) -> dict:
+    """The binary's own answer, without Ansible."""
+    done = subprocess.run([ansible_runs.BINARY], input=json.dumps(request), capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def ek_public_hash(tpm: SoftwareTpm, scratch: Path) -> str:
+    """The TPM's EK public key hash, computed by tpm2-tools and OpenSSL only: of its EK certificate's key, or, where it
+    has none, of the EK that the TPM makes from the standard RSA 2048 template."""
+    certificate = _ek_certificate(tpm)
+    if certificate is not None:
+        public_pem = _output("openssl", "x509", "-inform", "der", "-noout", "-pubkey", stdin=certificate)
+    else:
+        pem, context = scratch / "ek.pem", scratch / "ek.ctx"
+        _output("tpm2_createek", "-T", tpm.tcti, "-G", "rsa", "-f", "pem", "-u", str(pem), "-c", str(context))
+        _output("tpm2_flushcontext", "-T", tpm.tcti, "-t")
+        public_pem = pem.read_bytes()
+    return hashlib.sha256(_output("openssl", "pkey", "-pubin", "-outform", "der", stdin=public_pem)).hexdigest()
+
+
+def ek_cert_serial(tpm: SoftwareTpm) -> str | None:
+    """The EK certificate's serial number as Teleport writes it, by tpm2-tools and OpenSSL; None without one."""
+    certificate = _ek_certificate(tpm)
+    if certificate is None:
+        return None
+    digits = _output("openssl", "x509", "-inform", "der", "-noout", "-serial", stdin=certificate).decode()
+    return ":".join(re.findall("..", digits.strip().removeprefix("serial=").lower()))
+
+
+def _ek_certificate(tpm: SoftwareTpm) -> bytes | None:
+    index = "0x1C00002"
+    if index not in _output("tpm2_getcap", "-T", tpm.tcti, "handles-nv-index").decode().split():
+        return None
+    return _output("tpm2_nvread", "-T", tpm.tcti, "-C", index, index)
+
+
+def _output(*command: str, stdin: bytes = b"") -> bytes:
+    done = subprocess.run(command, input=stdin, capture_output=True)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
+    return done.stdout
+
+
+def copy_collection(to: Path) -> Path:
+    """A copy of the collection without its binaries, where Ansible finds it as it finds the checkout's."""
+    copy = to / "ansible"
+    shutil.copytree(ansible_runs.COLLECTION, copy, ignore=shutil.ignore_patterns("tbot_tpm_*"))
+    link = to / ".collections" / "ansible_collections" / "tbot" / "tpm"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../ansible")
+    return copy

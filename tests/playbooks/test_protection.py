@@ -1,0 +1,76 @@
+"""What site.yml must never lose: a recorded identity, and files that someone else wrote."""
+
+from __future__ import annotations
+
+from fleet import ek_public_hash
+
+HAND_WRITTEN = "# mine\nversion: v2\nproxy_server: mine.example.com:443\n"
+
+
+def test_a_changed_tpm_is_refused_until_it_is_accepted(fleet, software_tpms, tpms, tmp_path):
+    before = fleet.files()
+    old_hash = fleet.token_rules()["db-1"]
+    replacement = software_tpms.start("db-1-replacement")
+    fleet.tcti["db-1"] = replacement.tcti
+
+    refused = fleet.site()
+    assert refused.returncode != 0
+    assert {host for host, counts in refused.recap.items() if counts["failed"]} == {"db-1"}, refused.output
+    assert "tbot_accept_identity_change" in refused.output, refused.output
+    assert fleet.files() == before
+
+    accepted = fleet.site(variables={"tbot_accept_identity_change": ["db-1"]})
+    assert accepted.returncode == 0, accepted.output
+    new_hash = ek_public_hash(replacement, tmp_path)
+    assert new_hash != old_hash
+    assert fleet.registry("db-1")["ek_public_hash"] == new_hash
+    assert fleet.token_rules()["db-1"] == new_hash
+    assert old_hash not in fleet.token_file.read_text()
+
+
+def test_a_removed_host_is_not_dropped_from_the_token_silently(fleet):
+    before = fleet.token_file.read_bytes()
+    (fleet.registry_directory / "db-1.json").unlink()
+
+    refused = fleet.site("--limit", "web-1")
+    assert refused.returncode != 0
+    assert "would_lock_out" in refused.output, refused.output
+    assert fleet.token_file.read_bytes() == before
+
+    allowed = fleet.site("--limit", "web-1", variables={"tbot_allow_lockout": True})
+    assert allowed.returncode == 0, allowed.output
+    assert set(fleet.token_rules()) == {"web-1", "build-1"}
+
+
+def test_a_malformed_registry_entry_stops_its_host_and_is_named(fleet):
+    entry = fleet.registry_directory / "web-1.json"
+    entry.write_text("{ not json")
+    run = fleet.site("--limit", "web-1")
+    assert run.returncode != 0
+    assert str(entry) in run.output, run.output
+    assert entry.read_text() == "{ not json"
+
+
+def test_a_hand_written_tbot_yaml_is_replaced_only_on_demand(fleet):
+    config = fleet.host_path("web-1", "etc/tbot.yaml")
+    config.write_text(HAND_WRITTEN)
+
+    refused = fleet.site("--limit", "web-1")
+    assert refused.returncode != 0
+    assert "tbot_config_force" in refused.output, refused.output
+    assert config.read_text() == HAND_WRITTEN
+
+    forced = fleet.site("--limit", "web-1", variables={"tbot_config_force": True})
+    assert forced.returncode == 0, forced.output
+    assert "join_method: tpm" in config.read_text()
+    kept = [path.read_text() for path in config.parent.glob("tbot.yaml?*")]
+    assert kept == [HAND_WRITTEN]
+
+
+def test_a_unit_of_someone_else_is_not_replaced(fleet):
+    unit = fleet.host_path("web-1", "etc/systemd/system/tbot.service")
+    unit.write_text("[Service]\nExecStart=/opt/mine\n")
+    run = fleet.site("--limit", "web-1")
+    assert run.returncode != 0
+    assert "conflict" in run.output, run.output
+    assert unit.read_text() == "[Service]\nExecStart=/opt/mine\n"

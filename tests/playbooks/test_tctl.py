@@ -1,0 +1,103 @@
+"""The role join_token where the controller has tctl: a stand-in for it that stores tokens in a folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+TCTL = Path(__file__).with_name("stand_in_tctl.py")
+
+
+class Cluster:
+    """The stand-in's folder, and site.yml run against it."""
+
+    def __init__(self, folder: Path, fleet) -> None:
+        self.folder = folder
+        self.fleet = fleet
+
+    def site(self, *arguments: str, **variables: object):
+        command = f"env STAND_IN_TCTL={self.folder} {sys.executable} {TCTL}"
+        return self.fleet.site(
+            "--tags", "join_token", *arguments, variables={"tbot_apply_token": True, "tbot_tctl_command": command} | variables
+        )
+
+    @property
+    def token(self) -> dict:
+        return json.loads((self.folder / "test-hosts.json").read_text())
+
+    def rules(self) -> set[str]:
+        return {rule["description"] for rule in self.token["spec"]["tpm"]["allow"]}
+
+    def store(self, token: dict) -> None:
+        (self.folder / "test-hosts.json").write_text(json.dumps(token))
+
+    def commands(self) -> list[str]:
+        return [line.split()[0] for line in (self.folder / "commands").read_text().splitlines()]
+
+
+@pytest.fixture
+def cluster(fleet, tmp_path: Path) -> Cluster:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    return Cluster(folder, fleet)
+
+
+def test_a_token_is_applied_once(cluster):
+    foreseen = cluster.site("--check")
+    assert foreseen.returncode == 0, foreseen.output
+    assert sum(foreseen.changed().values()) > 0
+    assert cluster.commands() == ["get"], "check mode applied something"
+
+    first = cluster.site()
+    assert first.returncode == 0, first.output
+    assert cluster.rules() == {"web-1", "db-1", "build-1"}
+
+    second = cluster.site()
+    assert not any(second.changed().values()), second.output
+    assert cluster.commands() == ["get", "get", "create", "get"]
+
+
+def test_a_token_that_the_cluster_lost_is_applied_again_although_the_file_is_the_same(cluster):
+    cluster.site()
+    (cluster.folder / "test-hosts.json").unlink()
+    assert any(cluster.site().changed().values())
+    assert cluster.rules() == {"web-1", "db-1", "build-1"}
+
+
+def test_hosts_that_only_the_cluster_knows_are_not_locked_out(cluster):
+    cluster.site()
+    token = cluster.token
+    token["spec"]["tpm"]["allow"].append({"description": "elsewhere", "ek_public_hash": "e" * 64})
+    cluster.store(token)
+
+    refused = cluster.site(tbot_token_labels={"team": "web"})
+    assert refused.returncode != 0
+    assert "would_lock_out" in refused.output and "elsewhere" in refused.output, refused.output
+    assert cluster.token == token
+
+    assert cluster.site(tbot_allow_lockout=True).returncode == 0
+    assert cluster.rules() == {"web-1", "db-1", "build-1"}
+
+
+def test_a_token_of_another_bot_is_left_alone(cluster):
+    cluster.site()
+    token = cluster.token
+    token["spec"]["bot_name"] = "another-bot"
+    cluster.store(token)
+    refused = cluster.site()
+    assert refused.returncode != 0
+    assert "conflict" in refused.output, refused.output
+    assert cluster.token == token
+
+
+def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_the_token(cluster):
+    cluster.site()
+    before = cluster.token
+    (cluster.folder / "down").touch()
+    failed = cluster.site(tbot_token_labels={"team": "web"})
+    assert failed.returncode != 0
+    assert "connection refused" in failed.output, failed.output
+    assert cluster.token == before
