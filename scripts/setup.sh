@@ -59,7 +59,8 @@ apt_install() {
 }
 
 apt_has() {
-    apt-cache policy "$1" 2>/dev/null | grep --quiet 'Candidate: [0-9]'
+    # No pipe: under pipefail a reader that stops early would make the answer a failure.
+    [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]
 }
 
 # Runs a command as root, quietly unless it fails. The settings by which this machine reaches the network go with it.
@@ -104,8 +105,9 @@ rust_is_ready() {
 
 # From the distribution where it has rustup and that would not push out its own Rust; else by the official installer.
 install_rustup() {
-    if apt_has rustup &&
-        ! dpkg-query --show --showformat='${Status}\n' cargo rustc 2>/dev/null | grep --quiet 'ok installed'; then
+    local installed
+    installed=$(dpkg-query --show --showformat='${Status}\n' cargo rustc 2>/dev/null || true)
+    if apt_has rustup && [[ $installed != *'ok installed'* ]]; then
         apt_install rustup
         return
     fi
