@@ -35,6 +35,7 @@ missing_packages() {
 	git git
 	shellcheck shellcheck
 	LIST
+    [ -x /bin/kill ] || echo procps # the unit reloads tbot with it, and systemd-analyze looks
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev
