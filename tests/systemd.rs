@@ -80,6 +80,10 @@ fn systemd_accepts_the_unit() {
         println!("skipped: there is no systemd-analyze");
         return;
     }
+    if !Path::new("/run/systemd").exists() && !nix::unistd::geteuid().is_root() {
+        println!("skipped: systemd is not running, and systemd-analyze then needs root");
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
     let extra = json!({ "tbot_path": "/bin/true", "user": "root", "group": "root", "supplementary_groups": ["daemon"] });
     succeed(&request(directory.path(), extra));
