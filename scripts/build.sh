@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 cd "$project"
 
-cargo build --release
+cargo build --release --locked
 built=${CARGO_TARGET_DIR:-target}/release/tbot_tpm
 shipped=ansible/plugins/binaries/tbot_tpm_$(uname -m)
 if ! cmp --quiet "$built" "$shipped"; then

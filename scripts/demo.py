@@ -5,6 +5,7 @@ Everything happens in .demo/, which is made anew at every run; nothing outside i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
@@ -19,6 +20,8 @@ import ansible_runs
 from software_tpm import SoftwareTpmError, SoftwareTpms
 
 DEMO = ansible_runs.PROJECT / ".demo"
+# Held while a demo runs, since the next one begins by removing DEMO.
+LOCK = ansible_runs.PROJECT / ".cache" / "demo.lock"
 # Host and the local CA that issues its TPM's EK certificate (None: a TPM without one).
 HOSTS = {"web-1": "ca-one", "db-1": None, "build-1": "ca-two"}
 
@@ -30,6 +33,12 @@ class DemoError(Exception):
 def main() -> None:
     if not ansible_runs.BINARY.exists():
         raise DemoError(f"{ansible_runs.BINARY} is missing: run `make demo`, which builds it first.")
+    LOCK.parent.mkdir(exist_ok=True)
+    lock = LOCK.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DemoError("Another demo is running in this folder.") from None
     if DEMO.exists():
         shutil.rmtree(DEMO)
     DEMO.mkdir()

@@ -23,6 +23,8 @@ class Fleet:
     def __init__(self, root: Path, tpms: dict[str, SoftwareTpm]) -> None:
         self.root = root
         self.tcti = {host: tpm.tcti for host, tpm in tpms.items()}
+        # Further variables of single hosts.
+        self.variables: dict[str, dict[str, object]] = {}
         self.registry_directory = root / "registry"
         self.token_file = root / "token.yaml"
         for host in tpms:
@@ -44,7 +46,7 @@ class Fleet:
                 "tbot_registry_dir": str(self.registry_directory),
                 "tbot_token_file": str(self.token_file),
             },
-            "hosts": {host: {"tbot_tcti": tcti} for host, tcti in self.tcti.items()},
+            "hosts": {host: {"tbot_tcti": tcti} | self.variables.get(host, {}) for host, tcti in self.tcti.items()},
         }}, sort_keys=False))
         return ansible_runs.play(playbook, inventory, self.root.with_name(f"{self.root.name}-ansible"), *arguments)
 

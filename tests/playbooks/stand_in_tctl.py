@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     with open(folder / "commands", "a") as commands:
         commands.write(" ".join(arguments) + "\n")
     if (folder / "down").exists():
-        sys.exit("ERROR: connection refused")
+        sys.exit((folder / "down").read_text())
     match arguments:
         case ["get", resource, "--format=json"] if resource.startswith("token/"):
             stored = folder / f"{resource.removeprefix('token/')}.json"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import yaml
+from ansible_runs import BINARY
 from fleet import Fleet, ad_hoc, copy_collection, ek_cert_serial, ek_public_hash
 
 
@@ -76,6 +77,16 @@ def test_a_binary_that_cannot_run_here_is_explained(tmp_path):
     assert result["failed"] is True
     assert "Traceback" not in json.dumps(result)
     assert "MODULE FAILURE" not in result["msg"]
+
+
+def test_a_host_sets_no_other_facts_than_its_tpms(tmp_path):
+    collection = copy_collection(tmp_path)
+    program = collection / "plugins" / "binaries" / BINARY.name
+    program.parent.mkdir(exist_ok=True)
+    answer = {"changed": False, "ansible_facts": {"tbot_tpm": {"ek_source": "x"}, "tbot_tctl_command": "rm"}}
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    program.chmod(0o755)
+    assert ad_hoc("action=identify", collection=collection)["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
 
 
 def test_async_ad_hoc(tpms, tmp_path):
@@ -152,8 +163,6 @@ def test_loop_delegation_background_and_facts_in_a_playbook(new_fleet: Fleet, tp
 
 def _write_elf_of_another_machine(collection: Path) -> None:
     """A file that begins as an ELF program for a processor that this is not (SPARC)."""
-    from ansible_runs import BINARY
-
     program = collection / "plugins" / "binaries" / BINARY.name
     program.parent.mkdir(exist_ok=True)
     header = b"\x7fELF" + bytes([1, 2, 1]) + bytes(9) + b"\x00\x02\x00\x02\x00\x00\x00\x01" + bytes(40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fleet import ek_public_hash
 
 HAND_WRITTEN = "# mine\nversion: v2\nproxy_server: mine.example.com:443\n"
@@ -26,6 +28,39 @@ def test_a_changed_tpm_is_refused_until_it_is_accepted(fleet, software_tpms, tpm
     assert fleet.registry("db-1")["ek_public_hash"] == new_hash
     assert fleet.token_rules()["db-1"] == new_hash
     assert old_hash not in fleet.token_file.read_text()
+
+
+def test_a_changed_tpm_is_accepted_by_its_hosts_whole_name_only(fleet, software_tpms):
+    fleet.tcti["db-1"] = software_tpms.start("db-1-another").tcti
+    before = fleet.files()
+    refused = fleet.site("--limit", "db-1", "--extra-vars", "tbot_accept_identity_change=db-10,web-1")
+    assert refused.returncode != 0
+    assert fleet.files() == before
+
+
+def test_a_vanished_certificate_is_not_recorded(fleet):
+    entry = fleet.registry_directory / "db-1.json"
+    recorded = fleet.registry("db-1") | {"ek_cert_present": True, "ek_cert_serial": "02"}
+    entry.write_text(json.dumps(recorded))
+    refused = fleet.site("--limit", "db-1")
+    assert refused.returncode != 0
+    assert "showed an EK certificate before" in refused.output, refused.output
+    assert fleet.registry("db-1") == recorded
+
+
+def test_what_a_person_adds_to_a_registry_entry_stays(fleet):
+    entry = fleet.registry_directory / "db-1.json"
+    entry.write_text(json.dumps(fleet.registry("db-1") | {"rack": "R7"}))
+    assert fleet.site("--limit", "db-1").returncode == 0
+    assert fleet.registry("db-1")["rack"] == "R7"
+
+
+def test_hosts_that_are_to_have_different_tokens_are_refused_together(new_fleet):
+    new_fleet.variables["db-1"] = {"tbot_token_name": "db-hosts"}
+    refused = new_fleet.site()
+    assert refused.returncode != 0
+    assert "tbot_token_name differs" in refused.output, refused.output
+    assert not new_fleet.token_file.exists()
 
 
 def test_a_removed_host_is_not_dropped_from_the_token_silently(fleet):

@@ -34,6 +34,7 @@ SuccessAction=exit
 FailureAction=exit
 [Service]
 Type=oneshot
+ExecStartPre=touch /results/booted
 ExecStart="{python}" "{script}" /results
 StandardOutput=file:/results/output
 StandardError=inherit

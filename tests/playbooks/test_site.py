@@ -112,8 +112,11 @@ def test_check_predicts_what_a_new_proxy_changes(fleet):
 def test_limit_adds_a_host_and_keeps_the_rules_of_the_others(new_fleet):
     assert new_fleet.site("--limit", "web-1").returncode == 0
     assert set(new_fleet.token_rules()) == {"web-1"}
+    predicted = new_fleet.site("--limit", "db-1", "--check")
+    assert set(new_fleet.token_rules()) == {"web-1"}
     run = new_fleet.site("--limit", "db-1")
     assert run.returncode == 0, run.output
+    assert predicted.changed() == run.changed(), predicted.output
     assert set(new_fleet.token_rules()) == {"web-1", "db-1"}
     assert "web-1" not in run.recap
 

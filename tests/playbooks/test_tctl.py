@@ -93,11 +93,17 @@ def test_a_token_of_another_bot_is_left_alone(cluster):
     assert cluster.token == token
 
 
-def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_the_token(cluster):
-    cluster.site()
-    before = cluster.token
-    (cluster.folder / "down").touch()
-    failed = cluster.site(tbot_token_labels={"team": "web"})
+@pytest.mark.parametrize("error", ["ERROR: connection refused", "ERROR: open /var/lib/teleport/proxy: identity not found"])
+def test_a_tctl_that_fails_is_not_taken_for_a_cluster_without_the_token(cluster, error):
+    cluster.store({"kind": "token"})
+    (cluster.folder / "down").write_text(error)
+    failed = cluster.site()
     assert failed.returncode != 0
-    assert "connection refused" in failed.output, failed.output
-    assert cluster.token == before
+    assert error in failed.output, failed.output
+    assert cluster.token == {"kind": "token"}
+
+
+def test_a_tctl_of_ones_own_choice_must_be_there(cluster):
+    failed = cluster.site(tbot_tctl_command="/no/such/tctl --insecure")
+    assert failed.returncode != 0
+    assert "there is no such program" in failed.output, failed.output

@@ -40,7 +40,7 @@ NOT_RUNNABLE = (
         "or use a binary that is linked statically.",
     ),
     (
-        r"permission denied",
+        r"tbot_tpm_\w+: permission denied",
         "permission_denied",
         "The host does not run programs from Ansible's temporary directory, which may be mounted noexec: "
         "set ansible_remote_tmp to a directory on another file system.",
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
         answer = self._execute_module(
             "ansible.legacy." + binary, module_args=plain(self._task.args), task_vars=task_vars, wrap_async=wrap_async
         )
-        result.update(explain(answer, arch))
+        result.update(explain(own_facts_only(answer), arch))
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
@@ -80,7 +80,8 @@ class ActionModule(ActionBase):
         # Of a delegated task, the variables are those of the host that the task is about, not of the one it runs on.
         if not self._task.delegate_to:
             known = task_vars.get("ansible_facts", {}).get("architecture") or task_vars.get("ansible_architecture")
-            if known:
+            # It becomes a part of a path, and comes from the host.
+            if isinstance(known, str) and re.fullmatch(r"\w+", known):
                 return SYNONYMS.get(known, str(known))
         return self._asked_architecture(task_vars)
 
@@ -140,6 +141,14 @@ def plain(value):
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value)
+
+
+def own_facts_only(answer):
+    """The answer without facts that are not the module's: a host must not set variables that other tasks use."""
+    facts = answer.get("ansible_facts")
+    if facts is None:
+        return answer
+    return dict(answer, ansible_facts={name: value for name, value in facts.items() if name == "tbot_tpm"})
 
 
 def missing_binary(arch):
