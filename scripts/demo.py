@@ -33,6 +33,8 @@ class DemoError(Exception):
 def main() -> None:
     if not ansible_runs.BINARY.exists():
         raise DemoError(f"{ansible_runs.BINARY} is missing: run `make demo`, which builds it first.")
+    if " " in str(DEMO):
+        raise DemoError(f"The units of this version take no paths with spaces: move the checkout out of {DEMO.parent}.")
     LOCK.parent.mkdir(exist_ok=True)
     lock = LOCK.open("w")
     try:
@@ -77,7 +79,7 @@ def start_hosts(tpms: SoftwareTpms) -> Path:
 
 
 def first_run(inventory: Path) -> None:
-    heading("From bare to ready: ansible-playbook ansible/playbooks/site.yml")
+    heading("From bare to ready: cd ansible && ansible-playbook -i ../.demo/inventory.yml playbooks/site.yml")
     run_site(inventory, "first-run.log")
 
 

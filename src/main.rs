@@ -29,14 +29,12 @@ fn answer(arguments: &[OsString]) -> (String, bool) {
 
 fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let outcome = match arguments {
-        [] => io::stdin().read_to_end(&mut bytes).map(|_| bytes),
-        [file] => std::fs::read(file),
+    let (what, outcome) = match arguments {
+        [] => ("standard input".into(), io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
+        [file] => (file.to_string_lossy(), std::fs::read(file)),
         _ => {
-            return Err(Error::invalid(
-                "give one request file, or the request on standard input; see --help",
-            ));
+            return Err(Error::invalid("give one request file, or the request on standard input; see --help"));
         }
     };
-    outcome.map_err(|error| Error::io("read the request", &error))
+    outcome.map_err(|error| Error::io(&format!("read the request from {what}"), &error))
 }

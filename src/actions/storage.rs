@@ -49,6 +49,10 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
     if changed && !request.controls.check_mode {
         directory.apply(wanted)?;
     }
+    let mut warnings = missing;
+    if wanted.mode.bits() & 0o077 != 0 {
+        warnings.push(format!("mode {} lets others than the owner at the bot's credentials", wanted.mode));
+    }
     let before = directory.current.map_or_else(|| "state: absent\n".to_owned(), |state| state.describe());
     Ok(Answer::new(changed)
         .result("path", path.as_str())
@@ -56,6 +60,6 @@ pub(super) fn run(request: &Request) -> Result<Answer> {
         .result("group", host::group_name(wanted.group))
         .result("mode", wanted.mode.to_string())
         .result("created", directory.current.is_none())
-        .warnings(missing)
+        .warnings(warnings)
         .diff(Some(Diff::of(path.as_str(), before, wanted.describe()))))
 }

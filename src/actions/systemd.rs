@@ -132,7 +132,9 @@ fn refuse_foreign_unit(parameters: &Parameters, path: &Path, existing: Option<&s
             Kind::Conflict,
             format!("{} exists, says something else and was not written by tbot_tpm", path.display()),
         )
-        .hint("compare it with what check mode shows, then move it away or set `force: true`"));
+        .hint(
+            "to see what would replace it, use check mode with `force: true`; then force it, or move it away",
+        ));
     }
     let packaged = PACKAGE_DIRECTORIES
         .iter()

@@ -146,7 +146,13 @@ impl<'a> Directory<'a> {
             }
             Ok(())
         };
-        change().map_err(|error| Error::io(&what(), &error))
+        change().map_err(|error| {
+            if self.current.is_none() {
+                // Empty as it is; one that another process has put something into stays.
+                let _ = fs::remove_dir(path);
+            }
+            Error::io(&what(), &error)
+        })
     }
 }
 

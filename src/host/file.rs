@@ -123,7 +123,9 @@ impl<'a> TextFile<'a> {
         let mut temporary = tempfile::Builder::new()
             .prefix(".tbot_tpm.")
             .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(directory)?;
+            .tempfile_in(directory)
+            // Without the temporary name, which means nothing to anyone.
+            .map_err(|error| io::Error::from(error.kind()))?;
         let file = temporary.as_file_mut();
         if let Some(existing) = &self.existing {
             let (ours, theirs) = (file.metadata()?, &existing.metadata);
