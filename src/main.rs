@@ -32,9 +32,7 @@ fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
     let (what, outcome) = match arguments {
         [] => ("standard input".into(), io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
         [file] => (file.to_string_lossy(), std::fs::read(file)),
-        _ => {
-            return Err(Error::invalid("give one request file, or the request on standard input; see --help"));
-        }
+        _ => return Err(Error::invalid("give one request, as a file or on standard input; see --help")),
     };
     outcome.map_err(|error| Error::io(&format!("read the request from {what}"), &error))
 }
