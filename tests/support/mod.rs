@@ -1,6 +1,15 @@
 //! What the tests share: running the real binary, and software TPMs in states made with tpm2-tools.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::missing_panics_doc,
+    missing_docs
+)]
+
+pub mod tokens;
 
 use std::fs::{self, File};
 use std::io::Write;
