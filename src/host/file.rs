@@ -36,8 +36,9 @@ fn open_regular(path: &Path, flags: OFlag) -> Result<(fs::Metadata, Vec<u8>)> {
 }
 
 fn not_a_file(path: &Path) -> Error {
-    Error::new(Kind::UnsafePath, format!("{} is in the way and not a file", path.display()))
-        .hint("remove it, or give another path; symbolic links are not followed")
+    Error::new(Kind::UnsafePath, format!("{} is not a regular file", path.display())).hint(
+        "remove it, or give another path; where a file is to be written, not even a link to one will do",
+    )
 }
 
 /// A text file to be written, and what is in its place. It is looked at once, for check mode and for

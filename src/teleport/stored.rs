@@ -127,8 +127,8 @@ impl StoredToken {
     #[must_use]
     pub fn losses(&self, token: &Token, hosts: &[Identity]) -> Losses {
         let new = Resource::deserialize(token.to_json()).map(|new| new.spec.tpm.allow).unwrap_or_default();
-        let given: BTreeMap<String, &Identity> =
-            hosts.iter().filter_map(|host| Some((host.description.clone()?.into(), host))).collect();
+        let given: BTreeSet<String> =
+            hosts.iter().filter_map(|host| host.description.clone()).map(String::from).collect();
         let rules = &self.parsed.spec.tpm.allow;
         let mut losses = Losses::default();
         for rule in rules {
@@ -137,7 +137,7 @@ impl StoredToken {
             }
             // Only where nothing but this rule can have been the host's: descriptions need not be unique.
             let unique = rules.iter().filter(|other| other.description == rule.description).count() == 1;
-            if unique && given.contains_key(&rule.description) {
+            if unique && given.contains(&rule.description) {
                 losses.superseded.push(rule.label().to_owned());
             } else {
                 losses.lost.push(rule.label().to_owned());
