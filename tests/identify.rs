@@ -5,11 +5,12 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{SoftwareTpm, certificate, fail, hash_by_openssl, run_raw, succeed, tool};
 use tbot_tpm::protocol::{self, Request};
-use tbot_tpm::tpm::Tpm;
+use tbot_tpm::tpm::{Backend, Tcti, TimeLimit, Tpm};
 
 /// How manufacturers provision the index: readable with the index's own empty password.
 const MANUFACTURERS: &str = "ppwrite|ppread|ownerread|authread|platformcreate|no_da";
@@ -222,15 +223,15 @@ fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
     assert!(message.contains("127.0.0.1:1"), "{message}");
     let message = fail(&json!({ "action": "identify", "tcti": "device:/dev/no-such-tpm" }), "tpm_not_found");
     assert!(message.contains("/dev/no-such-tpm"), "{message}");
-    fail(&json!({ "action": "identify", "tcti": "swtpm:path=/run/tpm" }), "invalid_request");
+    let message = fail(&json!({ "action": "identify", "tcti": "swtpm:path=/run/no-tpm" }), "tpm_not_found");
+    assert!(message.contains("/run/no-tpm"), "{message}");
     let message = fail(&json!({ "action": "identify", "tcti": "nonsense:x" }), "invalid_request");
     assert!(message.contains("nonsense:x") && message.contains("device:/dev/tpmrm0"), "{message}");
 }
 
 #[test]
 fn libtss2_says_something_only_when_debugging() {
-    let request =
-        json!({ "action": "identify", "tcti": "swtpm:host=127.0.0.1,port=1", "_ansible_verbosity": 3 });
+    let request = json!({ "action": "identify", "backend": "esapi", "tcti": "swtpm:host=127.0.0.1,port=1", "_ansible_verbosity": 3 });
     let output = run_raw(request.to_string().as_bytes());
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("tcti"), "{output:?}");
@@ -239,14 +240,17 @@ fn libtss2_says_something_only_when_debugging() {
 #[test]
 fn a_panic_is_answered_and_leaves_no_handle_in_the_tpm() {
     let tpm = SoftwareTpm::start();
-    let tcti = tpm.tcti();
-    let request = Request::parse(br#"{"action": "identify"}"#);
-    let (text, failed) = protocol::respond(request, |_| {
-        Tpm::connect(&tcti)?.with_primary_ek(&[0; 256], |_| panic!("on purpose"))
-    });
-    assert!(failed);
-    let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(answer["error"]["kind"], "internal");
-    assert!(answer["error"]["detail"].as_str().unwrap().contains("on purpose"), "{answer}");
-    assert_eq!(tpm.transient_handles(), "");
+    let tcti = Tcti::parse(&tpm.tcti()).unwrap();
+    for backend in [Backend::Native, Backend::Esapi] {
+        let request = Request::parse(br#"{"action": "identify"}"#);
+        let limit = TimeLimit::of(Duration::from_secs(30));
+        let (text, failed) = protocol::respond(request, |_| {
+            Tpm::connect(&tcti, backend, limit)?.with_primary_ek(&[0; 256], |_| panic!("on purpose"))
+        });
+        assert!(failed);
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["error"]["kind"], "internal");
+        assert!(answer["error"]["detail"].as_str().unwrap().contains("on purpose"), "{answer}");
+        assert_eq!(tpm.transient_handles(), "", "{backend:?}");
+    }
 }

@@ -102,8 +102,6 @@ fn what_a_later_version_will_do_says_so() {
         json!({ "action": "ekcert_ca" }),
         json!({ "action": "config" }),
         json!({ "action": "cluster" }),
-        json!({ "action": "identify", "timeout": 3 }),
-        json!({ "action": "identify", "backend": "native" }),
         json!({ "action": "token", "name": "a", "shards": 2 }),
         json!({ "action": "storage", "path": "/srv/bot", "state": "absent" }),
         json!({ "action": "systemd", "mode": "drop_in" }),

@@ -1,14 +1,16 @@
 //! `identify`: the TPM's identity, as the cluster will compute it when this host joins.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
 use crate::ekcert::{EkCertificate, EkPublicHash};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Request};
-use crate::tpm::{self, EndorsementKey, Tpm};
-
-const PLANNED: [&str; 1] = ["timeout"];
+use crate::teleport::join_warnings;
+use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, TimeLimit, Tpm};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,54 +19,91 @@ struct Parameters {
     #[serde(default)]
     backend: Backend,
     expected_ek_public_hash: Option<EkPublicHash>,
+    #[serde(default)]
+    timeout: Seconds,
 }
 
-/// The way to the TPM.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Backend {
-    #[default]
-    Auto,
-    Native,
-    Esapi,
+/// How long to wait for a TPM command.
+#[derive(Deserialize)]
+#[serde(try_from = "u64")]
+struct Seconds(u64);
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(30)
+    }
+}
+
+impl TryFrom<u64> for Seconds {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> std::result::Result<Self, String> {
+        const LONGEST: u64 = 3600;
+        match seconds {
+            1..=LONGEST => Ok(Self(seconds)),
+            _ => Err(format!("a time limit is 1 to {LONGEST} seconds, not {seconds}")),
+        }
+    }
 }
 
 pub(super) fn run(request: &Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&PLANNED)?;
-    if parameters.backend == Backend::Native {
-        return Err(Error::not_in_this_version("`backend: native`"));
-    }
-    let tcti = match parameters.tcti {
-        Some(tcti) => tcti,
-        None => tpm::default_tcti()?,
+    let parameters: Parameters = request.parameters(&[])?;
+    let tcti = match &parameters.tcti {
+        Some(text) => Tcti::parse(text)?,
+        None => Tcti::of_this_machine()?,
     };
-    let key = EndorsementKey::read(&mut Tpm::connect(&tcti)?)?;
-    let hash = key.public_key.hash();
-    if let Some(expected) = parameters.expected_ek_public_hash
-        && expected != hash
-    {
-        return Err(Error::new(
-            Kind::IdentityChanged,
-            format!("the TPM is not the expected one: expected the EK public hash {expected}, found {hash}"),
-        )
-        .hint("if the mainboard or the virtual TPM was replaced on purpose, accept the new identity; if not, find out why"));
+    let limit = TimeLimit::of(Duration::from_secs(parameters.timeout.0));
+    let mut tpm = Tpm::connect(&tcti, parameters.backend, limit)?;
+    let properties = tpm.properties()?;
+    let persistent = PersistentKeys::read(&mut tpm)?;
+    let expected = parameters.expected_ek_public_hash.as_ref();
+    let key = EndorsementKey::read(&mut tpm, &properties, &persistent, expected)?;
+    drop(tpm);
+    if let Some(expected) = expected {
+        must_be(expected, &key)?;
     }
-    let facts = facts(&key, &hash)?;
-    let mut answer = Answer::new(false).warnings(key.warnings);
+    let warnings = join_warnings(&key, &properties, &persistent, OffsetDateTime::now_utc());
+    let facts = facts(&key, &properties, &tcti)?;
+    let mut answer = Answer::new(false).warnings(warnings);
     answer.results.clone_from(&facts);
     Ok(answer.result("ansible_facts", json!({ "tbot_tpm": facts })))
 }
 
-fn facts(key: &EndorsementKey, hash: &EkPublicHash) -> Result<Map<String, Value>> {
+fn must_be(expected: &EkPublicHash, key: &EndorsementKey) -> Result<()> {
+    let hash = key.public_key.hash();
+    if *expected == hash {
+        return Ok(());
+    }
+    let hint = if key.no_certificate == Some(NoCertificate::Lockout) {
+        "the TPM is in dictionary-attack lockout, which hides its EK certificate: end it with \
+         `tpm2_dictionarylockout --clear-lockout` and try again"
+    } else {
+        "if the mainboard or the virtual TPM was replaced on purpose, accept the new identity; if not, find out why"
+    };
+    let message =
+        format!("the TPM is not the expected one: expected the EK public hash {expected}, found {hash}");
+    Err(Error::new(Kind::IdentityChanged, message).hint(hint))
+}
+
+fn facts(key: &EndorsementKey, properties: &Properties, tcti: &Tcti) -> Result<Map<String, Value>> {
     let mut facts = Map::new();
     let mut fact = |name: &str, value: Value| facts.insert(name.to_owned(), value);
     let certificate = key.certificate.as_ref();
-    fact("ek_public_hash", json!(hash));
+    fact("ek_public_hash", json!(key.public_key.hash()));
     fact("ek_public_pem", json!(key.public_key.to_pem()?));
     fact("ek_source", json!(key.source));
     fact("ek_cert_present", json!(certificate.is_some()));
     fact("ek_cert_serial", json!(certificate.map(|found| &found.serial)));
     fact("ek_cert_sha256", json!(certificate.map(EkCertificate::sha256)));
     fact("ek_cert_pem", json!(certificate.map(EkCertificate::to_pem).transpose()?));
+    fact("tpm", json!(TpmFacts { device: tcti.device(), properties }));
     Ok(facts)
+}
+
+/// The fact `tpm`.
+#[derive(serde::Serialize)]
+struct TpmFacts<'a> {
+    device: String,
+    #[serde(flatten)]
+    properties: &'a Properties,
 }

@@ -1,8 +1,10 @@
 //! One EK certificate, as it lies in the TPM's NV memory.
 
 use sha2::{Digest, Sha256};
-use x509_parser::certificate::X509Certificate;
+use time::OffsetDateTime;
+use x509_parser::certificate::{Validity, X509Certificate};
 use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
 
 use super::public_key::hexadecimal;
 use super::{PublicKey, Serial};
@@ -41,6 +43,23 @@ impl EkCertificate {
         let (_, certificate) =
             X509Certificate::from_der(&self.der).map_err(|e| super::pem::malformed(&e.to_string()))?;
         PublicKey::from_certificate(certificate.public_key())
+    }
+
+    /// The first moment of its validity.
+    #[must_use]
+    pub fn not_before(&self) -> OffsetDateTime {
+        self.validity(|validity| validity.not_before)
+    }
+
+    /// The last moment of its validity.
+    #[must_use]
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.validity(|validity| validity.not_after)
+    }
+
+    fn validity(&self, end: impl Fn(&Validity) -> ASN1Time) -> OffsetDateTime {
+        X509Certificate::from_der(&self.der)
+            .map_or(OffsetDateTime::UNIX_EPOCH, |(_, certificate)| end(certificate.validity()).to_datetime())
     }
 
     /// SHA-256 of the certificate in DER, lower-case hexadecimal.

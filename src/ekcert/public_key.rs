@@ -47,6 +47,11 @@ impl PublicKey {
         Self::encode(RSA_ENCRYPTION, Some(AnyRef::NULL), &encoded)
     }
 
+    /// A key on a named curve from the coordinates of its point, both as long as the curve's field.
+    pub fn elliptic(curve: ObjectIdentifier, coordinates: &[u8]) -> Result<Self> {
+        Self::encode(EC_PUBLIC_KEY, Some(AnyRef::from(&curve)), &[&[UNCOMPRESSED], coordinates].concat())
+    }
+
     /// The key of a certificate. Types and curves that Go does not know cannot be hashed by `tbot`
     /// either: `ek_unsupported`.
     pub(super) fn from_certificate(info: &SubjectPublicKeyInfo<'_>) -> Result<Self> {
@@ -79,6 +84,21 @@ impl PublicKey {
             .and_then(|bits| info(bits).to_der())
             .map(|der| Self { der })
             .map_err(|e| unusable("a key that cannot be encoded", &e.to_string()))
+    }
+
+    /// Whether this is an RSA key of that many bits with that exponent.
+    #[must_use]
+    pub fn is_rsa(&self, bits: usize, exponent: u32) -> bool {
+        let is_such = |key: RsaPublicKeyRef<'_>| {
+            let modulus = key.modulus.as_bytes();
+            let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+            modulus.len() * 8 == bits + unused
+                && UintRef::new(&exponent.to_be_bytes()).is_ok_and(|exponent| key.public_exponent == exponent)
+        };
+        SubjectPublicKeyInfoRef::try_from(self.der.as_slice()).is_ok_and(|info| {
+            info.algorithm.oid == RSA_ENCRYPTION
+                && RsaPublicKeyRef::try_from(info.subject_public_key.raw_bytes()).is_ok_and(is_such)
+        })
     }
 
     /// The key as PEM (`PUBLIC KEY`, RFC 7468).

@@ -3,6 +3,7 @@
 mod expiry;
 mod identity;
 mod name;
+mod readiness;
 mod registry;
 mod role;
 mod stored;
@@ -12,6 +13,7 @@ mod yaml;
 pub use expiry::Expiry;
 pub use identity::{Identity, distinct};
 pub use name::{Description, Label, Name};
+pub use readiness::join_warnings;
 pub use registry::read as read_registry;
 pub use role::Role;
 pub use stored::{Losses, StoredToken};

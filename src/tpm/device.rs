@@ -1,25 +1,30 @@
 //! Which TPM: the kernel's devices, and what a failure to open one means.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
-use std::time::Duration;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
+use nix::unistd::{Gid, Group};
+
+use super::tcti::Tcti;
 use crate::error::{Error, Kind, Result};
 
 const SYSFS_TPMS: &str = "/sys/class/tpm";
-/// How long a software TPM may take to accept a connection that has just been refused to libtss2.
-const CONNECT_TIME: Duration = Duration::from_secs(2);
 
 /// A TPM of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// Its node, `/dev/tpmrm0` or, where the kernel has no resource manager, `/dev/tpm0`.
-    pub path: String,
+    pub path: PathBuf,
 }
 
 impl Device {
+    /// This machine's first TPM 2.0.
+    pub fn of_this_machine() -> Result<Self> {
+        Self::first(Path::new(SYSFS_TPMS))
+    }
+
     /// The first TPM 2.0 under `sysfs` (`/sys/class/tpm`) by name, as `tbot` chooses it: through its
     /// resource manager where the kernel has one, without falling back to the raw device then.
     pub fn first(sysfs: &Path) -> Result<Self> {
@@ -33,13 +38,8 @@ impl Device {
         let manager = fs::read_dir(sysfs.join(name).join("device/tpmrm"))
             .ok()
             .and_then(|mut entries| entries.next()?.ok()?.file_name().into_string().ok());
-        Ok(Self { path: format!("/dev/{}", manager.as_ref().unwrap_or(name)) })
+        Ok(Self { path: Path::new("/dev").join(manager.as_ref().unwrap_or(name)) })
     }
-}
-
-/// The TCTI of this machine's TPM.
-pub fn default_tcti() -> Result<String> {
-    Ok(format!("device:{}", Device::first(Path::new(SYSFS_TPMS))?.path))
 }
 
 /// Only the driver of TPM 1.2 has a `caps` file.
@@ -56,66 +56,74 @@ fn not_found(sysfs: &Path, names: &[String]) -> Error {
     ))
 }
 
-/// Whether the library takes the whole of a socket's configuration into account: it ignores keys that
-/// it does not know, such as `path`, and would connect to some other TPM.
-pub(super) fn is_understood(tcti: &str) -> bool {
-    match tcti.split_once(':') {
-        Some(("swtpm" | "mssim", configuration)) if !configuration.is_empty() => configuration
-            .split(',')
-            .all(|part| part.split_once('=').is_some_and(|(key, _)| matches!(key, "host" | "port"))),
-        _ => true,
+/// Opens a TPM's device node. Anything but a character device is refused: a command written to some
+/// other file would destroy it.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let shown = path.display();
+    let file = File::options().read(true).write(true).open(path).map_err(|error| not_opened(path, &error))?;
+    let metadata = file.metadata().map_err(|error| Error::io(&format!("look at {shown}"), &error))?;
+    if metadata.file_type().is_char_device() {
+        return Ok(file);
+    }
+    Err(Error::invalid(format!("{shown} is no TPM device"))
+        .hint("name one such as device:/dev/tpmrm0 in `tcti`"))
+}
+
+fn not_opened(path: &Path, error: &io::Error) -> Error {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::new(Kind::TpmNotFound, format!("there is no TPM device {shown}"))
+            .hint("name another in `tcti`, or leave `tcti` out to use this machine's own"),
+        io::ErrorKind::PermissionDenied => {
+            Error::new(Kind::TpmPermission, format!("this user may not open the TPM device {shown}"))
+                .hint(how_to_be_permitted(path))
+        }
+        io::ErrorKind::ResourceBusy => {
+            Error::new(Kind::TpmBusy, format!("another process holds the TPM device {shown}"))
+                .hint("use the resource manager's device (/dev/tpmrm0), which processes share")
+        }
+        io::ErrorKind::IsADirectory => Error::invalid(format!("{shown} is no TPM device"))
+            .hint("name one such as device:/dev/tpmrm0 in `tcti`"),
+        _ => Error::io(&format!("open the TPM device {shown}"), error),
     }
 }
 
-/// Why the library could not connect to `tcti`: looks at the device or address itself, since the
-/// library's codes do not tell. `code` is what the library said.
-pub(super) fn explain(tcti: &str, code: &str) -> Error {
-    let (name, configuration) = tcti.split_once(':').unwrap_or((tcti, ""));
-    let cause = match name {
-        "device" => explain_device(if configuration.is_empty() { "/dev/tpm0" } else { configuration }),
-        "swtpm" | "mssim" => explain_socket(configuration),
-        _ => None,
-    };
-    cause.unwrap_or_else(|| {
-        Error::new(Kind::TpmError, format!("the TPM at `{tcti}` cannot be opened"))
-            .hint(format!("check that it is running and that libtss2-tcti-{name} is installed"))
-            .detail(code.to_owned())
-    })
-}
-
-fn explain_device(path: &str) -> Option<Error> {
-    let error = fs::File::options().read(true).write(true).open(path).err()?;
-    Some(match error.kind() {
-        io::ErrorKind::NotFound => Error::new(Kind::TpmNotFound, format!("there is no TPM device {path}"))
-            .hint("name another in `tcti`, or leave `tcti` out to use this machine's own"),
-        io::ErrorKind::PermissionDenied => {
-            Error::new(Kind::TpmPermission, format!("this user may not open the TPM device {path}")).hint(
-                "run as root (become: true), or add the user to the group that owns the device (usually tss)",
+/// By the group that has the device, if one but root's does; else by the udev rule that would give it to one.
+fn how_to_be_permitted(path: &Path) -> String {
+    const READ_AND_WRITE: u32 = 0o060;
+    let group = fs::metadata(path)
+        .ok()
+        .filter(|metadata| metadata.gid() != 0 && metadata.mode() & READ_AND_WRITE == READ_AND_WRITE)
+        .and_then(|metadata| Group::from_gid(Gid::from_raw(metadata.gid())).ok().flatten());
+    match group {
+        Some(group) => {
+            format!(
+                "run as root (become: true), or add the user to the group `{}`, which has the device",
+                group.name
             )
         }
-        io::ErrorKind::ResourceBusy => {
-            Error::new(Kind::TpmBusy, format!("another process holds the TPM device {path}"))
-                .hint("use the resource manager's device (/dev/tpmrm0), which processes share")
-        }
-        _ => Error::io(&format!("open the TPM device {path}"), &error),
-    })
+        None => "run as root (become: true), or give the device to the group `tss` by a udev rule \
+                 (KERNEL==\"tpmrm[0-9]*\", GROUP=\"tss\", MODE=\"0660\") and add the user to it"
+            .to_owned(),
+    }
 }
 
-fn explain_socket(configuration: &str) -> Option<Error> {
-    let value = |key: &str, default: &str| {
-        let found = configuration.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
-        found.unwrap_or(default).to_owned()
+/// Why a software TPM's socket could not be connected to.
+pub(super) fn socket_error(tcti: &Tcti, error: &io::Error) -> Error {
+    let address = match tcti {
+        Tcti::SwtpmTcp { host, port } => format!("{host}:{port}"),
+        Tcti::SwtpmUnix(path) => path.display().to_string(),
+        other => other.to_string(),
     };
-    let address = format!("{}:{}", value("host", "localhost"), value("port", "2321"));
-    let error = match address.to_socket_addrs().map(|mut addresses| addresses.next()) {
-        Ok(Some(socket)) => TcpStream::connect_timeout(&socket, CONNECT_TIME).err()?,
-        Ok(None) => return None,
-        Err(error) => error,
-    };
-    Some(
-        Error::new(Kind::TpmNotFound, format!("no software TPM answers at {address}: {error}"))
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::new(
+            Kind::TpmPermission,
+            format!("this user may not connect to the software TPM at {address}"),
+        )
+        .hint("run as its owner or as root (become: true)"),
+        _ => Error::new(Kind::TpmNotFound, format!("no software TPM answers at {address}: {error}"))
             .hint("start it, or correct `tcti`"),
-    )
+    }
 }
 
 #[cfg(test)]
@@ -135,13 +143,13 @@ mod tests {
     #[test]
     fn the_first_tpm_2_is_used_through_its_resource_manager() {
         let root = sysfs(&["tpm0/caps", "tpm1/device/tpmrm/tpmrm1/dev", "tpm2/device/tpmrm/tpmrm2/dev"]);
-        assert_eq!(Device::first(root.path()).unwrap().path, "/dev/tpmrm1");
+        assert_eq!(Device::first(root.path()).unwrap().path, Path::new("/dev/tpmrm1"));
     }
 
     #[test]
     fn without_a_resource_manager_the_raw_device_is_used() {
         let root = sysfs(&["tpm0/dev"]);
-        assert_eq!(Device::first(root.path()).unwrap().path, "/dev/tpm0");
+        assert_eq!(Device::first(root.path()).unwrap().path, Path::new("/dev/tpm0"));
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 
-use super::Tpm;
-use super::esapi::{NvAuthorization, NvIndex};
-use crate::ekcert::{EkCertificate, PublicKey};
-use crate::error::Result;
+use super::commands::NvAuthorization;
+use super::connection::{NvIndex, Tpm};
+use super::persistent::{PersistentKeys, Slot};
+use super::properties::Properties;
+use super::public::{Public, UNIQUE_LENGTH};
+use crate::ekcert::{EkCertificate, EkPublicHash, PublicKey};
+use crate::error::{Error, Kind, Result};
 
 /// NV index of the RSA 2048 EK certificate (TCG EK Credential Profile 2.0, section 2.2.1.4).
 const RSA_EK_CERTIFICATE: u32 = 0x01C0_0002;
 /// NV index of the RSA 2048 EK nonce (same section).
 const RSA_EK_NONCE: u32 = 0x01C0_0003;
-/// Bytes of `unique` in the RSA 2048 EK template (same profile, appendix B.3.3).
-const UNIQUE_LENGTH: usize = 256;
 
 /// Where the EK's public key was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -20,6 +21,8 @@ const UNIQUE_LENGTH: usize = 256;
 pub enum EkSource {
     /// In the EK certificate in NV memory.
     NvCertificate,
+    /// At the persistent handle `0x81010001`, which confirmed the expected identity.
+    PersistentHandle,
     /// Made from the TPM's endorsement seed with the default template (`TPM2_CreatePrimary`).
     CreatePrimary,
 }
@@ -33,43 +36,94 @@ pub struct EndorsementKey {
     pub source: EkSource,
     /// The EK certificate, if `tbot` would see one.
     pub certificate: Option<EkCertificate>,
-    /// What a person should know about what was found.
-    pub warnings: Vec<String>,
+    /// Why there is none although there is an NV index for it.
+    pub no_certificate: Option<NoCertificate>,
+}
+
+/// Why `tbot` sees no EK certificate in the NV index that there is for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoCertificate {
+    /// The TPM is in lockout, and the index is not exempt from it.
+    Lockout,
+    /// The TPM does not let the index be read with an empty password of its own; with the TPM's words.
+    Refused(String),
+    /// It holds something else than a certificate that `tbot` could read; with the reason.
+    Unreadable(String),
 }
 
 impl EndorsementKey {
     /// Reads the EK in the order that `tbot` does, so that both see the same key: the certificate's,
     /// where the RSA EK certificate index can be read and parsed; otherwise the default RSA 2048 key.
-    pub fn read(tpm: &mut Tpm) -> Result<Self> {
-        let index = tpm.read_nv(RSA_EK_CERTIFICATE, NvAuthorization::Index)?;
-        if let NvIndex::Content(content) = &index
-            && let Some(certificate) = EkCertificate::from_nv(content)
-        {
-            let public_key = certificate.public_key()?;
-            let certificate = Some(certificate);
-            return Ok(Self {
-                public_key,
-                source: EkSource::NvCertificate,
-                certificate,
-                warnings: Vec::new(),
-            });
-        }
-        let why_not = match index {
-            NvIndex::Absent => None,
-            NvIndex::Refused => Some("may not be read with an empty password of its own"),
-            NvIndex::Content(_) => Some("holds no certificate that tbot could read"),
+    ///
+    /// Making that key is slow. Where `expected` is known from an earlier time, and the persistent key is
+    /// certainly the one that would be made, it is not made again.
+    pub fn read(
+        tpm: &mut Tpm,
+        properties: &Properties,
+        persistent: &PersistentKeys,
+        expected: Option<&EkPublicHash>,
+    ) -> Result<Self> {
+        let no_certificate = match read_certificate(tpm, properties)? {
+            Ok(certificate) => {
+                return Ok(Self {
+                    public_key: certificate.public_key()?,
+                    source: EkSource::NvCertificate,
+                    certificate: Some(certificate),
+                    no_certificate: None,
+                });
+            }
+            Err(reason) => reason,
         };
-        let warnings = why_not.map(|why| {
-            format!("NV index {RSA_EK_CERTIFICATE:#010x}, for the EK certificate, {why}, so tbot will join without one")
-        });
-        let nonce = match tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner)? {
-            NvIndex::Content(nonce) => nonce,
-            NvIndex::Absent | NvIndex::Refused => Vec::new(),
+        let nonce = match tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner, properties.nv_block)? {
+            NvIndex::Content(nonce) => Some(nonce),
+            NvIndex::Absent | NvIndex::Refused(_) => None,
         };
-        let public_key = tpm.create_primary_ek(&template_unique(&nonce))?;
-        let warnings = warnings.into_iter().collect();
-        Ok(Self { public_key, source: EkSource::CreatePrimary, certificate: None, warnings })
+        let confirmed = expected
+            .filter(|_| nonce.is_none() && properties.endorsement_auth_set == Some(false))
+            .and_then(|expected| confirmed_by(&persistent.endorsement, expected));
+        let (public_key, source) = match confirmed {
+            Some(public_key) => (public_key, EkSource::PersistentHandle),
+            None => (create(tpm, &nonce.unwrap_or_default())?, EkSource::CreatePrimary),
+        };
+        Ok(Self { public_key, source, certificate: None, no_certificate })
     }
+}
+
+/// The EK certificate, or why there is none where the index exists.
+fn read_certificate(
+    tpm: &mut Tpm,
+    properties: &Properties,
+) -> Result<std::result::Result<EkCertificate, Option<NoCertificate>>> {
+    Ok(match tpm.read_nv(RSA_EK_CERTIFICATE, NvAuthorization::Index, properties.nv_block)? {
+        NvIndex::Content(content) => {
+            EkCertificate::from_nv(&content).ok_or_else(|| Some(NoCertificate::Unreadable(String::new())))
+        }
+        NvIndex::Absent => Err(None),
+        NvIndex::Refused(code) if code.is_lockout() => Err(Some(NoCertificate::Lockout)),
+        NvIndex::Refused(code) => Err(Some(NoCertificate::Refused(code.to_string()))),
+    })
+}
+
+/// The key in the slot, where it is certainly the EK that was expected: of the EK template, a primary key
+/// of the endorsement hierarchy, and of exactly that hash.
+///
+/// Nothing in the TPM tells with which `unique` a key was made, so only a hash that was once taken from
+/// the key made anew can vouch for it.
+fn confirmed_by(slot: &Slot, expected: &EkPublicHash) -> Option<PublicKey> {
+    let Slot::Key(key) = slot else { return None };
+    let public_key = key.public.key()?;
+    let is_confirmed =
+        key.public.is_of_ek_template() && key.is_endorsement_primary() && public_key.hash() == *expected;
+    is_confirmed.then_some(public_key)
+}
+
+fn create(tpm: &mut Tpm, nonce: &[u8]) -> Result<PublicKey> {
+    tpm.with_primary_ek(&template_unique(nonce), |public: &Public| {
+        public.key().filter(|_| public.is_of_ek_template()).ok_or_else(|| {
+            Error::new(Kind::TpmError, "the TPM made another key than the EK template describes")
+                .hint("update its firmware")
+        })
+    })
 }
 
 /// `unique` of the template: zeros, overwritten from the start by the nonce.

@@ -1,0 +1,133 @@
+//! Responses of the TPM, checked as far as they are read.
+
+use tpm2_protocol::TpmUnmarshal;
+use tpm2_protocol::data::{TpmCap, TpmsAuthResponse};
+use tpm2_protocol::frame::TpmUnmarshalBody;
+
+use crate::error::{Error, Kind};
+use crate::tpm::commands::{Failure, Outcome, PropertyList};
+use crate::tpm::response_code::ResponseCode;
+
+/// Bytes of a response's header: tag, size and response code (TPM 2.0 Library, part 1, section 18.3).
+pub(super) const HEADER_LENGTH: usize = 10;
+/// `TPM_ST_NO_SESSIONS` and `TPM_ST_SESSIONS` (part 2, section 6.9).
+const NO_SESSIONS: u16 = 0x8001;
+const SESSIONS: u16 = 0x8002;
+/// `TPM_TAG_RSP_COMMAND` of TPM 1.2, with which a TPM 1.2 answers every TPM 2.0 command (same section).
+const TPM_1_2: u16 = 0x00C4;
+/// The handles of transient objects start with this byte (part 2, section 7.2).
+const TRANSIENT: u32 = 0x80;
+
+/// A response of success.
+pub(super) struct Response {
+    bytes: Vec<u8>,
+    handles: std::ops::Range<usize>,
+    parameters: std::ops::Range<usize>,
+}
+
+/// The size that a response's header gives, with the header itself, in bytes.
+pub(super) fn announced_size(header: &[u8; HEADER_LENGTH]) -> usize {
+    u32::from_be_bytes([header[2], header[3], header[4], header[5]]) as usize
+}
+
+impl Response {
+    /// Reads the header, and finds the handles and parameters of a response of success.
+    pub(super) fn parse(bytes: Vec<u8>, with_sessions: bool, handles: usize) -> Outcome<Self> {
+        let header = bytes
+            .first_chunk::<HEADER_LENGTH>()
+            .ok_or_else(|| Failure::malformed("it is shorter than a header"))?;
+        let tag = u16::from_be_bytes([header[0], header[1]]);
+        let code = u32::from_be_bytes([header[6], header[7], header[8], header[9]]);
+        if tag == TPM_1_2 {
+            return Err(Failure::Broken(
+                Error::new(Kind::TpmNotFound, "this is a TPM 1.2, and tbot needs a TPM 2.0")
+                    .hint("look in the firmware settings whether the TPM can be switched to 2.0"),
+            ));
+        }
+        if announced_size(header) != bytes.len() {
+            return Err(Failure::malformed("its size is not the one in its header"));
+        }
+        let expected = if with_sessions && code == 0 { SESSIONS } else { NO_SESSIONS };
+        if tag != expected {
+            return Err(Failure::malformed(format!("its tag is {tag:#06x} and not {expected:#06x}")));
+        }
+        if code != 0 {
+            return Err(Failure::Code(ResponseCode(code)));
+        }
+        let after_handles = HEADER_LENGTH + 4 * handles;
+        let parameters = if with_sessions {
+            parameters_before_sessions(&bytes, after_handles)?
+        } else {
+            after_handles..bytes.len()
+        };
+        if parameters.start > bytes.len() {
+            return Err(Failure::malformed("it ends before its handles do"));
+        }
+        Ok(Self { handles: HEADER_LENGTH..after_handles, parameters, bytes })
+    }
+
+    /// The parameters.
+    pub(super) fn parameters(&self) -> &[u8] {
+        &self.bytes[self.parameters.clone()]
+    }
+
+    /// The handle of the transient object that was made.
+    pub(super) fn handle(&self) -> Outcome<u32> {
+        match self.bytes[self.handles.clone()] {
+            [a, b, c, d] if u32::from(a) == TRANSIENT => Ok(u32::from_be_bytes([a, b, c, d])),
+            _ => Err(Failure::malformed("the handle of a new key is not that of a transient object")),
+        }
+    }
+
+    /// Handles and parameters as tpm2-protocol's type for this response; nothing may be left over.
+    pub(super) fn unmarshal<R: TpmUnmarshalBody>(&self) -> Outcome<R> {
+        R::unmarshal_body(&self.bytes[self.handles.clone()], self.parameters())
+            .map_err(|error| Failure::malformed(error.to_string()))
+    }
+}
+
+/// Where the parameters lie in a response with sessions: after their size, and followed by one session
+/// (part 1, section 18.3).
+fn parameters_before_sessions(bytes: &[u8], after_handles: usize) -> Outcome<std::ops::Range<usize>> {
+    let wrong = || Failure::malformed("its parameters reach beyond its end");
+    let size = bytes.get(after_handles..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(wrong)?;
+    let start = after_handles + size.len();
+    let end = start.checked_add(u32::from_be_bytes(*size) as usize).ok_or_else(wrong)?;
+    let sessions = bytes.get(end..).ok_or_else(wrong)?;
+    match TpmsAuthResponse::unmarshal(sessions) {
+        Ok((_, [])) => Ok(start..end),
+        _ => Err(Failure::malformed("its authorisation area is not one session")),
+    }
+}
+
+/// The properties in the parameters of a `TPM2_GetCapability` response (part 3, section 30.2): known to
+/// anyone or not, but ascending from `first`, and no more than `count`.
+pub(super) fn properties(parameters: &[u8], first: u32, count: u32) -> Outcome<PropertyList> {
+    let wrong = || Failure::malformed("a list of properties that makes no sense");
+    let (head, body) = parameters.split_first_chunk::<9>().ok_or_else(wrong)?;
+    let [more, capability @ .., _, _, _, _] = *head;
+    let announced = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    let (pairs, rest) = body.as_chunks::<8>();
+    let list: Vec<(u32, u32)> = pairs
+        .iter()
+        .map(|[a, b, c, d, e, f, g, h]| {
+            (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]))
+        })
+        .collect();
+    let fits = u32::from_be_bytes(capability) == TpmCap::TpmProperties as u32
+        && u32::try_from(list.len()) == Ok(announced)
+        && announced <= count
+        && rest.is_empty()
+        && more <= 1
+        && list.first().is_none_or(|(number, _)| *number >= first)
+        && list.is_sorted_by(|before, after| before.0 < after.0);
+    if fits { Ok(PropertyList { list, more: more == 1 }) } else { Err(wrong()) }
+}
+
+/// A counted buffer (`TPM2B`, part 2, section 10.4) at the start of `bytes`, and what follows it.
+pub(super) fn counted(bytes: &[u8]) -> Outcome<(&[u8], &[u8])> {
+    bytes
+        .split_first_chunk::<2>()
+        .and_then(|(size, rest)| rest.split_at_checked(usize::from(u16::from_be_bytes(*size))))
+        .ok_or_else(|| Failure::malformed("a counted buffer reaches beyond the end"))
+}

@@ -1,0 +1,147 @@
+//! The public part of a key in the TPM: the EK template, and what a key's attributes allow.
+
+use der::asn1::ObjectIdentifier;
+use sha2::{Digest, Sha256};
+use tpm2_protocol::basic::{TpmUint16, TpmUint32};
+use tpm2_protocol::constant::TPM_MAX_COMMAND_SIZE;
+use tpm2_protocol::data::{
+    Tpm2bDigest, Tpm2bPublicKeyRsa, TpmAlgId, TpmEccCurve, TpmaObject, TpmsRsaParms, TpmtPublic,
+    TpmtRsaScheme, TpmtSymDef, TpmuPublicId, TpmuPublicParms, TpmuSymKeyBits, TpmuSymMode,
+};
+use tpm2_protocol::{TpmMarshal, TpmResult, TpmUnmarshal, TpmWriter};
+
+use crate::ekcert::PublicKey;
+
+/// Bytes of `unique` in the RSA 2048 EK template (TCG EK Credential Profile 2.0, appendix B.3.3).
+pub const UNIQUE_LENGTH: usize = 256;
+/// The EK template's policy: `TPM2_PolicySecret` of the endorsement hierarchy (same appendix).
+const EK_POLICY: [u8; 32] = [
+    0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xB3, 0xF8, 0x1A, 0x90, 0xCC, 0x8D, 0x46, 0xA5, 0xD7, 0x24, 0xFD,
+    0x52, 0xD7, 0x6E, 0x06, 0x52, 0x0B, 0x64, 0xF2, 0xA1, 0xDA, 0x1B, 0x33, 0x14, 0x69, 0xAA,
+];
+/// The exponent that a TPM means by 0 (TPM 2.0 Library, part 2, section 12.2.3.5).
+const DEFAULT_EXPONENT: u32 = 65_537;
+/// `TPM_RH_ENDORSEMENT` (part 2, section 7.4).
+const ENDORSEMENT_HIERARCHY: u32 = 0x4000_000B;
+/// `TPM_ALG_SHA256` (part 2, section 6.3), which starts a name made with it.
+const SHA256: [u8; 2] = [0x00, 0x0B];
+
+/// A public area, as the TPM marshals it (`TPMT_PUBLIC`, part 2, section 12.2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Public(pub Vec<u8>);
+
+/// A key in the TPM, as `TPM2_ReadPublic` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its public area.
+    pub public: Public,
+    /// Its name: the hash algorithm and the hash of the public area.
+    pub name: Vec<u8>,
+    /// Its qualified name, which depends on all of its parents up to the hierarchy.
+    pub qualified_name: Vec<u8>,
+}
+
+impl Public {
+    /// The default RSA 2048 EK template (TCG EK Credential Profile 2.0, template L-1) with this `unique`.
+    pub fn ek_template(unique: &[u8; UNIQUE_LENGTH]) -> TpmResult<Self> {
+        let template = TpmtPublic {
+            object_type: TpmAlgId::Rsa,
+            name_alg: TpmAlgId::Sha256,
+            object_attributes: TpmaObject::FIXED_TPM
+                | TpmaObject::FIXED_PARENT
+                | TpmaObject::SENSITIVE_DATA_ORIGIN
+                | TpmaObject::ADMIN_WITH_POLICY
+                | TpmaObject::RESTRICTED
+                | TpmaObject::DECRYPT,
+            auth_policy: Tpm2bDigest::try_from(EK_POLICY.as_slice())?,
+            parameters: TpmuPublicParms::Rsa(TpmsRsaParms {
+                symmetric: TpmtSymDef {
+                    algorithm: TpmAlgId::Aes,
+                    key_bits: TpmuSymKeyBits::Aes(TpmUint16::new(128)),
+                    mode: TpmuSymMode::Aes(TpmAlgId::Cfb),
+                },
+                scheme: TpmtRsaScheme::default(),
+                key_bits: TpmUint16::new(2048),
+                exponent: TpmUint32::new(0),
+            }),
+            unique: TpmuPublicId::Rsa(Tpm2bPublicKeyRsa::try_from(unique.as_slice())?),
+        };
+        let mut buffer = [0; TPM_MAX_COMMAND_SIZE];
+        let mut writer = TpmWriter::new(&mut buffer);
+        template.marshal(&mut writer)?;
+        Ok(Self(writer.as_bytes().to_vec()))
+    }
+
+    /// Whether this is a key of the EK template: the same in all but `unique`.
+    #[must_use]
+    pub fn is_of_ek_template(&self) -> bool {
+        Self::ek_template(&[0; UNIQUE_LENGTH]).is_ok_and(|template| {
+            let fixed = template.0.len() - UNIQUE_LENGTH;
+            self.0.len() == template.0.len() && self.0[..fixed] == template.0[..fixed]
+        })
+    }
+
+    /// The public key; none of a key that is not asymmetric, or of a curve that no certificate has.
+    #[must_use]
+    pub fn key(&self) -> Option<PublicKey> {
+        let public = self.parse()?;
+        match (public.parameters, public.unique) {
+            (TpmuPublicParms::Rsa(parameters), TpmuPublicId::Rsa(modulus)) => {
+                let exponent = match parameters.exponent.value() {
+                    0 => DEFAULT_EXPONENT,
+                    other => other,
+                };
+                PublicKey::rsa(&modulus, &exponent.to_be_bytes()).ok()
+            }
+            (TpmuPublicParms::Ecc(parameters), TpmuPublicId::Ecc(point)) => {
+                let (curve, length) = named_curve(parameters.curve_id)?;
+                PublicKey::elliptic(curve, &[padded(&point.x, length)?, padded(&point.y, length)?].concat())
+                    .ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether other keys can be made under this one with nothing but an empty password: a restricted
+    /// decryption key (part 1, section 23.3, "Parent") whose user role takes a password.
+    #[must_use]
+    pub fn is_storage_parent(&self) -> bool {
+        let Some(public) = self.parse() else { return false };
+        let attributes = public.object_attributes;
+        matches!(public.object_type, TpmAlgId::Rsa | TpmAlgId::Ecc | TpmAlgId::SymCipher)
+            && attributes.contains(TpmaObject::RESTRICTED | TpmaObject::DECRYPT | TpmaObject::USER_WITH_AUTH)
+            && !attributes.contains(TpmaObject::SIGN_ENCRYPT)
+    }
+
+    fn parse(&self) -> Option<TpmtPublic> {
+        TpmtPublic::unmarshal(&self.0).ok().filter(|(_, rest)| rest.is_empty()).map(|(public, _)| public)
+    }
+}
+
+impl Key {
+    /// Whether this is a primary key of the endorsement hierarchy: its qualified name is made from that
+    /// hierarchy's handle and its own name alone (part 1, section 16, "Names").
+    #[must_use]
+    pub fn is_endorsement_primary(&self) -> bool {
+        let name = [&SHA256[..], &Sha256::digest(&self.public.0)].concat();
+        let parents = Sha256::new().chain_update(ENDORSEMENT_HIERARCHY.to_be_bytes()).chain_update(&name);
+        self.name == name && self.qualified_name == [&SHA256[..], &parents.finalize()].concat()
+    }
+}
+
+/// The curve's object identifier and the bytes of a coordinate (RFC 5480, section 2.1.1.1).
+fn named_curve(curve: TpmEccCurve) -> Option<(ObjectIdentifier, usize)> {
+    Some(match curve {
+        TpmEccCurve::NistP224 => (ObjectIdentifier::new_unwrap("1.3.132.0.33"), 28),
+        TpmEccCurve::NistP256 => (ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"), 32),
+        TpmEccCurve::NistP384 => (ObjectIdentifier::new_unwrap("1.3.132.0.34"), 48),
+        TpmEccCurve::NistP521 => (ObjectIdentifier::new_unwrap("1.3.132.0.35"), 66),
+        _ => return None,
+    })
+}
+
+/// A coordinate with the leading zeros that a TPM may leave out.
+fn padded(coordinate: &[u8], length: usize) -> Option<Vec<u8>> {
+    let missing = length.checked_sub(coordinate.len())?;
+    Some([&vec![0; missing], coordinate].concat())
+}
