@@ -15,11 +15,12 @@ pub enum Kind {
     TpmNotFound,
     /// The TPM is there but may not be opened. Run as root, or join the device's group.
     TpmPermission,
-    /// Something else holds the TPM, or all of its object slots. Use its resource manager.
+    /// Something else holds the TPM, or all of its object slots, or the TPM asks for the same again
+    /// until the time is up. Use its resource manager; try again later.
     TpmBusy,
     /// A hierarchy has a password that would have to be empty. `tbot` fails the same way.
     TpmAuth,
-    /// The TPM, or the library in front of it, answered with an error.
+    /// The TPM, or the library in front of it, answered with an error, with nonsense, or not in time.
     TpmError,
     /// The EK certificate holds a key of a type that Teleport cannot hash, so `tbot` cannot join.
     EkUnsupported,

@@ -12,8 +12,8 @@ pub use coerce::{nearest, shortened};
 pub use request::{Controls, Request};
 pub use response::{Answer, Diff};
 
-use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, Result};
 
@@ -31,8 +31,11 @@ pub fn respond(request: Result<Request>, action: impl FnOnce(&Request) -> Result
     }
 }
 
-thread_local! {
-    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+/// Where the last panic was, in whichever thread: commands to a TPM run in one of their own.
+static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
+
+fn panicked_at() -> MutexGuard<'static, Option<String>> {
+    PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `work`; a panic in it becomes an error of kind `internal`. What `work` owns is dropped on the
@@ -40,7 +43,7 @@ thread_local! {
 pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(|info| {
-        PANICKED_AT.set(info.location().map(ToString::to_string));
+        *panicked_at() = info.location().map(ToString::to_string);
     }));
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
     panic::set_hook(previous);
@@ -50,7 +53,7 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             .map(ToString::to_string)
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        let place = PANICKED_AT.take().unwrap_or_default();
+        let place = panicked_at().take().unwrap_or_default();
         Err(Error::new(Kind::Internal, "tbot_tpm ran into a defect of its own; please report it")
             .detail(format!("{said} ({place})")))
     })

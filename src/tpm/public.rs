@@ -102,14 +102,16 @@ impl Public {
         }
     }
 
-    /// Whether other keys can be made under this one with nothing but an empty password: a restricted
-    /// decryption key (part 1, section 23.3, "Parent") whose user role takes a password.
+    /// Whether keys that never leave the TPM can be made under this one with nothing but a password: a
+    /// restricted decryption key (part 1, section 23.3, "Parent") that is itself fixed to the TPM, and
+    /// whose user role takes a password.
     #[must_use]
     pub fn is_storage_parent(&self) -> bool {
         let Some(public) = self.parse() else { return false };
         let attributes = public.object_attributes;
         matches!(public.object_type, TpmAlgId::Rsa | TpmAlgId::Ecc | TpmAlgId::SymCipher)
-            && attributes.contains(TpmaObject::RESTRICTED | TpmaObject::DECRYPT | TpmaObject::USER_WITH_AUTH)
+            && attributes.contains(TpmaObject::FIXED_TPM | TpmaObject::USER_WITH_AUTH)
+            && attributes.contains(TpmaObject::RESTRICTED | TpmaObject::DECRYPT)
             && !attributes.contains(TpmaObject::SIGN_ENCRYPT)
     }
 

@@ -60,7 +60,12 @@ impl Transport {
 fn exchange_with_device(file: &mut File, command: &[u8]) -> io::Result<Vec<u8>> {
     file.write_all(command)?;
     let mut answer = vec![0; TPM_MAX_COMMAND_SIZE];
-    let length = file.read(&mut answer)?;
+    let length = loop {
+        match file.read(&mut answer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            length => break length?,
+        }
+    };
     answer.truncate(length);
     Ok(answer)
 }
