@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ansible_runs
 import yaml
 from ansible_runs import BINARY
 from fleet import Fleet, ad_hoc, copy_collection, ek_cert_serial, ek_public_hash
@@ -159,6 +160,20 @@ def test_loop_delegation_background_and_facts_in_a_playbook(new_fleet: Fleet, tp
         "background": expected["web-1"],
         "fact": expected["web-1"],
     }
+
+
+def test_the_identity_stays_in_a_fact_cache(tpms, tmp_path: Path):
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "cache")}
+
+    def ad_hoc_with_cache(module: str, arguments: str) -> str:
+        command = ["ansible", "localhost", "--inventory", "localhost,", "--connection", "local", "--module-name", module]
+        run = ansible_runs.run([*command, "--args", arguments], tmp_path, env=cache)
+        assert run.returncode == 0, run.output
+        return run.output
+
+    ad_hoc_with_cache("tbot_tpm", f"action=identify tcti={tpms['web-1'].tcti}")
+    shown = ad_hoc_with_cache("debug", "msg={{ ansible_facts.tbot_tpm.ek_public_hash }}")
+    assert ek_public_hash(tpms["web-1"], tmp_path) in shown
 
 
 def _write_elf_of_another_machine(collection: Path) -> None:
