@@ -7,12 +7,10 @@ rounds, and both must report the same hashes and serial numbers.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import ansible_runs  # noqa: E402 (the path is set just above)
+import measure  # noqa: E402
 from software_tpm import SoftwareTpms, create_state  # noqa: E402
 
 MODULE_TASK = {"tbot.tpm.tbot_tpm": {"action": "identify", "tcti": "{{ tbot_tcti }}"}}
@@ -36,6 +35,7 @@ openssl x509 -inform der -in "$certificate" -noout -pubkey | openssl pkey -pubin
 openssl x509 -inform der -in "$certificate" -noout -serial
 """}
 
+
 def main() -> None:
     options = parse_options()
     if not ansible_runs.BINARY.exists():
@@ -43,7 +43,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tbot-tpm-bench-") as folder, SoftwareTpms(Path(folder) / "tpms") as tpms:
         tctis = start_fleet(tpms, Path(folder), options.hosts)
         times = compare(Path(folder), tctis, options)
-        identify_peak = peak_memory(Path(folder), tctis["host-01"])
+        request = Path(folder) / "request.json"
+        request.write_text(json.dumps({"action": "identify", "tcti": tctis["host-01"]}))
+        identify_peak = measure.peak_memory(ansible_runs.BINARY, request)
     report(times, options, identify_peak)
 
 
@@ -106,27 +108,6 @@ def module_identity(result: dict) -> tuple[str, str]:
 def shell_identity(result: dict) -> tuple[str, str]:
     ek_public_hash, serial = result["stdout_lines"]
     return ek_public_hash, ":".join(re.findall("..", serial.removeprefix("serial=").lower()))
-
-
-def peak_memory(folder: Path, tcti: str) -> int:
-    """KiB that one identify takes at its peak.
-
-    The resource usage that a parent is told at the end counts its own memory as well (from before exec), which is more
-    than what the binary takes. So the binary is made to wait in its very last step, writing the answer, by a pipe that
-    is full, and the kernel is asked for the process's peak there.
-    """
-    request = folder / "request.json"
-    request.write_text(json.dumps({"action": "identify", "tcti": tcti}))
-    pipe, writer = os.pipe()
-    filling = bytes(fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ))
-    os.write(writer, filling)
-    with subprocess.Popen([ansible_runs.BINARY, request], stdout=writer) as process, os.fdopen(pipe, "rb") as answer:
-        os.close(writer)
-        time.sleep(2)
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        result = json.loads(answer.read().removeprefix(filling))
-    assert result["ek_cert_present"], result
-    return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1])
 
 
 def report(times: dict[str, list[float]], options: argparse.Namespace, identify_peak: int) -> None:

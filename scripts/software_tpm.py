@@ -24,6 +24,7 @@ from pathlib import Path
 PORTS = range(20000, 32000, 2)
 PORT_ATTEMPTS = 50
 ANSWER_TIMEOUT = 20.0  # seconds
+LOG = "swtpm.log"  # in the folder of a TPM's state
 CMD_GET_CAPABILITY = struct.pack(">I", 1)  # of swtpm's control channel; answered once the TPM is ready
 
 
@@ -44,6 +45,11 @@ class SoftwareTpm:
     def tcti(self) -> str:
         """The TCTI configuration by which TPM clients reach it."""
         return f"swtpm:host=127.0.0.1,port={self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What it says, and with `log_commands` every command and answer."""
+        return self.state / LOG
 
     def stop(self) -> None:
         """Ends the process; its state stays. Harmless when it has ended already."""
@@ -69,15 +75,16 @@ class SoftwareTpms:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def start(self, name: str, ca: Path | None = None) -> SoftwareTpm:
+    def start(self, name: str, ca: Path | None = None, log_commands: bool = False) -> SoftwareTpm:
         """Starts the TPM called NAME, made first if it has no state yet: with an EK certificate where a CA is given.
+        With LOG_COMMANDS its log shows every command and answer.
 
         Call it from the main thread: the TPM ends with the thread that started it.
         """
         state = self.directory / name
         if not state.is_dir():
             create_state(state, ca)
-        tpm = _start(name, state)
+        tpm = _start(name, state, log_commands)
         self.running.append(tpm)
         return tpm
 
@@ -139,9 +146,9 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _start(name: str, state: Path) -> SoftwareTpm:
+def _start(name: str, state: Path, log_commands: bool) -> SoftwareTpm:
     """Starts swtpm on two free neighbouring ports, trying others when someone else takes them first."""
-    log = state / "swtpm.log"
+    log = state / LOG
     for _attempt in range(PORT_ATTEMPTS):
         port = random.choice(PORTS)
         try:
@@ -156,7 +163,7 @@ def _start(name: str, state: Path) -> SoftwareTpm:
         # swtpm binds the command port itself, and ends if that was taken meanwhile. It is handed the control socket,
         # so an answer there comes from this very process and means that it has both.
         with control, log.open("ab") as output:
-            process = _spawn(state, port, control.fileno(), output)
+            process = _spawn(state, port, control.fileno(), output, log_commands)
         try:
             ready = _answers(process, port + 1)
         except BaseException:
@@ -170,12 +177,14 @@ def _start(name: str, state: Path) -> SoftwareTpm:
     raise SoftwareTpmError(f"swtpm did not start for {state}:\n{_tail(log)}{_apparmor_hint(state)}")
 
 
-def _spawn(state: Path, port: int, control_fd: int, output) -> subprocess.Popen:
+def _spawn(state: Path, port: int, control_fd: int, output, log_commands: bool) -> subprocess.Popen:
     command = [
         "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
         "--server", f"type=tcp,port={port}", "--ctrl", f"type=tcp,fd={control_fd}",
         "--flags", "not-need-init,startup-clear",
     ]
+    if log_commands:
+        command += ["--log", "level=20"]
     # The kernel ends swtpm with its parent, should that be killed before it can clean up.
     command = ["setpriv", "--pdeathsig", "TERM", *command]
     if shutil.which("swtpm") is None:
