@@ -20,8 +20,9 @@ demo: build ## see the main job: three software TPMs to three hosts that can joi
 test: setup ## run everything: formatting, lints, unit tests, playbooks
 	@scripts/test.sh
 
-bench: build ## measure the module against tpm2-tools on 20 hosts
-	@source scripts/env.sh && exec python benches/fleet.py
+bench: build ## measure against tpm2-tools: the module on 20 hosts, identify on one
+	@source scripts/env.sh && cargo build --release --locked --no-default-features --target-dir target/native \
+		&& python benches/fleet.py && exec python benches/identify.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh
