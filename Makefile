@@ -21,7 +21,7 @@ test: setup ## run everything: formatting, lints, unit tests, playbooks
 	@scripts/test.sh
 
 bench: build ## measure against tpm2-tools: the module on 20 hosts, identify on one
-	@source scripts/env.sh && cargo build --release --locked --no-default-features --target-dir target/native \
+	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
 		&& python benches/fleet.py && exec python benches/identify.py
 
 clean: ## remove everything that the other targets made in this folder

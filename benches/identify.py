@@ -24,13 +24,14 @@ import measure  # noqa: E402 (the path is set just above)
 from ansible_runs import BINARY, PROJECT  # noqa: E402
 from software_tpm import SoftwareTpm, SoftwareTpms  # noqa: E402
 
-NATIVE_BINARY = PROJECT / "target" / "native" / "release" / "tbot_tpm"
+# Built with the default features, by `make bench`; the collection's BINARY is built without libtss2.
+DEFAULT_BINARY = PROJECT / "target" / "libtss2" / "release" / "tbot_tpm"
 
 NATIVE = "native (build without libtss2)"
 DEFAULT = "native (default build)"
 ESAPI = "esapi  (default build)"
 SHELL = "tpm2_nvread | openssl x509 | ... | sha256sum"
-WAYS = {NATIVE: (NATIVE_BINARY, "native"), DEFAULT: (BINARY, "native"), ESAPI: (BINARY, "esapi")}
+WAYS = {NATIVE: (BINARY, "native"), DEFAULT: (DEFAULT_BINARY, "native"), ESAPI: (DEFAULT_BINARY, "esapi")}
 CREATE, SHORT_CUT = "CreatePrimary", "short cut: the key kept at 0x81010001"
 
 # The fewest and quickest programs that come to hash and serial number, all at the same time.
@@ -56,7 +57,7 @@ Identity = tuple[str, str | None]  # hash and serial number
 
 def main() -> None:
     options = parse_options()
-    for binary in (BINARY, NATIVE_BINARY):
+    for binary in (BINARY, DEFAULT_BINARY):
         if not binary.exists():
             sys.exit(f"{binary} is missing: run `make bench`, which builds it first.")
     with tempfile.TemporaryDirectory(prefix="tbot-tpm-bench-") as name, SoftwareTpms(Path(name) / "tpms") as tpms:
@@ -134,9 +135,9 @@ class Bench:
 
     def short_cut(self, tpm: SoftwareTpm) -> dict[str, Callable[[], float]]:
         """Both ways to the EK of a TPM without a certificate."""
-        create = self.command(NATIVE_BINARY, backend="native", tcti=tpm.tcti)
+        create = self.command(BINARY, backend="native", tcti=tpm.tcti)
         expected = json.loads(measure.seconds(create)[1])["ek_public_hash"]
-        keep = self.command(NATIVE_BINARY, backend="native", tcti=tpm.tcti, expected_ek_public_hash=expected)
+        keep = self.command(BINARY, backend="native", tcti=tpm.tcti, expected_ek_public_hash=expected)
         same = {"ek_public_hash": expected, "ek_cert_present": False}
         return {
             CREATE: module(create, {}, CREATE, same | {"ek_source": "create_primary"}),
@@ -156,11 +157,11 @@ class Bench:
     def sizes(self) -> None:
         heading("Sizes")
         print(f"  {'':<44}{'peak memory':>13}{'binary':>11}")
-        for name, binary in (("build without libtss2", NATIVE_BINARY), ("default build", BINARY)):
+        for name, binary in (("build without libtss2", BINARY), ("default build", DEFAULT_BINARY)):
             request = self.command(binary, backend="native", tcti=self.certified.tcti)[1]
             peak, size = measure.peak_memory(binary, request), binary.stat().st_size
             print(f"  {name:<44}{peak / 1024:>9.1f} MiB{size / 1024 / 1024:>7.2f} MiB")
-        libraries = [name for name in measure.shared_libraries(NATIVE_BINARY) if not name.startswith("ld-linux")]
+        libraries = [name for name in measure.shared_libraries(BINARY) if not name.startswith("ld-linux")]
         verdict = "" if set(libraries) <= LIBRARIES else "   wanted: libc, libgcc_s and vdso alone: MISSED"
         print(f"  The build without libtss2 needs, besides the loader: {', '.join(libraries)}{verdict}")
 
