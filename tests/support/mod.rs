@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+pub mod certificates;
+pub mod states;
 pub mod tokens;
 
 use std::fs::{self, File};
@@ -93,6 +95,7 @@ impl SoftwareTpm {
                 .args(["--tpmstate", &format!("dir={}", directory.path().display())])
                 .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1")])
                 .args(["--ctrl", &format!("type=tcp,port={},bindaddr=127.0.0.1", port + 1)])
+                .args(["--log", &format!("file={},level=20", directory.path().join("log").display())])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(File::create(directory.path().join("stderr")).unwrap())
