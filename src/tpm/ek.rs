@@ -56,7 +56,8 @@ impl EndorsementKey {
     /// where the RSA EK certificate index can be read and parsed; otherwise the default RSA 2048 key.
     ///
     /// Making that key is slow. Where `expected` is known from an earlier time, and the persistent key is
-    /// certainly the one that would be made, it is not made again.
+    /// certainly the one that would be made, it is not made again: neither a certificate's index nor a
+    /// nonce's is there, readable or not.
     pub fn read(
         tpm: &mut Tpm,
         properties: &Properties,
@@ -74,16 +75,18 @@ impl EndorsementKey {
             }
             Err(reason) => reason,
         };
-        let nonce = match tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner, properties.nv_block)? {
-            NvIndex::Content(nonce) => Some(nonce),
-            NvIndex::Absent | NvIndex::Refused(_) => None,
-        };
+        let nonce = tpm.read_nv(RSA_EK_NONCE, NvAuthorization::Owner, properties.nv_block)?;
+        // An index that is there but not readable now may have been when the identity was taken down.
+        let nothing_decides_but_the_template = no_certificate.is_none()
+            && nonce == NvIndex::Absent
+            && properties.endorsement_auth_set == Some(false);
         let confirmed = expected
-            .filter(|_| nonce.is_none() && properties.endorsement_auth_set == Some(false))
+            .filter(|_| nothing_decides_but_the_template)
             .and_then(|expected| confirmed_by(&persistent.endorsement, expected));
-        let (public_key, source) = match confirmed {
-            Some(public_key) => (public_key, EkSource::PersistentHandle),
-            None => (create(tpm, &nonce.unwrap_or_default())?, EkSource::CreatePrimary),
+        let (public_key, source) = match (confirmed, nonce) {
+            (Some(public_key), _) => (public_key, EkSource::PersistentHandle),
+            (None, NvIndex::Content(nonce)) => (create(tpm, &nonce)?, EkSource::CreatePrimary),
+            (None, NvIndex::Absent | NvIndex::Refused(_)) => (create(tpm, &[])?, EkSource::CreatePrimary),
         };
         Ok(Self { public_key, source, certificate: None, no_certificate })
     }
