@@ -10,6 +10,7 @@
 )]
 
 pub mod certificates;
+pub mod log;
 pub mod states;
 pub mod tokens;
 
