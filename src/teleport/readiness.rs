@@ -23,7 +23,7 @@ pub fn join_warnings(
     warnings.extend(key.no_certificate.as_ref().map(hidden_certificate));
     warnings.extend(key.certificate.as_ref().and_then(|certificate| validity(certificate, now)));
     warnings.extend(other_key(key, &persistent.endorsement));
-    warnings.extend(storage_key(&persistent.storage));
+    warnings.extend(storage_key(&persistent.storage, properties.in_lockout == Some(true)));
     if properties.endorsement_auth_set == Some(true) {
         warnings.push(
             "the TPM's endorsement hierarchy has a password, so tbot cannot join; clear it with \
@@ -106,18 +106,24 @@ fn other_key(key: &EndorsementKey, slot: &Slot) -> Option<String> {
 }
 
 /// `tbot` makes its attestation key under whatever key is at the storage key's persistent handle.
-fn storage_key(slot: &Slot) -> Option<String> {
-    let is_usable = match slot {
-        Slot::Empty => true,
-        Slot::Key(key) => key.public.is_storage_parent(),
-        Slot::Unknown => false,
-    };
-    (!is_usable).then(|| {
-        "the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an \
-         empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c \
-         0x81000001`"
-            .to_owned()
-    })
+fn storage_key(slot: &Slot, in_lockout: bool) -> Option<String> {
+    match slot {
+        Slot::Empty => None,
+        Slot::Key(key) if key.public.is_storage_parent() => {
+            (in_lockout && !key.public.is_exempt_from_lockout()).then(|| {
+                "the TPM is in dictionary-attack lockout, and the storage key at its persistent handle 0x81000001 is not \
+                 exempt from it, so tbot cannot join until the lockout ends; end it with `tpm2_dictionarylockout \
+                 --clear-lockout`"
+                    .to_owned()
+            })
+        }
+        Slot::Key(_) | Slot::Unknown => Some(
+            "the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an \
+             empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c \
+             0x81000001`"
+                .to_owned(),
+        ),
+    }
 }
 
 /// What `tbot` would make and keep at its first join, with an empty owner password.

@@ -115,6 +115,12 @@ impl Public {
             && !attributes.contains(TpmaObject::SIGN_ENCRYPT)
     }
 
+    /// Whether the key can be used in dictionary-attack lockout (`noDA`, part 2, section 8.3).
+    #[must_use]
+    pub fn is_exempt_from_lockout(&self) -> bool {
+        self.parse().is_some_and(|public| public.object_attributes.contains(TpmaObject::NO_DA))
+    }
+
     fn parse(&self) -> Option<TpmtPublic> {
         TpmtPublic::unmarshal(&self.0).ok().filter(|(_, rest)| rest.is_empty()).map(|(public, _)| public)
     }
