@@ -117,29 +117,36 @@ impl SoftwareTpm {
         all
     }
 
-    /// Makes a primary key in a hierarchy (`e`, `o`), and shows its public key in PEM. Its context is
-    /// the file `primary.ctx`.
+    /// Makes a primary key in a hierarchy (`e`, `o`), and shows its public key in PEM.
     pub fn primary(&self, hierarchy: &str, template: Template<'_>) -> Vec<u8> {
+        self.public_pem(&self.make_primary(hierarchy, template))
+    }
+
+    /// The file with the context of a new primary key.
+    fn make_primary(&self, hierarchy: &str, template: Template<'_>) -> String {
         let (context, arguments) = (self.path("primary.ctx"), self.arguments(template));
         let mut all = vec!["-C", hierarchy, "-c", &context];
         all.extend(arguments.iter().map(String::as_str));
         self.tpm2("tpm2_createprimary", &all);
         self.tpm2("tpm2_flushcontext", &["-t"]);
-        self.public_pem(&context)
+        context
     }
 
     /// Makes a primary key, keeps it at a persistent handle, and hashes its public key by openssl.
     pub fn persist(&self, handle: &str, hierarchy: &str, template: Template<'_>) -> String {
-        let pem = self.primary(hierarchy, template);
-        self.keep(&self.path("primary.ctx"), handle);
-        hash_by_openssl(&pem)
+        self.keep_primary(handle, hierarchy, template);
+        hash_by_openssl(&self.public_pem(handle))
+    }
+
+    /// Makes a primary key of any type, and keeps it at a persistent handle.
+    pub fn keep_primary(&self, handle: &str, hierarchy: &str, template: Template<'_>) {
+        self.keep(&self.make_primary(hierarchy, template), handle);
     }
 
     /// Makes a key under a storage key of a hierarchy, keeps it at a persistent handle, and hashes its
     /// public key by openssl.
     pub fn persist_child(&self, handle: &str, hierarchy: &str, template: Template<'_>) -> String {
-        self.primary(hierarchy, STORAGE_TEMPLATE);
-        let parent = self.path("primary.ctx");
+        let parent = self.make_primary(hierarchy, STORAGE_TEMPLATE);
         let (public, private, child) =
             (self.path("child.pub"), self.path("child.priv"), self.path("child.ctx"));
         let arguments = self.arguments(template);
