@@ -1,11 +1,11 @@
 //! A connection to one TPM: what is done with it, whichever way leads there.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Slot;
 use super::commands::{Commands, Failure, NvAuthorization, Outcome};
 use super::native::Native;
+use super::patience::Patience;
 use super::properties::{self, Properties};
 use super::public::{Public, UNIQUE_LENGTH};
 use super::response_code::ResponseCode;
@@ -27,10 +27,6 @@ impl TimeLimit {
         Self(command)
     }
 }
-
-/// The first wait before a command is sent again; each further one is twice as long, up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A connection to a TPM. What keys occupy in it is flushed when the connection is dropped, on a panic too.
 #[derive(Debug)]
@@ -54,7 +50,7 @@ impl Tpm {
     /// Connects to a TPM.
     pub fn connect(tcti: &Tcti, backend: Backend, limit: TimeLimit) -> Result<Self> {
         let target = tcti.clone();
-        let connection = Watched::open(tcti.to_string(), limit.0, move || open(&target, backend))?;
+        let connection = Watched::open(tcti.to_string(), limit.0, move || open(&target, backend, limit))?;
         Ok(Self { connection, limit })
     }
 
@@ -64,15 +60,10 @@ impl Tpm {
         limit: Duration,
         send: impl Fn(&mut dyn Commands) -> Outcome<T> + Clone + Send + 'static,
     ) -> Outcome<T> {
-        let deadline = Instant::now() + limit;
-        let mut wait = FIRST_WAIT;
+        let mut patience = Patience::of(limit);
         loop {
-            let outcome = self.connection.run(limit, send.clone());
-            match outcome {
-                Err(Failure::Code(code)) if code.asks_to_retry() && Instant::now() + wait < deadline => {
-                    thread::sleep(wait);
-                    wait = LONGEST_WAIT.min(wait * 2);
-                }
+            match self.connection.run(limit, send.clone()) {
+                Err(Failure::Code(code)) if code.asks_to_retry() && patience.pause() => {}
                 outcome => return outcome,
             }
         }
@@ -150,7 +141,7 @@ impl Tpm {
     }
 }
 
-fn open(tcti: &Tcti, backend: Backend) -> Result<Box<dyn Commands>> {
+fn open(tcti: &Tcti, backend: Backend, limit: TimeLimit) -> Result<Box<dyn Commands>> {
     let native = if backend == Backend::Esapi { None } else { Native::open(tcti) };
     match native {
         Some(native) => Ok(Box::new(native?)),
@@ -158,17 +149,18 @@ fn open(tcti: &Tcti, backend: Backend) -> Result<Box<dyn Commands>> {
             "the native backend does not speak the TCTI `{tcti}`"
         ))
         .hint("use `backend: auto`, or a TCTI such as device:/dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321")),
-        None => open_library(tcti),
+        None => open_library(tcti, limit),
     }
 }
 
 #[cfg(feature = "tss")]
-fn open_library(tcti: &Tcti) -> Result<Box<dyn Commands>> {
-    Ok(Box::new(super::esapi::Esapi::open(tcti)?))
+fn open_library(tcti: &Tcti, limit: TimeLimit) -> Result<Box<dyn Commands>> {
+    // Its own reason is worth more than that the time was up.
+    Ok(Box::new(super::esapi::Esapi::open(tcti, limit.0 / 10 * 9)?))
 }
 
 #[cfg(not(feature = "tss"))]
-fn open_library(tcti: &Tcti) -> Result<Box<dyn Commands>> {
+fn open_library(tcti: &Tcti, _: TimeLimit) -> Result<Box<dyn Commands>> {
     Err(Error::invalid(format!("this build of tbot_tpm has no libtss2, which `{tcti}` was to be reached by")).hint(
         "leave `backend` out and use a TCTI such as device:/dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321, or build \
          tbot_tpm from source with its default features",

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::str::FromStr;
+use std::time::Duration;
 
 use tss_esapi::Context;
 use tss_esapi::constants::CapabilityType;
@@ -20,10 +21,14 @@ use tss_esapi::traits::{Marshall, UnMarshall};
 
 use super::commands::{Commands, Failure, NvAuthorization, Outcome, Primary, PropertyList};
 use super::device;
+use super::patience::Patience;
 use super::public::{Key, Public};
 use super::response_code::ResponseCode;
 use super::tcti::Tcti;
 use crate::error::{Error, Kind, Result};
+
+/// `TSS2_TCTI_RC_NO_CONNECTION` (TCG TSS 2.0 Overview and Common Structures Specification, section 2.4).
+const NO_CONNECTION: ResponseCode = ResponseCode(0x000A_0008);
 
 /// Sends what libtss2 logs to standard error nowhere, for the rest of the process: over ssh Ansible
 /// takes it for part of the answer.
@@ -41,14 +46,13 @@ pub(super) struct Esapi {
 }
 
 impl Esapi {
-    pub(super) fn open(tcti: &Tcti) -> Result<Self> {
+    /// `limit` is for a resource manager that has no connection to give at once.
+    pub(super) fn open(tcti: &Tcti, limit: Duration) -> Result<Self> {
         if let Tcti::Device(path) = tcti {
             // For its errors, and before libtss2 writes to what may be any file.
             drop(device::open(path)?);
         }
-        let context = TctiNameConf::from_str(&tcti.to_string())
-            .and_then(Context::new)
-            .map_err(|error| not_connected(tcti, &error.to_string()))?;
+        let context = connect(tcti, limit).map_err(|error| not_connected(tcti, error))?;
         Ok(Self { context, indexes: BTreeMap::new() })
     }
 
@@ -149,6 +153,20 @@ impl Commands for Esapi {
     }
 }
 
+/// Connects. tpm2-abrmd takes 27 connections at once unless told otherwise, and refuses further ones; to
+/// libtss2 that is the same as no tpm2-abrmd, which may also just be starting.
+fn connect(tcti: &Tcti, limit: Duration) -> tss_esapi::Result<Context> {
+    let name = TctiNameConf::from_str(&tcti.to_string())?;
+    let mut patience = Patience::of(limit);
+    loop {
+        match Context::new(name.clone()) {
+            Err(tss_esapi::Error::Tss2Error(code))
+                if response_code(code) == NO_CONNECTION && tcti.is_broker() && patience.pause() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 fn failure(error: tss_esapi::Error) -> Failure {
     match error {
         tss_esapi::Error::Tss2Error(code) => Failure::Code(response_code(code)),
@@ -168,7 +186,7 @@ fn response_code(code: Tss2ResponseCode) -> ResponseCode {
 }
 
 /// Why libtss2 could not connect: looks for itself, since the library's codes do not tell.
-fn not_connected(tcti: &Tcti, code: &str) -> Error {
+fn not_connected(tcti: &Tcti, error: tss_esapi::Error) -> Error {
     let tried = match tcti {
         Tcti::SwtpmTcp { host, port } => TcpStream::connect((host.as_str(), *port)).err(),
         Tcti::SwtpmUnix(path) => UnixStream::connect(path).err(),
@@ -177,9 +195,13 @@ fn not_connected(tcti: &Tcti, code: &str) -> Error {
     if let Some(error) = tried {
         return device::socket_error(tcti, &error);
     }
+    let code = match error {
+        tss_esapi::Error::Tss2Error(code) => response_code(code).to_string(),
+        tss_esapi::Error::WrapperError(kind) => kind.to_string(),
+    };
     let name = tcti.to_string();
     let module = name.split(':').next().unwrap_or_default();
     Error::new(Kind::TpmError, format!("the TPM at `{name}` cannot be opened"))
         .hint(format!("check that it is running and that libtss2-tcti-{module} is installed"))
-        .detail(code.to_owned())
+        .detail(code)
 }

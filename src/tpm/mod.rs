@@ -11,6 +11,7 @@ mod ek;
 #[cfg(feature = "tss")]
 mod esapi;
 mod native;
+mod patience;
 mod persistent;
 mod properties;
 mod public;

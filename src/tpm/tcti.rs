@@ -58,6 +58,12 @@ impl Tcti {
         }
     }
 
+    /// Whether this leads to tpm2-abrmd, which shares a TPM among programs.
+    #[must_use]
+    pub fn is_broker(&self) -> bool {
+        matches!(self, Self::Library(text) if text.split(':').next() == Some("tabrmd"))
+    }
+
     /// Reads a TCTI string; `device` alone is this machine's TPM.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, configuration) = text.split_once(':').unwrap_or((text, ""));
