@@ -32,10 +32,13 @@ missing_packages() {
 	certtool gnutls-bin
 	tpm2_createek tpm2-tools
 	openssl openssl
+	dbus-daemon dbus
 	git git
 	shellcheck shellcheck
 	LIST
     [ -x /bin/kill ] || echo procps # the unit reloads tbot with it, and systemd-analyze looks
+    [ -x /usr/sbin/tpm2-abrmd ] || echo tpm2-abrmd # outside the PATH of most users
+    compgen -G '/usr/lib/*/libtss2-tcti-tabrmd.so.0' >/dev/null || echo libtss2-tcti-tabrmd0
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+pub mod broker;
 pub mod certificates;
 pub mod log;
 pub mod states;
@@ -24,16 +25,22 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Runs the binary with `input` on standard input.
-pub fn run_raw(input: &[u8]) -> Output {
+/// Starts the binary with `input` on standard input, and these environment variables besides its own.
+fn start(input: &[u8], environment: &[(&str, &str)]) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tbot_tpm"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    child
+}
+
+/// Runs the binary with `input` on standard input.
+pub fn run_raw(input: &[u8]) -> Output {
+    start(input, &[]).wait_with_output().unwrap()
 }
 
 /// The one line of JSON in an output; the exit status and `failed` must agree, and standard error
