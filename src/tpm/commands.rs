@@ -78,6 +78,14 @@ impl Failure {
         )
     }
 
+    /// An answer that only a TPM 1.2 gives.
+    pub fn tpm_1_2() -> Self {
+        Self::Broken(
+            Error::new(Kind::TpmNotFound, "this is a TPM 1.2, and tbot needs a TPM 2.0")
+                .hint("look in the firmware settings whether the TPM can be switched to 2.0"),
+        )
+    }
+
     /// As an error: the TPM could not do `what`.
     #[must_use]
     pub fn while_doing(self, what: &str) -> Error {

@@ -29,6 +29,9 @@ use crate::error::{Error, Kind, Result};
 
 /// `TSS2_TCTI_RC_NO_CONNECTION` (TCG TSS 2.0 Overview and Common Structures Specification, section 2.4).
 const NO_CONNECTION: ResponseCode = ResponseCode(0x000A_0008);
+/// What libtss2 makes of an answer with a TPM 1.2's tag, and of nothing else that comes from a TPM
+/// (`Tss2_Sys_ExecuteFinish`).
+const TSS2_SYS_RC_GENERAL_FAILURE: ResponseCode = ResponseCode(0x0008_0001);
 
 /// Sends what libtss2 logs to standard error nowhere, for the rest of the process: over ssh Ansible
 /// takes it for part of the answer.
@@ -100,6 +103,9 @@ impl Commands for Esapi {
     fn nv_size(&mut self, index: u32) -> Outcome<u16> {
         let handle = self.nv_index(index)?;
         let (public, _) = self.context.nv_read_public(handle).map_err(failure)?;
+        if u32::from(public.nv_index()) != index {
+            return Err(Failure::malformed("the public area of another NV index than asked for"));
+        }
         u16::try_from(public.data_size())
             .map_err(|_| Failure::malformed("an NV index larger than a TPM can have"))
     }
@@ -169,7 +175,10 @@ fn connect(tcti: &Tcti, limit: Duration) -> tss_esapi::Result<Context> {
 
 fn failure(error: tss_esapi::Error) -> Failure {
     match error {
-        tss_esapi::Error::Tss2Error(code) => Failure::Code(response_code(code)),
+        tss_esapi::Error::Tss2Error(code) => match response_code(code) {
+            TSS2_SYS_RC_GENERAL_FAILURE => Failure::tpm_1_2(),
+            code => Failure::Code(code),
+        },
         tss_esapi::Error::WrapperError(kind) => Failure::malformed(kind.to_string()),
     }
 }
