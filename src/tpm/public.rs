@@ -121,6 +121,13 @@ impl Public {
         self.parse().is_some_and(|public| public.object_attributes.contains(TpmaObject::NO_DA))
     }
 
+    /// The name that an object of this public area has, where its name algorithm is SHA-256 (part 1,
+    /// section 16, "Names").
+    #[must_use]
+    pub fn sha256_name(&self) -> Vec<u8> {
+        [&SHA256[..], &Sha256::digest(&self.0)].concat()
+    }
+
     fn parse(&self) -> Option<TpmtPublic> {
         TpmtPublic::unmarshal(&self.0).ok().filter(|(_, rest)| rest.is_empty()).map(|(public, _)| public)
     }
@@ -131,7 +138,7 @@ impl Key {
     /// hierarchy's handle and its own name alone (part 1, section 16, "Names").
     #[must_use]
     pub fn is_endorsement_primary(&self) -> bool {
-        let name = [&SHA256[..], &Sha256::digest(&self.public.0)].concat();
+        let name = self.public.sha256_name();
         let parents = Sha256::new().chain_update(ENDORSEMENT_HIERARCHY.to_be_bytes()).chain_update(&name);
         self.name == name && self.qualified_name == [&SHA256[..], &parents.finalize()].concat()
     }

@@ -15,8 +15,8 @@ use tpm2_protocol::data::{
     TpmlPcrSelection, TpmsAuthCommand, TpmtPublic,
 };
 use tpm2_protocol::frame::{
-    TpmCreatePrimaryCommand, TpmCreatePrimaryResponse, TpmFlushContextCommand, TpmFrame,
-    TpmGetCapabilityCommand, TpmNvReadCommand, TpmNvReadPublicCommand, TpmNvReadPublicResponse,
+    TpmCreatePrimaryCommand, TpmCreatePrimaryResponse, TpmFlushContextCommand, TpmFlushContextResponse,
+    TpmFrame, TpmGetCapabilityCommand, TpmNvReadCommand, TpmNvReadPublicCommand, TpmNvReadPublicResponse,
     TpmNvReadResponse, TpmReadPublicCommand, tpm_marshal_command,
 };
 use tpm2_protocol::{TpmError, TpmUnmarshal};
@@ -79,7 +79,7 @@ impl Commands for Native {
             property: TpmUint32::new(first),
             property_count: TpmUint32::new(count),
         })?;
-        response::properties(response.parameters(), first, count)
+        response::properties(response.parameters()?, first, count)
     }
 
     fn nv_size(&mut self, index: u32) -> Outcome<u16> {
@@ -111,7 +111,7 @@ impl Commands for Native {
 
     fn read_public(&mut self, handle: u32) -> Outcome<Option<Key>> {
         let response = self.send(&TpmReadPublicCommand { handles: [TpmHandle::new(handle)] })?;
-        let (public, rest) = counted(response.parameters())?;
+        let (public, rest) = counted(response.parameters()?)?;
         let (name, rest) = counted(rest)?;
         let (qualified_name, rest) = counted(rest)?;
         if !rest.is_empty() {
@@ -139,14 +139,19 @@ impl Commands for Native {
         let handle = response.handle()?;
         // From here on the key is there, and is flushed whatever the rest of the answer holds.
         self.primaries.push(handle);
-        let _: TpmCreatePrimaryResponse = response.unmarshal()?;
-        let (public, _) = counted(response.parameters())?;
-        Ok(Primary { handle, public: Public(public.to_vec()) })
+        let created: TpmCreatePrimaryResponse = response.unmarshal()?;
+        let (public, _) = counted(response.parameters()?)?;
+        let public = Public(public.to_vec());
+        if *created.name != public.sha256_name() {
+            return Err(Failure::malformed("a new key whose name is not that of its public area"));
+        }
+        Ok(Primary { handle, public })
     }
 
     fn flush(&mut self, primary: u32) -> Outcome<()> {
         self.primaries.retain(|handle| *handle != primary);
-        self.send(&TpmFlushContextCommand { handles: [], flush_handle: TpmHandle::new(primary) })?;
+        let command = TpmFlushContextCommand { handles: [], flush_handle: TpmHandle::new(primary) };
+        let TpmFlushContextResponse { handles: [] } = self.send(&command)?.unmarshal()?;
         Ok(())
     }
 }

@@ -4,7 +4,6 @@ use tpm2_protocol::TpmUnmarshal;
 use tpm2_protocol::data::{TpmCap, TpmsAuthResponse};
 use tpm2_protocol::frame::TpmUnmarshalBody;
 
-use crate::error::{Error, Kind};
 use crate::tpm::commands::{Failure, Outcome, PropertyList};
 use crate::tpm::response_code::ResponseCode;
 
@@ -21,8 +20,9 @@ const TRANSIENT: u32 = 0x80;
 /// A response of success.
 pub(super) struct Response {
     bytes: Vec<u8>,
-    handles: std::ops::Range<usize>,
-    parameters: std::ops::Range<usize>,
+    /// Where the handles end.
+    after_handles: usize,
+    with_sessions: bool,
 }
 
 /// The size that a response's header gives, with the header itself, in bytes.
@@ -31,7 +31,8 @@ pub(super) fn announced_size(header: &[u8; HEADER_LENGTH]) -> usize {
 }
 
 impl Response {
-    /// Reads the header, and finds the handles and parameters of a response of success.
+    /// Reads the header of the response to a command with or without sessions, which brings that many
+    /// handles on success.
     pub(super) fn parse(bytes: Vec<u8>, with_sessions: bool, handles: usize) -> Outcome<Self> {
         let header = bytes
             .first_chunk::<HEADER_LENGTH>()
@@ -39,10 +40,7 @@ impl Response {
         let tag = u16::from_be_bytes([header[0], header[1]]);
         let code = u32::from_be_bytes([header[6], header[7], header[8], header[9]]);
         if tag == TPM_1_2 {
-            return Err(Failure::Broken(
-                Error::new(Kind::TpmNotFound, "this is a TPM 1.2, and tbot needs a TPM 2.0")
-                    .hint("look in the firmware settings whether the TPM can be switched to 2.0"),
-            ));
+            return Err(Failure::tpm_1_2());
         }
         if announced_size(header) != bytes.len() {
             return Err(Failure::malformed("its size is not the one in its header"));
@@ -51,52 +49,51 @@ impl Response {
         if tag != expected {
             return Err(Failure::malformed(format!("its tag is {tag:#06x} and not {expected:#06x}")));
         }
-        if code != 0 {
-            return Err(Failure::Code(ResponseCode(code)));
+        match (code, bytes.len()) {
+            (0, _) => Ok(Self { after_handles: HEADER_LENGTH + 4 * handles, with_sessions, bytes }),
+            (code, HEADER_LENGTH) => Err(Failure::Code(ResponseCode(code))),
+            // Part 1, section 18.3: a command that fails has a header for its response, and nothing else.
+            _ => {
+                Err(Failure::malformed("it goes on after a response code that says that the command failed"))
+            }
         }
-        let after_handles = HEADER_LENGTH + 4 * handles;
-        let parameters = if with_sessions {
-            parameters_before_sessions(&bytes, after_handles)?
-        } else {
-            after_handles..bytes.len()
-        };
-        if parameters.start > bytes.len() {
-            return Err(Failure::malformed("it ends before its handles do"));
-        }
-        Ok(Self { handles: HEADER_LENGTH..after_handles, parameters, bytes })
-    }
-
-    /// The parameters.
-    pub(super) fn parameters(&self) -> &[u8] {
-        &self.bytes[self.parameters.clone()]
     }
 
     /// The handle of the transient object that was made.
     pub(super) fn handle(&self) -> Outcome<u32> {
-        match self.bytes[self.handles.clone()] {
-            [a, b, c, d] if u32::from(a) == TRANSIENT => Ok(u32::from_be_bytes([a, b, c, d])),
+        match self.handles()? {
+            [a, b, c, d] if u32::from(*a) == TRANSIENT => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
             _ => Err(Failure::malformed("the handle of a new key is not that of a transient object")),
+        }
+    }
+
+    fn handles(&self) -> Outcome<&[u8]> {
+        self.bytes
+            .get(HEADER_LENGTH..self.after_handles)
+            .ok_or_else(|| Failure::malformed("it ends before its handles do"))
+    }
+
+    /// The parameters. With sessions they come after their size, and are followed by one session (part 1,
+    /// section 18.3).
+    pub(super) fn parameters(&self) -> Outcome<&[u8]> {
+        let wrong = || Failure::malformed("its parameters reach beyond its end");
+        let rest = self.bytes.get(self.after_handles..).ok_or_else(wrong)?;
+        if !self.with_sessions {
+            return Ok(rest);
+        }
+        let (size, rest) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
+        let (parameters, sessions) =
+            rest.split_at_checked(u32::from_be_bytes(*size) as usize).ok_or_else(wrong)?;
+        match TpmsAuthResponse::unmarshal(sessions) {
+            Ok((_, [])) => Ok(parameters),
+            _ => Err(Failure::malformed("its authorisation area is not one session")),
         }
     }
 
     /// Handles and parameters as tpm2-protocol's type for this response; nothing may be left over.
     pub(super) fn unmarshal<R: TpmUnmarshalBody>(&self) -> Outcome<R> {
-        R::unmarshal_body(&self.bytes[self.handles.clone()], self.parameters())
+        R::unmarshal_body(self.handles()?, self.parameters()?)
             .map_err(|error| Failure::malformed(error.to_string()))
-    }
-}
-
-/// Where the parameters lie in a response with sessions: after their size, and followed by one session
-/// (part 1, section 18.3).
-fn parameters_before_sessions(bytes: &[u8], after_handles: usize) -> Outcome<std::ops::Range<usize>> {
-    let wrong = || Failure::malformed("its parameters reach beyond its end");
-    let size = bytes.get(after_handles..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(wrong)?;
-    let start = after_handles + size.len();
-    let end = start.checked_add(u32::from_be_bytes(*size) as usize).ok_or_else(wrong)?;
-    let sessions = bytes.get(end..).ok_or_else(wrong)?;
-    match TpmsAuthResponse::unmarshal(sessions) {
-        Ok((_, [])) => Ok(start..end),
-        _ => Err(Failure::malformed("its authorisation area is not one session")),
     }
 }
 

@@ -51,7 +51,13 @@ impl Transport {
             Self::Socket(socket) => exchange_over_socket(socket.as_mut(), command),
         }
         .map_err(|error| {
-            Error::new(Kind::TpmError, format!("the TPM broke off: {error}"))
+            let what = match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "it closed the connection before its answer was complete".into()
+                }
+                _ => error.to_string(),
+            };
+            Error::new(Kind::TpmError, format!("the TPM broke off: {what}"))
                 .hint("see `dmesg`, or the software TPM's log")
         })
     }
