@@ -11,6 +11,7 @@
 
 pub mod broker;
 pub mod certificates;
+pub mod hostile;
 pub mod log;
 pub mod states;
 pub mod tokens;
@@ -95,11 +96,21 @@ impl SoftwareTpm {
     /// Starts one on a free pair of loopback ports; another process may take a port in between, so
     /// several are tried.
     pub fn start() -> Self {
+        Self::start_version(&["--tpm2", "--flags", "not-need-init,startup-clear"])
+    }
+
+    /// The same as a TPM 1.2.
+    pub fn start_tpm_1_2() -> Self {
+        Self::start_version(&["--flags", "not-need-init"])
+    }
+
+    fn start_version(version: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..20 {
             let port = free_port_pair();
             let mut process = Command::new("swtpm")
-                .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+                .arg("socket")
+                .args(version)
                 .args(["--tpmstate", &format!("dir={}", directory.path().display())])
                 .args(["--server", &format!("type=tcp,port={port},bindaddr=127.0.0.1")])
                 .args(["--ctrl", &format!("type=tcp,port={},bindaddr=127.0.0.1", port + 1)])
@@ -120,6 +131,11 @@ impl SoftwareTpm {
 
     pub fn tcti(&self) -> String {
         format!("swtpm:host=127.0.0.1,port={}", self.port)
+    }
+
+    /// Where it takes commands; its control channel is at the next port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A file in the TPM's own temporary directory.
