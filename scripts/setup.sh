@@ -15,6 +15,7 @@ main() {
     [ -z "$missing" ] || apt_install $missing
     setup_rust
     setup_python
+    setup_machine
 }
 
 # --- system packages ---
@@ -155,6 +156,14 @@ setup_python() {
     quietly "$python" -m venv .venv
     quietly .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
     echo "$stamp" >.venv/setup-stamp
+}
+
+# --- a machine to boot ---
+
+# Only a test needs it, which is then skipped, or fails where it must run: no reason to do without the rest.
+setup_machine() {
+    [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ] || return 0
+    scripts/machine.sh || say "Without these the tests of TPM devices cannot boot a machine."
 }
 
 main

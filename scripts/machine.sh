@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Fetches what the tests boot a whole machine with: this Debian's own kernel, QEMU and busybox, unpacked in
+# .cache/machine as `vmlinuz`, `qemu` and `busybox`. Nothing is installed, so that no package of this machine is in the
+# way: it may have parts of another QEMU, and busybox-static conflicts with the busybox that many have. Needs no root.
+# A second run does nothing.
+set -euo pipefail
+# shellcheck source=scripts/env.sh
+source "$(dirname "$0")/env.sh"
+
+machine=$cache/machine
+# Once made it stays: a machine is as good with last month's kernel, and a new one needs no network.
+stamp=$(sha256sum <"$0")
+
+main() {
+    ! is_ready || return 0
+    [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ] ||
+        die "Whole machines are tested on Debian on x86-64 only."
+    say "Fetching a kernel and QEMU into .cache/machine"
+    rm -rf "$machine"
+    mkdir -p "$machine/root" "$machine/apt/lists/partial" "$machine/apt/packages"
+    # Package lists of our own: the machine's may be too old to download by, and need root to renew.
+    quietly apt_get update
+    local kernel qemu
+    kernel=$(apt-cache "${apt_options[@]}" depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p')
+    qemu=$(not_installed qemu-system-x86)
+    # shellcheck disable=SC2086 # a list of words
+    download busybox-static "$kernel" $qemu
+    unpack
+    rm -rf "$machine/apt"
+    echo "$stamp" >"$machine/stamp"
+    is_ready || die "The QEMU in $machine does not run: $("$machine/qemu" --version 2>&1)"
+}
+
+is_ready() {
+    [ "$(cat "$machine/stamp" 2>/dev/null)" = "$stamp" ] && "$machine/qemu" --version >/dev/null 2>&1
+}
+
+# apt with lists and downloads in our folder, but this machine's own sources and knowledge of what is installed.
+apt_get() { apt-get "${apt_options[@]}" "$@"; }
+apt_options=(
+    -o "Dir::State::lists=$machine/apt/lists"
+    -o "Dir::Cache=$machine/apt"
+    -o "APT::Sandbox::User=$(id -un)" # the user _apt may not write here
+    -o "Debug::NoLocking=1"
+)
+
+# The names of a package and of what else it needs, as far as this machine lacks them.
+not_installed() {
+    apt_get --simulate install --no-install-recommends "$1" | awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }'
+}
+
+download() {
+    (cd "$machine/apt/packages" && quietly apt_get download "$@")
+}
+
+# Of the kernel its image alone: what a TPM and a serial port need is built into it.
+unpack() {
+    local package
+    for package in "$machine"/apt/packages/*.deb; do
+        case $package in
+            */linux-image-*) dpkg-deb --fsys-tarfile "$package" | tar -x -C "$machine/root" ./boot ;;
+            *) dpkg-deb -x "$package" "$machine/root" ;;
+        esac
+    done
+    mv "$machine"/root/boot/vmlinuz-* "$machine/vmlinuz"
+    mv "$(find "$machine/root" -path '*/bin/busybox')" "$machine/busybox"
+    # Finds the machine's own QEMU where that was installed already.
+    cat >"$machine/qemu" <<-'WRAPPER'
+	#!/bin/sh
+	root=$(dirname "$0")/root
+	export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu"
+	PATH="$root/usr/bin:$PATH"
+	exec qemu-system-x86_64 "$@"
+	WRAPPER
+    chmod +x "$machine/qemu"
+}
+
+quietly() {
+    "$@" >"$cache/machine.log" 2>&1 || die "Failed: $*"$'\n'"$(tail -n 15 "$cache/machine.log")"
+}
+
+main
