@@ -13,6 +13,7 @@ pub mod broker;
 pub mod certificates;
 pub mod hostile;
 pub mod log;
+pub mod machine;
 pub mod states;
 pub mod tokens;
 
