@@ -59,9 +59,10 @@ impl Machine {
         }
         fs::write(at("initramfs"), initramfs.finish()).unwrap();
 
-        // Always emulated: hardware virtualisation, where there is any, fails in other ways on each machine.
+        // Always emulated: hardware virtualisation, where there is any, fails in other ways on each machine. Without
+        // cmpxchg16b, after which QEMU 7.2 now and then gets the flags wrong, so that the kernel panics.
         let mut qemu = Command::new(parts.qemu);
-        qemu.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "512"])
+        qemu.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max,-cx16", "-smp", "2", "-m", "512"])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .arg("-kernel")
             .arg(parts.kernel)
