@@ -8,31 +8,10 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{SoftwareTpm, certificate, fail, hash_by_openssl, run_raw, succeed, tool};
+use support::states::{EK_CERTIFICATE, MANUFACTURERS, identify, identify_expecting, refused};
+use support::{SoftwareTpm, certificate, fail, hash_by_openssl, run_raw, tool};
 use tbot_tpm::protocol::{self, Request};
 use tbot_tpm::tpm::{Backend, Tcti, TimeLimit, Tpm};
-
-/// How manufacturers provision the index: readable with the index's own empty password.
-const MANUFACTURERS: &str = "ppwrite|ppread|ownerread|authread|platformcreate|no_da";
-const EK_CERTIFICATE: &str = "0x01c00002";
-const EK_NONCE: &str = "0x01c00003";
-
-fn identify(tpm: &SoftwareTpm) -> Value {
-    let answer = succeed(&json!({ "action": "identify", "tcti": tpm.tcti() }));
-    assert_eq!(answer["changed"], false);
-    assert!(tpm.transient_handles().is_empty(), "{}", tpm.transient_handles());
-    answer
-}
-
-/// The hash of the default EK, by tpm2-tools and openssl alone.
-fn default_ek_hash(tpm: &SoftwareTpm) -> String {
-    let pem = tpm.file("ek.pem");
-    let context = tpm.file("ek.ctx");
-    let (pem, context) = (pem.to_str().unwrap(), context.to_str().unwrap());
-    tpm.tpm2("tpm2_createek", &["-G", "rsa", "-c", context, "-f", "pem", "-u", pem]);
-    tpm.tpm2("tpm2_flushcontext", &["-t"]);
-    hash_by_openssl(&fs::read(pem).unwrap())
-}
 
 /// Hash and serial number of a certificate, by openssl alone.
 fn certificate_by_openssl(der: &[u8]) -> (String, String) {
@@ -58,7 +37,7 @@ fn tpm_with_certificate(content: &[u8]) -> SoftwareTpm {
 fn without_a_certificate_the_identity_is_the_default_ek() {
     let tpm = SoftwareTpm::start();
     let answer = identify(&tpm);
-    assert_eq!(answer["ek_public_hash"], default_ek_hash(&tpm));
+    assert_eq!(answer["ek_public_hash"], tpm.default_ek_hash());
     assert_eq!(answer["ek_source"], "create_primary");
     assert_eq!(answer["ek_cert_present"], false);
     assert_eq!(answer["ek_cert_serial"], Value::Null);
@@ -88,114 +67,95 @@ fn with_a_certificate_the_identity_is_the_certificates() {
 }
 
 #[test]
-fn a_tcg_header_and_padding_make_no_difference() {
-    let directory = tempfile::tempdir().unwrap();
-    let der = certificate(directory.path(), &["rsa:2048"], &[]);
-    let (hash, _) = certificate_by_openssl(&der);
-    let length = u16::try_from(der.len()).unwrap().to_be_bytes();
-    let header = [&[0x10, 0x01, 0x00][..], &length].concat();
-    for content in [
-        [&der[..], &[0x00; 40]].concat(),
-        [&der[..], &[0xff; 40]].concat(),
-        // More than one TPM2_NV_Read returns.
-        [&der[..], &[0x00; 900]].concat(),
-        [&header, &der[..]].concat(),
-        [&header, &der[..], &[0xff; 40]].concat(),
-    ] {
-        let answer = identify(&tpm_with_certificate(&content));
-        assert_eq!(answer["ek_public_hash"], hash);
-        assert_eq!(answer["ek_cert_present"], true);
-    }
-}
-
-#[test]
-fn what_is_no_certificate_counts_as_none_and_is_reported() {
-    let tpm = tpm_with_certificate(&[0xff; 900]);
-    let answer = identify(&tpm);
-    assert_eq!(answer["ek_public_hash"], default_ek_hash(&tpm));
-    assert_eq!(answer["ek_cert_present"], false);
-    assert!(answer["warnings"][0].as_str().unwrap().contains("0x01c00002"), "{answer}");
-}
-
-#[test]
-fn an_index_that_only_the_owner_may_read_counts_as_absent() {
-    let directory = tempfile::tempdir().unwrap();
-    let der = certificate(directory.path(), &["rsa:2048"], &[]);
-    let tpm = SoftwareTpm::start();
-    tpm.write_nv(EK_CERTIFICATE, "ppwrite|ppread|ownerread|platformcreate|no_da", &der);
-    let answer = identify(&tpm);
-    assert_eq!(answer["ek_cert_present"], false);
-    assert_eq!(answer["ek_public_hash"], default_ek_hash(&tpm));
-    assert!(answer["warnings"][0].as_str().unwrap().contains("may not be read"), "{answer}");
-}
-
-#[test]
-fn a_nonce_changes_the_default_ek_as_it_does_for_tpm2_tools() {
-    let tpm = SoftwareTpm::start();
-    let plain = identify(&tpm)["ek_public_hash"].clone();
-    tpm.write_nv(EK_NONCE, MANUFACTURERS, &[0x5a; 64]);
-    let answer = identify(&tpm);
-    assert_ne!(answer["ek_public_hash"], plain);
-    // The template with this nonce at the start of `unique`, written out by hand for tpm2-tools.
-    let unique = tpm.file("unique");
-    fs::write(&unique, [&256_u16.to_le_bytes()[..], &[0x5a; 64], &[0; 192]].concat()).unwrap();
-    let (context, policy, pem) = (tpm.file("p.ctx"), tpm.file("policy"), tpm.file("p.pem"));
-    let session = tpm.file("s.ctx");
-    tpm.tpm2("tpm2_startauthsession", &["-S", session.to_str().unwrap()]);
-    tpm.tpm2(
-        "tpm2_policysecret",
-        &["-S", session.to_str().unwrap(), "-c", "e", "-L", policy.to_str().unwrap()],
-    );
-    tpm.tpm2("tpm2_flushcontext", &[session.to_str().unwrap()]);
-    tpm.tpm2(
-        "tpm2_createprimary",
-        &[
-            "-C",
-            "e",
-            "-g",
-            "sha256",
-            "-G",
-            "rsa2048:null:aes128cfb",
-            "-a",
-            "fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|restricted|decrypt",
-            "-L",
-            policy.to_str().unwrap(),
-            "-u",
-            unique.to_str().unwrap(),
-            "-c",
-            context.to_str().unwrap(),
-        ],
-    );
-    tpm.tpm2("tpm2_readpublic", &["-c", context.to_str().unwrap(), "-f", "pem", "-o", pem.to_str().unwrap()]);
-    assert_eq!(answer["ek_public_hash"], hash_by_openssl(&fs::read(pem).unwrap()));
-}
-
-#[test]
 fn everything_is_an_ansible_fact_too() {
-    let answer = identify(&SoftwareTpm::start());
-    let facts = &answer["ansible_facts"]["tbot_tpm"];
-    for name in [
-        "ek_public_hash",
-        "ek_public_pem",
-        "ek_source",
-        "ek_cert_present",
-        "ek_cert_serial",
-        "ek_cert_sha256",
-        "ek_cert_pem",
-    ] {
-        assert!(facts.as_object().unwrap().contains_key(name), "{name}");
-        assert_eq!(facts[name], answer[name], "{name}");
+    let directory = tempfile::tempdir().unwrap();
+    let der = certificate(directory.path(), &["rsa:2048"], &[]);
+    for tpm in [SoftwareTpm::start(), tpm_with_certificate(&der)] {
+        let mut answer = identify(&tpm);
+        let all = answer.as_object_mut().unwrap();
+        let facts = all.remove("ansible_facts").unwrap();
+        for of_the_answer in ["changed", "warnings"] {
+            all.remove(of_the_answer).unwrap();
+        }
+        assert_eq!(facts, json!({ "tbot_tpm": all }));
+        for name in ["ek_public_hash", "ek_public_pem", "ek_source", "ek_cert_present", "tpm"] {
+            assert!(!all[name].is_null(), "{name}");
+        }
+        for name in ["ek_cert_serial", "ek_cert_sha256", "ek_cert_pem"] {
+            assert_eq!(all[name].is_null(), all["ek_cert_present"] == false, "{name}");
+        }
     }
+}
+
+/// `0x20191023` of `TPM2_PT_FIRMWARE_VERSION_1:\n  raw: 0x20191023`.
+fn raw_property(properties: &str, name: &str) -> u32 {
+    let (_, rest) = properties.split_once(&format!("{name}:\n  raw: 0x")).unwrap();
+    u32::from_str_radix(rest.lines().next().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn what_the_tpm_says_of_itself_is_what_tpm2_getcap_shows() {
+    let tpm = SoftwareTpm::start();
+    let properties = tpm.shown("tpm2_getcap", &["properties-fixed"]);
+    let raw = |name: &str| raw_property(&properties, &format!("TPM2_PT_{name}"));
+    let vendor: Vec<u8> =
+        (1..=4).flat_map(|part| raw(&format!("VENDOR_STRING_{part}")).to_be_bytes()).collect();
+    let (first, second) = (raw("FIRMWARE_VERSION_1"), raw("FIRMWARE_VERSION_2"));
+    assert_eq!(raw("MANUFACTURER").to_be_bytes(), *b"IBM\0");
+    let (_, revision) = properties.split_once("TPM2_PT_REVISION:").unwrap();
+    let revision = revision.lines().nth(2).unwrap().trim().trim_start_matches("value: ");
+    assert_eq!(
+        identify(&tpm)["tpm"],
+        json!({
+            "device": tpm.tcti(),
+            "manufacturer": "IBM",
+            "vendor": String::from_utf8(vendor).unwrap().trim_matches(['\0', ' ']),
+            "firmware_version":
+                format!("{}.{}.{}.{}", first >> 16, first & 0xffff, second >> 16, second & 0xffff),
+            "specification_revision": revision,
+            "owner_auth_set": false,
+            "endorsement_auth_set": false,
+            "lockout_auth_set": false,
+            "in_lockout": false,
+        })
+    );
+}
+
+#[test]
+fn each_password_and_lockout_shows_in_its_own_fact() {
+    let directory = tempfile::tempdir().unwrap();
+    let der = certificate(directory.path(), &["rsa:2048"], &[]);
+    let flags = |tpm: &SoftwareTpm| {
+        let answer = identify(tpm);
+        ["owner_auth_set", "endorsement_auth_set", "lockout_auth_set", "in_lockout"]
+            .map(|name| answer["tpm"][name].as_bool().unwrap())
+    };
+    for (hierarchy, expected) in [
+        ("owner", [true, false, false, false]),
+        ("endorsement", [false, true, false, false]),
+        ("lockout", [false, false, true, false]),
+    ] {
+        let tpm = tpm_with_certificate(&der);
+        tpm.set_password(hierarchy);
+        assert_eq!(flags(&tpm), expected, "{hierarchy}");
+        tpm.tpm2("tpm2_changeauth", &["-c", hierarchy, "-p", "secret"]);
+        assert_eq!(flags(&tpm), [false; 4], "{hierarchy}");
+    }
+    let tpm = tpm_with_certificate(&der);
+    tpm.lock_out();
+    assert_eq!(flags(&tpm), [false, false, false, true]);
+    tpm.tpm2("tpm2_dictionarylockout", &["--clear-lockout"]);
+    assert_eq!(flags(&tpm), [false; 4]);
 }
 
 #[test]
 fn another_tpm_than_expected_is_identity_changed() {
     let tpm = SoftwareTpm::start();
-    let hash = identify(&tpm)["ek_public_hash"].as_str().unwrap().to_owned();
-    let request = |expected: &str| json!({ "action": "identify", "tcti": tpm.tcti(), "expected_ek_public_hash": expected });
-    assert_eq!(succeed(&request(&hash.to_uppercase()))["ek_public_hash"], hash);
+    let hash = tpm.default_ek_hash();
+    assert_eq!(identify_expecting(&tpm, &hash.to_uppercase())["ek_public_hash"], hash);
     let other = "0".repeat(64);
-    let message = fail(&request(&other), "identity_changed");
+    let answer = refused(&tpm, &json!({ "expected_ek_public_hash": other }), "identity_changed");
+    let message = answer["msg"].as_str().unwrap();
     assert!(message.contains(&hash) && message.contains(&other), "{message}");
 }
 
@@ -203,28 +163,43 @@ fn another_tpm_than_expected_is_identity_changed() {
 fn a_key_of_a_type_that_teleport_does_not_know_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let der = certificate(directory.path(), &["rsa-pss"], &[]);
-    let tpm = tpm_with_certificate(&der);
-    fail(&json!({ "action": "identify", "tcti": tpm.tcti() }), "ek_unsupported");
+    refused(&tpm_with_certificate(&der), &json!({}), "ek_unsupported");
 }
 
 #[test]
-fn an_endorsement_password_is_an_error_that_names_it() {
-    let tpm = SoftwareTpm::start();
-    tpm.tpm2("tpm2_changeauth", &["-c", "endorsement", "secret"]);
-    let message = fail(&json!({ "action": "identify", "tcti": tpm.tcti() }), "tpm_auth");
-    assert!(message.contains("endorsement"), "{message}");
-    assert!(tpm.transient_handles().is_empty());
+fn a_file_that_is_no_device_is_refused_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let content: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    for content in [&content[..], b""] {
+        fs::write(&file, content).unwrap();
+        for path in [&file, &link, &directory.path().to_owned()] {
+            for backend in ["native", "esapi", "auto"] {
+                let tcti = format!("device:{}", path.display());
+                let request = json!({ "action": "identify", "backend": backend, "tcti": tcti });
+                let message = fail(&request, "invalid_request");
+                assert!(message.contains(path.to_str().unwrap()), "{message}");
+                assert!(message.contains("no TPM device"), "{message}");
+            }
+        }
+        assert_eq!(fs::read(&file).unwrap(), content);
+    }
 }
 
 #[test]
 fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
-    let message =
-        fail(&json!({ "action": "identify", "tcti": "swtpm:host=127.0.0.1,port=1" }), "tpm_not_found");
-    assert!(message.contains("127.0.0.1:1"), "{message}");
-    let message = fail(&json!({ "action": "identify", "tcti": "device:/dev/no-such-tpm" }), "tpm_not_found");
-    assert!(message.contains("/dev/no-such-tpm"), "{message}");
-    let message = fail(&json!({ "action": "identify", "tcti": "swtpm:path=/run/no-tpm" }), "tpm_not_found");
-    assert!(message.contains("/run/no-tpm"), "{message}");
+    for (tcti, named) in [
+        ("swtpm:host=127.0.0.1,port=1", "127.0.0.1:1"),
+        ("device:/dev/no-such-tpm", "/dev/no-such-tpm"),
+        ("swtpm:path=/run/no-tpm", "/run/no-tpm"),
+    ] {
+        for backend in ["native", "esapi"] {
+            let request = json!({ "action": "identify", "tcti": tcti, "backend": backend });
+            let message = fail(&request, "tpm_not_found");
+            assert!(message.contains(named), "{message}");
+        }
+    }
     let message = fail(&json!({ "action": "identify", "tcti": "nonsense:x" }), "invalid_request");
     assert!(message.contains("nonsense:x") && message.contains("device:/dev/tpmrm0"), "{message}");
 }
