@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::certificates::{certificate_between, certificate_for};
+use support::issued::{certificate_between, certificate_for};
 use support::states::{
     EK_CERTIFICATE, EK_TEMPLATE, ENDORSEMENT_KEY, MANUFACTURERS, SIGNING_TEMPLATE, STORAGE_KEY,
     STORAGE_TEMPLATE, Template, identify, identify_expecting, one_warning,

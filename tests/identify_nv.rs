@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use serde_json::json;
-use support::certificates::{certificate_for, tcg_header};
+use support::issued::{certificate_for, tcg_header};
 use support::states::{
     EK_CERTIFICATE, MANUFACTURERS, ask, identify, identify_expecting, one_warning, refused,
 };

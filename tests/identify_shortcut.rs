@@ -197,7 +197,7 @@ fn a_certificate_that_became_unreadable_is_not_confirmed_by_its_key() {
     let tpm = SoftwareTpm::start();
     let default = tpm.default_ek_hash();
     let template = Template { unique: Some(&[0x5a; 256]), ..EK_TEMPLATE };
-    let der = support::certificates::certificate_for(&tpm.primary("e", template), 400);
+    let der = support::issued::certificate_for(&tpm.primary("e", template), 400);
     tpm.write_nv(EK_CERTIFICATE, &MANUFACTURERS.replace("|no_da", ""), &der);
     let hash = tpm.persist(ENDORSEMENT_KEY, "e", template);
     let answer = identify(&tpm);

@@ -10,8 +10,8 @@
 )]
 
 pub mod broker;
-pub mod certificates;
 pub mod hostile;
+pub mod issued;
 pub mod log;
 pub mod machine;
 pub mod states;
