@@ -16,6 +16,11 @@ use crate::error::Result;
 const TCG_HEADER: [u8; 3] = [0x10, 0x01, 0x00];
 const TCG_HEADER_LENGTH: usize = 5;
 
+/// Why bytes are no certificate for `tbot`: a few words ("the serial number is negative").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotACertificate(&'static str);
+
 /// An EK certificate and what Teleport takes from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EkCertificate {
@@ -28,14 +33,16 @@ pub struct EkCertificate {
 impl EkCertificate {
     /// Parses what an NV index holds: an optional TCG header, one certificate in DER, padding.
     ///
-    /// None where `tbot` would see no certificate either: no DER certificate, a header whose length
+    /// An error where `tbot` would see no certificate either: no DER certificate, a header whose length
     /// reaches beyond the data, a negative serial number.
-    #[must_use]
-    pub fn from_nv(content: &[u8]) -> Option<Self> {
-        let der = without_tcg_header(content)?;
-        let (padding, certificate) = X509Certificate::from_der(der).ok()?;
-        let serial = Serial::from_der_integer(certificate.tbs_certificate.raw_serial())?;
-        Some(Self { der: der[..der.len() - padding.len()].to_vec(), serial })
+    pub fn from_nv(content: &[u8]) -> std::result::Result<Self, NotACertificate> {
+        let der = without_tcg_header(content)
+            .ok_or(NotACertificate("the TCG header's length reaches beyond the data"))?;
+        let (padding, certificate) =
+            X509Certificate::from_der(der).map_err(|_| NotACertificate("it does not parse"))?;
+        let serial = Serial::from_der_integer(certificate.tbs_certificate.raw_serial())
+            .ok_or(NotACertificate("the serial number is negative"))?;
+        Ok(Self { der: der[..der.len() - padding.len()].to_vec(), serial })
     }
 
     /// The certificate's public key.
