@@ -96,6 +96,7 @@ fn facts(key: &EndorsementKey, properties: &Properties, tcti: &Tcti) -> Result<M
     fact("ek_cert_serial", json!(certificate.map(|found| &found.serial)));
     fact("ek_cert_sha256", json!(certificate.map(EkCertificate::sha256)));
     fact("ek_cert_pem", json!(certificate.map(EkCertificate::to_pem).transpose()?));
+    fact("ek_cert", json!(certificate.map(EkCertificate::description)));
     fact("tpm", json!(TpmFacts { device: tcti.device(), properties }));
     Ok(facts)
 }

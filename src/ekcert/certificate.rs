@@ -1,25 +1,17 @@
 //! One EK certificate, as it lies in the TPM's NV memory.
 
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-use x509_parser::certificate::{Validity, X509Certificate};
-use x509_parser::prelude::FromDer;
-use x509_parser::time::ASN1Time;
 
 use super::public_key::hexadecimal;
-use super::{PublicKey, Serial};
-use crate::error::Result;
+use super::strict::{self, Edition, NotACertificate, Validity};
+use super::{Description, PublicKey, Serial};
+use crate::error::{Error, Kind, Result};
 
 /// The header that some manufacturers put before the certificate: the tag
 /// `TCG_TAG_PCCLIENT_STORED_CERT` (0x1001) and the type `TCG_FULL_CERT` (0x00); a 16-bit big-endian
 /// length follows (TCG PC Client Specific Implementation Specification, section 7.3.2).
 const TCG_HEADER: [u8; 3] = [0x10, 0x01, 0x00];
 const TCG_HEADER_LENGTH: usize = 5;
-
-/// Why bytes are no certificate for `tbot`: a few words ("the serial number is negative").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotACertificate(&'static str);
 
 /// An EK certificate and what Teleport takes from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,45 +20,68 @@ pub struct EkCertificate {
     der: Vec<u8>,
     /// Its serial number.
     pub serial: Serial,
+    /// When it is valid. `tbot` does not look at that.
+    pub validity: Validity,
+    key: std::result::Result<PublicKey, Unusable>,
+    description: Description,
+}
+
+/// Why a certificate that parses gives no identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unusable {
+    /// Go does not know how to hash the key.
+    KeyType,
+    /// Whether it is a certificate, or its key can be hashed, depends on the Go release that `tbot`
+    /// was built with.
+    Disputed,
 }
 
 impl EkCertificate {
-    /// Parses what an NV index holds: an optional TCG header, one certificate in DER, padding.
+    /// Parses what an NV index holds: an optional TCG header, one certificate in DER, and anything
+    /// after it (padding of 00 or FF).
     ///
-    /// An error where `tbot` would see no certificate either: no DER certificate, a header whose length
-    /// reaches beyond the data, a negative serial number.
+    /// An error where `tbot` would see no certificate either. A certificate that some releases of `tbot`
+    /// see and others do not is a certificate without a usable key.
     pub fn from_nv(content: &[u8]) -> std::result::Result<Self, NotACertificate> {
-        let der = without_tcg_header(content)
+        let bytes = without_tcg_header(content)
             .ok_or(NotACertificate("the TCG header's length reaches beyond the data"))?;
-        let (padding, certificate) =
-            X509Certificate::from_der(der).map_err(|_| NotACertificate("it does not parse"))?;
-        let serial = Serial::from_der_integer(certificate.tbs_certificate.raw_serial())
-            .ok_or(NotACertificate("the serial number is negative"))?;
-        Ok(Self { der: der[..der.len() - padding.len()].to_vec(), serial })
+        let newer = strict::parse(bytes, Edition::Go1_27);
+        let older = strict::parse(bytes, Edition::Go1_25);
+        let is_disputed = match (&newer, &older) {
+            (Ok(newer), Ok(older)) => newer.key != older.key,
+            (newer, older) => newer.is_ok() != older.is_ok(),
+        };
+        let certificate = newer.or_else(|why| older.map_err(|_| why))?;
+        let description = Description::of(&certificate);
+        let usable = certificate.key.public.ok_or(Unusable::KeyType);
+        let key = if is_disputed { Err(Unusable::Disputed) } else { usable };
+        let (serial, validity) = (certificate.serial, certificate.validity);
+        Ok(Self { der: certificate.der.to_vec(), serial, validity, key, description })
     }
 
-    /// The certificate's public key.
+    /// The certificate's public key, by which Teleport knows the TPM.
+    ///
+    /// `ek_unsupported` where `tbot` could not hash it, and where releases of `tbot` disagree about
+    /// the certificate: there is no one identity to report then.
     pub fn public_key(&self) -> Result<PublicKey> {
-        let (_, certificate) =
-            X509Certificate::from_der(&self.der).map_err(|e| super::pem::malformed(&e.to_string()))?;
-        PublicKey::from_certificate(certificate.public_key())
+        let kind = &self.description.key_algorithm;
+        self.key.clone().map_err(|why| match why {
+            Unusable::KeyType => Error::new(
+                Kind::EkUnsupported,
+                format!("the EK certificate holds a key of a type that Teleport cannot hash ({kind}), so tbot cannot join with this TPM"),
+            ),
+            Unusable::Disputed => Error::new(
+                Kind::EkUnsupported,
+                format!("versions of tbot disagree about the EK certificate ({kind}), so no one identity is certain to match"),
+            )
+            .hint("run `tbot tpm identify` on the host, with the tbot that will join"),
+        })
     }
 
-    /// The first moment of its validity.
+    /// What the certificate says, for people.
     #[must_use]
-    pub fn not_before(&self) -> OffsetDateTime {
-        self.validity(|validity| validity.not_before)
-    }
-
-    /// The last moment of its validity.
-    #[must_use]
-    pub fn not_after(&self) -> OffsetDateTime {
-        self.validity(|validity| validity.not_after)
-    }
-
-    fn validity(&self, end: impl Fn(&Validity) -> ASN1Time) -> OffsetDateTime {
-        X509Certificate::from_der(&self.der)
-            .map_or(OffsetDateTime::UNIX_EPOCH, |(_, certificate)| end(certificate.validity()).to_datetime())
+    pub fn description(&self) -> Description {
+        self.description.clone()
     }
 
     /// SHA-256 of the certificate in DER, lower-case hexadecimal.

@@ -1,11 +1,19 @@
-//! EK certificates: the public key in them, its hash, the serial number, and the PEM of CAs.
+//! EK certificates: the public key in them, its hash, the serial number, what they say, and the PEM of
+//! CAs.
 
 mod certificate;
+mod der;
+mod description;
+mod names;
+mod oid;
 mod pem;
 mod public_key;
 mod serial;
+mod strict;
 
-pub use certificate::{EkCertificate, NotACertificate};
+pub use certificate::EkCertificate;
+pub use description::Description;
 pub use pem::{certificates as pem_certificates, encode as pem_encode};
 pub use public_key::{EkPublicHash, PublicKey};
 pub use serial::Serial;
+pub use strict::{NotACertificate, Validity};

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 
 /// `der` as one PEM block with this label.
 pub fn encode(label: &'static str, der: &[u8]) -> Result<String> {
-    der::pem::encode_string(label, der::pem::LineEnding::LF, der)
+    ::der::pem::encode_string(label, ::der::pem::LineEnding::LF, der)
         .map_err(|e| Error::new(Kind::Internal, "a PEM text could not be written").detail(e.to_string()))
 }
 
@@ -40,8 +40,4 @@ pub fn certificates(text: &str, source: &str) -> Result<Vec<String>> {
 fn invalid(source: &str, what: &str, detail: &str) -> Error {
     let error = Error::new(Kind::CertificateInvalid, format!("{source} {what}"));
     if detail.is_empty() { error } else { error.detail(detail) }
-}
-
-pub(super) fn malformed(detail: &str) -> Error {
-    invalid("the EK certificate", "does not parse", detail)
 }

@@ -2,30 +2,14 @@
 
 use std::fmt;
 
-use der::Encode;
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use pkcs1::RsaPublicKeyRef;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
-use x509_parser::public_key::PublicKey as ParsedKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
+use super::der::{self, Reader, encode, encode_unsigned};
+use super::oid;
+use super::strict::Curve;
 use crate::error::{Error, Kind, Result};
 
-/// RFC 8017, appendix C.
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// RFC 5480, section 2.1.1.
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-/// RFC 8410, section 3.
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-/// P-224, P-256, P-384 and P-521 (RFC 5480, section 2.1.1.1): the curves that Go knows.
-const NAMED_CURVES: [ObjectIdentifier; 4] = [
-    ObjectIdentifier::new_unwrap("1.3.132.0.33"),
-    ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
-    ObjectIdentifier::new_unwrap("1.3.132.0.34"),
-    ObjectIdentifier::new_unwrap("1.3.132.0.35"),
-];
 /// The first byte of an uncompressed point (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 0x04;
 
@@ -37,67 +21,61 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// An RSA key from its modulus and public exponent, both big-endian.
+    /// An RSA key from its modulus and public exponent, both big-endian. A TPM that gives out a zero
+    /// for one of them is `ek_unsupported`.
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self> {
-        let encoded = UintRef::new(modulus)
-            .and_then(|modulus| {
-                RsaPublicKeyRef { modulus, public_exponent: UintRef::new(exponent)? }.to_der()
-            })
-            .map_err(|e| unusable("an RSA key that cannot be encoded", &e.to_string()))?;
-        Self::encode(RSA_ENCRYPTION, Some(AnyRef::NULL), &encoded)
-    }
-
-    /// A key on a named curve from the coordinates of its point, both as long as the curve's field.
-    pub fn elliptic(curve: ObjectIdentifier, coordinates: &[u8]) -> Result<Self> {
-        Self::encode(EC_PUBLIC_KEY, Some(AnyRef::from(&curve)), &[&[UNCOMPRESSED], coordinates].concat())
-    }
-
-    /// The key of a certificate. Types and curves that Go does not know cannot be hashed by `tbot`
-    /// either: `ek_unsupported`.
-    pub(super) fn from_certificate(info: &SubjectPublicKeyInfo<'_>) -> Result<Self> {
-        let algorithm = info.algorithm.algorithm.to_id_string();
-        match (info.parsed(), ObjectIdentifier::new(&algorithm)) {
-            (Ok(ParsedKey::RSA(key)), Ok(RSA_ENCRYPTION)) => Self::rsa(key.modulus, key.exponent),
-            (Ok(ParsedKey::EC(point)), Ok(EC_PUBLIC_KEY)) => {
-                let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
-                let curve = curve.and_then(|oid| ObjectIdentifier::new(&oid.to_id_string()).ok());
-                match curve {
-                    Some(curve)
-                        if NAMED_CURVES.contains(&curve) && point.data().first() == Some(&UNCOMPRESSED) =>
-                    {
-                        Self::encode(EC_PUBLIC_KEY, Some(AnyRef::from(&curve)), point.data())
-                    }
-                    _ => Err(unusable("an elliptic curve key on an unknown curve", &algorithm)),
-                }
+        for number in [modulus, exponent] {
+            if number.iter().all(|byte| *byte == 0) {
+                return Err(Error::new(
+                    Kind::EkUnsupported,
+                    "the EK is an RSA key whose modulus or exponent is zero, so tbot cannot join with this TPM",
+                ));
             }
-            (_, Ok(ED25519)) => Self::encode(ED25519, None, &info.subject_public_key.data),
-            _ => Err(unusable("a key of a type that Teleport does not know", &algorithm)),
         }
+        Ok(Self::from_rsa_numbers(modulus, exponent))
     }
 
-    fn encode(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Result<Self> {
-        let info = |subject_public_key| SubjectPublicKeyInfoRef {
-            algorithm: AlgorithmIdentifierRef { oid, parameters },
-            subject_public_key,
-        };
-        BitStringRef::from_bytes(key)
-            .and_then(|bits| info(bits).to_der())
-            .map(|der| Self { der })
-            .map_err(|e| unusable("a key that cannot be encoded", &e.to_string()))
+    /// An RSA key from numbers that are known not to be zero (RFC 8017, appendix A.1.1; RFC 3279,
+    /// section 2.3.1).
+    pub(super) fn from_rsa_numbers(modulus: &[u8], exponent: &[u8]) -> Self {
+        let numbers = [encode_unsigned(modulus), encode_unsigned(exponent)].concat();
+        Self::from_parts(oid::RSA_ENCRYPTION, &encode(der::NULL, &[]), &encode(der::SEQUENCE, &[&numbers]))
+    }
+
+    /// A key on a curve (`P-256`) from the coordinates of its point, big-endian; none where the curve is
+    /// not one of those that certificates have, or a coordinate is too long for it (RFC 5480, section 2).
+    #[must_use]
+    pub fn elliptic(curve: &str, x: &[u8], y: &[u8]) -> Option<Self> {
+        let curve = Curve::called(curve)?;
+        let mut point = vec![UNCOMPRESSED];
+        for coordinate in [x, y] {
+            // A TPM may leave leading zeros out.
+            point.resize(point.len() + curve.size.checked_sub(coordinate.len())?, 0);
+            point.extend(coordinate);
+        }
+        Some(Self::from_parts(oid::EC_PUBLIC_KEY, &encode(der::OBJECT_IDENTIFIER, &[curve.oid]), &point))
+    }
+
+    /// A key of this algorithm, with the parameters in DER (or none) and the bits of the key.
+    pub(super) fn from_parts(algorithm: &[u8], parameters: &[u8], key: &[u8]) -> Self {
+        let algorithm = encode(der::SEQUENCE, &[&encode(der::OBJECT_IDENTIFIER, &[algorithm]), parameters]);
+        let bits = encode(der::BIT_STRING, &[&[0], key]);
+        Self { der: encode(der::SEQUENCE, &[&algorithm, &bits]) }
     }
 
     /// Whether this is an RSA key of that many bits with that exponent.
     #[must_use]
     pub fn is_rsa(&self, bits: usize, exponent: u32) -> bool {
-        let is_such = |key: RsaPublicKeyRef<'_>| {
-            let modulus = key.modulus.as_bytes();
-            let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-            modulus.len() * 8 == bits + unused
-                && UintRef::new(&exponent.to_be_bytes()).is_ok_and(|exponent| key.public_exponent == exponent)
+        let numbers = || {
+            let mut info = Reader::new(&self.der).enter(der::SEQUENCE)?;
+            let is_rsa = Reader::new(info.read(der::SEQUENCE)?).oid()?.bytes() == oid::RSA_ENCRYPTION;
+            let key = info.bit_string().filter(|_| is_rsa)?.right_aligned();
+            let mut key = Reader::new(&key).enter(der::SEQUENCE)?;
+            Some((key.positive()?.to_vec(), key.positive()?.to_vec()))
         };
-        SubjectPublicKeyInfoRef::try_from(self.der.as_slice()).is_ok_and(|info| {
-            info.algorithm.oid == RSA_ENCRYPTION
-                && RsaPublicKeyRef::try_from(info.subject_public_key.raw_bytes()).is_ok_and(is_such)
+        numbers().is_some_and(|(modulus, found)| {
+            let leading_zeros = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+            8 * modulus.len() == bits + leading_zeros && exponent.to_be_bytes().ends_with(&found)
         })
     }
 
@@ -111,11 +89,6 @@ impl PublicKey {
     pub fn hash(&self) -> EkPublicHash {
         EkPublicHash(hexadecimal(&Sha256::digest(&self.der)))
     }
-}
-
-fn unusable(what: &str, detail: &str) -> Error {
-    Error::new(Kind::EkUnsupported, format!("the EK is {what}, so tbot cannot join with this TPM"))
-        .detail(detail.to_owned())
 }
 
 /// Lower-case hexadecimal digits.

@@ -55,7 +55,7 @@ fn hidden_certificate(reason: &NoCertificate) -> String {
 }
 
 fn validity(certificate: &EkCertificate, now: OffsetDateTime) -> Option<String> {
-    let (begins, ends) = (certificate.not_before(), certificate.not_after());
+    let (begins, ends) = (certificate.validity.not_before, certificate.validity.not_after);
     let days = (ends - now).whole_days();
     if now > ends {
         Some(format!(

@@ -98,9 +98,8 @@ fn read_certificate(
     properties: &Properties,
 ) -> Result<std::result::Result<EkCertificate, Option<NoCertificate>>> {
     Ok(match tpm.read_nv(RSA_EK_CERTIFICATE, NvAuthorization::Index, properties.nv_block)? {
-        NvIndex::Content(content) => {
-            EkCertificate::from_nv(&content).ok_or_else(|| Some(NoCertificate::Unreadable(String::new())))
-        }
+        NvIndex::Content(content) => EkCertificate::from_nv(&content)
+            .map_err(|reason| Some(NoCertificate::Unreadable(reason.to_string()))),
         NvIndex::Absent => Err(None),
         NvIndex::Refused(code) if code.is_lockout() => Err(Some(NoCertificate::Lockout)),
         NvIndex::Refused(code) => Err(Some(NoCertificate::Refused(code.to_string()))),

@@ -1,6 +1,5 @@
 //! The public part of a key in the TPM: the EK template, and what a key's attributes allow.
 
-use der::asn1::ObjectIdentifier;
 use sha2::{Digest, Sha256};
 use tpm2_protocol::basic::{TpmUint16, TpmUint32};
 use tpm2_protocol::constant::TPM_MAX_COMMAND_SIZE;
@@ -94,9 +93,7 @@ impl Public {
                 PublicKey::rsa(&modulus, &exponent.to_be_bytes()).ok()
             }
             (TpmuPublicParms::Ecc(parameters), TpmuPublicId::Ecc(point)) => {
-                let (curve, length) = named_curve(parameters.curve_id)?;
-                PublicKey::elliptic(curve, &[padded(&point.x, length)?, padded(&point.y, length)?].concat())
-                    .ok()
+                PublicKey::elliptic(curve_name(parameters.curve_id)?, &point.x, &point.y)
             }
             _ => None,
         }
@@ -144,19 +141,13 @@ impl Key {
     }
 }
 
-/// The curve's object identifier and the bytes of a coordinate (RFC 5480, section 2.1.1.1).
-fn named_curve(curve: TpmEccCurve) -> Option<(ObjectIdentifier, usize)> {
+/// The curve's name in FIPS 186, for those that certificates have.
+fn curve_name(curve: TpmEccCurve) -> Option<&'static str> {
     Some(match curve {
-        TpmEccCurve::NistP224 => (ObjectIdentifier::new_unwrap("1.3.132.0.33"), 28),
-        TpmEccCurve::NistP256 => (ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"), 32),
-        TpmEccCurve::NistP384 => (ObjectIdentifier::new_unwrap("1.3.132.0.34"), 48),
-        TpmEccCurve::NistP521 => (ObjectIdentifier::new_unwrap("1.3.132.0.35"), 66),
+        TpmEccCurve::NistP224 => "P-224",
+        TpmEccCurve::NistP256 => "P-256",
+        TpmEccCurve::NistP384 => "P-384",
+        TpmEccCurve::NistP521 => "P-521",
         _ => return None,
     })
-}
-
-/// A coordinate with the leading zeros that a TPM may leave out.
-fn padded(coordinate: &[u8], length: usize) -> Option<Vec<u8>> {
-    let missing = length.checked_sub(coordinate.len())?;
-    Some([&vec![0; missing], coordinate].concat())
 }

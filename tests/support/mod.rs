@@ -10,6 +10,8 @@
 )]
 
 pub mod broker;
+pub mod certificates;
+pub mod der;
 pub mod hostile;
 pub mod issued;
 pub mod log;

@@ -1,0 +1,171 @@
+//! The certificate parser: RFC 5280 as Go's `crypto/x509` reads it.
+//!
+//! `tbot` is a Go program, and what Go does not parse is no EK certificate for it: it then joins with
+//! another key. So this parser must refuse what Go refuses and accept what Go accepts, down to what
+//! RFC 5280 says otherwise. Each rule says where Go departs from the RFC; the tests compare both on
+//! thousands of damaged certificates.
+
+mod curve;
+mod domain;
+mod extension;
+mod key;
+mod name;
+mod time;
+mod uri;
+
+use super::der::{self, Oid, Reader};
+use super::serial::Serial;
+
+pub use curve::Curve;
+pub use key::Key;
+pub use name::{Attribute, attributes, text};
+pub use time::Validity;
+
+/// Why bytes are no certificate for `tbot`: a few words ("the serial number is negative").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotACertificate(pub(super) &'static str);
+
+/// The answer of every part of the parser.
+type Checked<T> = Result<T, NotACertificate>;
+
+/// Says why where there is nothing.
+trait OrBecause<T> {
+    fn or_because(self, why: &'static str) -> Checked<T>;
+}
+
+impl<T> OrBecause<T> for Option<T> {
+    fn or_because(self, why: &'static str) -> Checked<T> {
+        self.ok_or(NotACertificate(why))
+    }
+}
+
+/// Whose rules count. Between these two Go releases a few changed, each once, so that releases between
+/// them agree with both wherever both agree:
+///
+/// - Go 1.26: URIs in subjectAltName with brackets inside the host, or an http(s) host with several
+///   colons, are refused (Go 1.25's latest releases do some of that too).
+/// - Go 1.27: any type of value in names (before: the six string types only); IPv4-mapped IPv6
+///   addresses, and mailboxes with a second `@`, are refused; ML-DSA keys are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edition {
+    /// Go 1.25.
+    Go1_25,
+    /// Go 1.27.
+    Go1_27,
+}
+
+/// What a certificate says, its parts still in DER where they only serve to describe it.
+#[derive(Debug, Clone)]
+pub struct Certificate<'a> {
+    /// All of it, without what follows it.
+    pub der: &'a [u8],
+    pub serial: Serial,
+    pub signature_algorithm: Oid<'a>,
+    /// The issuer's Name, a SEQUENCE's content.
+    pub issuer: &'a [u8],
+    pub validity: Validity,
+    pub key: Key,
+    pub extensions: Vec<Extension<'a>>,
+}
+
+/// One extension (RFC 5280, section 4.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Extension<'a> {
+    pub oid: Oid<'a>,
+    pub is_critical: bool,
+    /// The content of its OCTET STRING.
+    pub value: &'a [u8],
+}
+
+/// Parses the certificate at the start of `bytes`; what follows it does not count (go-attestation
+/// cuts it off, since NV indexes are often larger than the certificate in them).
+///
+/// Elements beyond those of RFC 5280, section 4.1, are ignored within the certificate and most of its
+/// parts, as Go ignores them.
+pub fn parse(bytes: &[u8], edition: Edition) -> Checked<Certificate<'_>> {
+    let whole = Reader::new(bytes).element().filter(|element| element.tag == der::SEQUENCE);
+    let whole = whole.or_because("the data does not start with a DER sequence")?;
+    let mut certificate = Reader::new(whole.content);
+    let mut body =
+        certificate.enter(der::SEQUENCE).or_because("the DER sequence is no certificate inside")?;
+    let version = version(&mut body).or_because("the version is not 1, 2 or 3")?;
+    let serial = serial(&mut body)?;
+    let signature_algorithm = signature_algorithm(&mut body, &mut certificate)?;
+    let issuer = name::parse(&mut body, edition).or_because("the issuer is malformed")?;
+    let validity = Validity::parse(&mut body).or_because("the validity is malformed")?;
+    name::parse(&mut body, edition).or_because("the subject is malformed")?;
+    let key = Key::parse(&mut body, edition)?;
+    let extensions = if version > 1 { extensions(&mut body, version, edition)? } else { Vec::new() };
+    certificate.bit_string().or_because("the signature is malformed")?;
+    Ok(Certificate { der: whole.whole, serial, signature_algorithm, issuer, validity, key, extensions })
+}
+
+/// The version as people count it, from 1.
+fn version(body: &mut Reader<'_>) -> Option<i64> {
+    let Some(explicit) = body.optional(der::constructed(0))? else { return Some(1) };
+    let mut explicit = Reader::new(explicit);
+    let encoded = explicit.small_integer(der::INTEGER)?;
+    // Go adds one without looking, so that the largest number becomes a very small version, and passes.
+    let version = encoded.wrapping_add(1);
+    (explicit.is_empty() && encoded >= 0 && version <= 3).then_some(version)
+}
+
+/// The serial number. RFC 5280, section 4.1.2.2, wants it positive and at most 20 bytes long; zero and
+/// longer ones pass.
+fn serial(body: &mut Reader<'_>) -> Checked<Serial> {
+    let integer = body.integer().or_because("the serial number is malformed")?;
+    Serial::from_der_integer(integer).or_because("the serial number is negative")
+}
+
+/// The signature algorithm, which stands inside the signed part and outside, and must be the same.
+fn signature_algorithm<'a>(body: &mut Reader<'a>, certificate: &mut Reader<'a>) -> Checked<Oid<'a>> {
+    const MALFORMED: &str = "the signature algorithm is malformed";
+    let inner = body.read(der::SEQUENCE).or_because(MALFORMED)?;
+    let outer = certificate.read(der::SEQUENCE).or_because(MALFORMED)?;
+    if inner != outer {
+        return Err(NotACertificate("the two signature algorithms differ"));
+    }
+    let (algorithm, _) = algorithm_identifier(inner).or_because(MALFORMED)?;
+    Ok(algorithm)
+}
+
+/// An `AlgorithmIdentifier` (RFC 5280, section 4.1.1.2): the algorithm, and its parameters with tag
+/// and length, empty where there are none.
+fn algorithm_identifier(content: &[u8]) -> Option<(Oid<'_>, &[u8])> {
+    let mut reader = Reader::new(content);
+    let algorithm = reader.oid()?;
+    let parameters = if reader.is_empty() { &[][..] } else { reader.element()?.whole };
+    Some((algorithm, parameters))
+}
+
+/// The unique identifiers, which say nothing, and the extensions, which only version 3 has.
+fn extensions<'a>(body: &mut Reader<'a>, version: i64, edition: Edition) -> Checked<Vec<Extension<'a>>> {
+    const MALFORMED: &str = "the extensions are malformed";
+    for number in [1, 2] {
+        body.optional(der::context(number)).or_because("one of the unique identifiers is malformed")?;
+    }
+    if version < 3 {
+        return Ok(Vec::new());
+    }
+    let Some(explicit) = body.optional(der::constructed(3)).or_because(MALFORMED)? else {
+        return Ok(Vec::new());
+    };
+    let mut list = Reader::new(explicit).enter(der::SEQUENCE).or_because(MALFORMED)?;
+    let mut extensions: Vec<Extension<'a>> = Vec::new();
+    while !list.is_empty() {
+        let extension = list.enter(der::SEQUENCE).and_then(extension).or_because(MALFORMED)?;
+        if extensions.iter().any(|other| other.oid == extension.oid) {
+            return Err(NotACertificate("an extension is there twice"));
+        }
+        extensions.push(extension);
+    }
+    extensions.iter().try_for_each(|extension| extension::check(extension, edition))?;
+    Ok(extensions)
+}
+
+fn extension(mut content: Reader<'_>) -> Option<Extension<'_>> {
+    let oid = content.oid()?;
+    let is_critical = if content.peeks(der::BOOLEAN) { content.boolean()? } else { false };
+    Some(Extension { oid, is_critical, value: content.read(der::OCTET_STRING)? })
+}
