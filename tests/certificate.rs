@@ -4,7 +4,9 @@
 
 mod support;
 
-use support::certificates::{answer, fixtures};
+use support::certificates::{Fixture, answer, fixtures};
+use tbot_tpm::ekcert::{pem_certificates, pem_encode};
+use tbot_tpm::error::Kind;
 
 #[test]
 fn every_certificate_gets_the_answer_that_tbot_gives() {
@@ -26,4 +28,22 @@ fn fixtures_have_names_of_their_own() {
     let before = names.len();
     names.dedup();
     assert_eq!(names.len(), before);
+}
+
+#[test]
+fn a_ca_that_a_cluster_would_not_parse_is_invalid() {
+    let pem_of = |fixture: &Fixture| pem_encode("CERTIFICATE", &fixture.der).unwrap();
+    let read = |name: &str| {
+        let all = fixtures();
+        pem_certificates(&pem_of(all.iter().find(|fixture| fixture.name == name).unwrap()), "`ca`")
+    };
+    assert_eq!(read("P-521").unwrap().len(), 1);
+    for (name, detail) in
+        [("serial -1", "the serial number is negative"), ("UTCTime missing Z", "the validity is malformed")]
+    {
+        let error = read(name).unwrap_err();
+        assert_eq!((error.kind, error.detail.as_deref()), (Kind::CertificateInvalid, Some(detail)));
+    }
+    let message = read("padded with 00").unwrap_err().message;
+    assert!(message.contains("after the end"), "{message}");
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::public_key::hexadecimal;
-use super::strict::{self, Edition, NotACertificate, Validity};
+use super::strict::{self, NotACertificate, Validity};
 use super::{Description, PublicKey, Serial};
 use crate::error::{Error, Kind, Result};
 
@@ -45,13 +45,7 @@ impl EkCertificate {
     pub fn from_nv(content: &[u8]) -> std::result::Result<Self, NotACertificate> {
         let bytes = without_tcg_header(content)
             .ok_or(NotACertificate("the TCG header's length reaches beyond the data"))?;
-        let newer = strict::parse(bytes, Edition::Go1_27);
-        let older = strict::parse(bytes, Edition::Go1_25);
-        let is_disputed = match (&newer, &older) {
-            (Ok(newer), Ok(older)) => newer.key != older.key,
-            (newer, older) => newer.is_ok() != older.is_ok(),
-        };
-        let certificate = newer.or_else(|why| older.map_err(|_| why))?;
+        let strict::Reading { certificate, is_disputed } = strict::read(bytes)?;
         let description = Description::of(&certificate);
         let usable = certificate.key.public.ok_or(Unusable::KeyType);
         let key = if is_disputed { Err(Unusable::Disputed) } else { usable };

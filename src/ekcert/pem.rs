@@ -1,9 +1,8 @@
 //! PEM (RFC 7468): writing it, and reading the certificates of CAs.
 
-use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer;
 
+use super::strict;
 use crate::error::{Error, Kind, Result};
 
 /// `der` as one PEM block with this label.
@@ -25,11 +24,12 @@ pub fn certificates(text: &str, source: &str) -> Result<Vec<String>> {
             let what = format!("holds a PEM block of type `{}`, where only CERTIFICATE belongs", block.label);
             return Err(invalid(source, &what, ""));
         }
-        match X509Certificate::from_der(&block.contents) {
-            Ok(([], _)) => found.push(encode("CERTIFICATE", &block.contents)?),
-            Ok(_) => return Err(invalid(source, "has bytes after the end of a certificate", "")),
-            Err(e) => return Err(invalid(source, "holds a certificate that does not parse", &e.to_string())),
+        let reading = strict::read(&block.contents)
+            .map_err(|why| invalid(source, "holds a certificate that does not parse", &why.to_string()))?;
+        if reading.certificate.der.len() < block.contents.len() {
+            return Err(invalid(source, "has bytes after the end of a certificate", ""));
         }
+        found.push(encode("CERTIFICATE", &block.contents)?);
     }
     if found.is_empty() {
         return Err(invalid(source, "holds no certificate in PEM", ""));

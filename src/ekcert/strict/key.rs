@@ -17,7 +17,7 @@ pub struct Key {
 impl Key {
     /// Reads a `SubjectPublicKeyInfo`. Types that Go does not know pass whatever is in them; the types
     /// that it knows must be well-formed.
-    pub fn parse(body: &mut Reader<'_>, edition: Edition) -> Checked<Self> {
+    pub(super) fn parse(body: &mut Reader<'_>, edition: Edition) -> Checked<Self> {
         const MALFORMED: &str = "the public key is malformed";
         let mut info = body.enter(der::SEQUENCE).or_because(MALFORMED)?;
         let algorithm = info.read(der::SEQUENCE).or_because(MALFORMED)?;

@@ -48,7 +48,7 @@ impl<T> OrBecause<T> for Option<T> {
 /// - Go 1.27: any type of value in names (before: the six string types only); IPv4-mapped IPv6
 ///   addresses, and mailboxes with a second `@`, are refused; ML-DSA keys are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edition {
+enum Edition {
     /// Go 1.25.
     Go1_25,
     /// Go 1.27.
@@ -78,12 +78,34 @@ pub struct Extension<'a> {
     pub value: &'a [u8],
 }
 
+/// A certificate, as the newest Go release that takes it reads it.
+#[derive(Debug, Clone)]
+pub struct Reading<'a> {
+    pub certificate: Certificate<'a>,
+    /// Whether other releases refuse it, or read another key in it.
+    pub is_disputed: bool,
+}
+
+/// Reads the certificate at the start of `bytes`, if any Go release does.
+pub fn read(bytes: &[u8]) -> Checked<Reading<'_>> {
+    match (parse(bytes, Edition::Go1_27), parse(bytes, Edition::Go1_25)) {
+        (Ok(certificate), Ok(older)) => {
+            let is_disputed = certificate.key != older.key;
+            Ok(Reading { certificate, is_disputed })
+        }
+        (Ok(certificate), Err(_)) | (Err(_), Ok(certificate)) => {
+            Ok(Reading { certificate, is_disputed: true })
+        }
+        (Err(why), Err(_)) => Err(why),
+    }
+}
+
 /// Parses the certificate at the start of `bytes`; what follows it does not count (go-attestation
 /// cuts it off, since NV indexes are often larger than the certificate in them).
 ///
 /// Elements beyond those of RFC 5280, section 4.1, are ignored within the certificate and most of its
 /// parts, as Go ignores them.
-pub fn parse(bytes: &[u8], edition: Edition) -> Checked<Certificate<'_>> {
+fn parse(bytes: &[u8], edition: Edition) -> Checked<Certificate<'_>> {
     let whole = Reader::new(bytes).element().filter(|element| element.tag == der::SEQUENCE);
     let whole = whole.or_because("the data does not start with a DER sequence")?;
     let mut certificate = Reader::new(whole.content);
