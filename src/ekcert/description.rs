@@ -112,10 +112,14 @@ fn value_text(value: &Element<'_>) -> String {
     };
     let mut written = String::new();
     for character in escape(&text).chars() {
-        if "\"+,;<>=".contains(character) || written.is_empty() && "# ".contains(character) {
+        if "\"+,;<>".contains(character) || written.is_empty() && "# ".contains(character) {
             written.push('\\');
         }
         written.push(character);
+    }
+    if written.ends_with(' ') && !written.ends_with("\\ ") {
+        written.pop();
+        written.push_str("\\ ");
     }
     written
 }
@@ -135,9 +139,15 @@ fn general_name(name: &Element<'_>) -> String {
         5 => "EdiPartyName".to_owned(),
         6 => format!("URI:{}", text()),
         7 => format!("IP:{}", address(name.content)),
-        8 => "RID".to_owned(),
+        8 => format!("RID:{}", registered_id(name.content).unwrap_or_default()),
         _ => "?".to_owned(),
     }
+}
+
+/// The object identifier whose content this is.
+fn registered_id(content: &[u8]) -> Option<String> {
+    let element = der::encode(der::OBJECT_IDENTIFIER, &[content]);
+    Reader::new(&element).oid().map(|oid| oid.to_string())
 }
 
 fn address(content: &[u8]) -> String {
