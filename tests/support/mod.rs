@@ -12,11 +12,14 @@
 pub mod broker;
 pub mod certificates;
 pub mod der;
+pub mod go;
 pub mod hostile;
 pub mod issued;
 pub mod log;
 pub mod machine;
+pub mod mutation;
 pub mod states;
+pub mod texts;
 pub mod tokens;
 
 use std::fs::{self, File};

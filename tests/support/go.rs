@@ -1,0 +1,105 @@
+//! Go's own answer, by the small program in `tests/go`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Programs that answer what `tbot` makes of an index, each built by one Go release.
+pub struct Oracle {
+    programs: Vec<PathBuf>,
+}
+
+impl Oracle {
+    /// The program, built once for all tests of a process by every `go` that `TBOT_TPM_GO` names, separated by
+    /// colons, or by the one of the project's Python environment or the search path.
+    ///
+    /// None where there is no Go, which is an error where `TBOT_TPM_GO` or `CI` is set: then somebody counts
+    /// on it.
+    pub fn get() -> Option<&'static Self> {
+        static ORACLE: OnceLock<Option<Oracle>> = OnceLock::new();
+        ORACLE.get_or_init(Self::build).as_ref()
+    }
+
+    fn build() -> Option<Self> {
+        let given = std::env::var("TBOT_TPM_GO").unwrap_or_default();
+        if !given.is_empty() && given != "required" {
+            return Some(Self {
+                programs: given.split(':').map(|go| compile(Path::new(go)).unwrap()).collect(),
+            });
+        }
+        let in_project = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/go");
+        let built = [in_project, "go".into()].iter().find_map(|go| compile(go));
+        let is_counted_on = given == "required" || std::env::var_os("CI").is_some();
+        assert!(built.is_some() || !is_counted_on, "Go is not there (scripts/setup.sh installs it)");
+        built.map(|program| Self { programs: vec![program] })
+    }
+
+    /// Whether the releases are enough to see where they disagree.
+    pub fn has_several(&self) -> bool {
+        self.programs.len() > 1
+    }
+
+    /// For each content, every program's answer: `HASH SERIAL`, `refused` or `unsupported`.
+    pub fn ask(&self, contents: &[Vec<u8>]) -> Vec<Vec<String>> {
+        let lines = contents.iter().fold(String::new(), |mut lines, content| {
+            writeln!(lines, "{}", base64(content)).unwrap();
+            lines
+        });
+        let answers: Vec<Vec<String>> = self.programs.iter().map(|program| run(program, &lines)).collect();
+        let of = |index: usize| answers.iter().map(|answers| answers[index].clone()).collect();
+        (0..contents.len()).map(of).collect()
+    }
+}
+
+/// The program as this `go` builds it; none where that one cannot be run.
+fn compile(go: &Path) -> Option<PathBuf> {
+    let version = Command::new(go).arg("version").output().ok()?;
+    let version = String::from_utf8(version.stdout).unwrap();
+    let version = version.split(' ').nth(2)?.to_owned();
+    let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&version);
+    fs::create_dir_all(&build).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go");
+    fs::copy(source.join("main.go"), build.join("main.go")).unwrap();
+    // With the release's own settings, not those of an older release.
+    let release: Vec<&str> = version.trim_start_matches("go").split('.').take(2).collect();
+    fs::write(build.join("go.mod"), format!("module oracle\n\ngo {}\n", release.join("."))).unwrap();
+    let status = Command::new(go)
+        .args(["build", "-o", "oracle", "."])
+        .current_dir(&build)
+        .env("GOCACHE", build.join("cache"))
+        .env("GOPATH", build.join("path"))
+        .env("GOFLAGS", "-mod=mod")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOPROXY", "off")
+        .env("CGO_ENABLED", "0")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{} builds tests/go", go.display());
+    Some(build.join("oracle"))
+}
+
+fn run(program: &Path, lines: &str) -> Vec<String> {
+    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(lines.as_bytes()).unwrap());
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = |chunk: &[u8]| {
+        let number =
+            (0..3).fold(0, |number, i| number << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
+        let digit =
+            |i: usize| if i <= chunk.len() { char::from(DIGITS[number >> (18 - 6 * i) & 63]) } else { '=' };
+        [digit(0), digit(1), digit(2), digit(3)]
+    };
+    bytes.chunks(3).flat_map(digits).collect()
+}
