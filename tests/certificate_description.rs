@@ -183,6 +183,8 @@ fn algorithms_are_named_where_they_have_a_name() {
     assert_eq!(of("1.2.840.113549.1.1.10"), ["rsassaPss", "RSASSA-PSS"]);
     assert_eq!(of("1.2.840.10045.4.3.3"), ["ecdsa-with-SHA384", "1.2.840.10045.4.3.3"]);
     assert_eq!(of("1.2.3.4"), ["1.2.3.4", "1.2.3.4"]);
+    let long = format!("1.2{}", ".3".repeat(1000));
+    assert_eq!(of(&long)[1], format!("{}…", &long[..64]));
     let unsupported = EkCertificate::from_nv(
         &Parts { key: sequence(&[sequence(&[oid("1.3.101.110"), null()]), bits(&[])]), ..Parts::valid() }
             .der(),

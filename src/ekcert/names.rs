@@ -1,7 +1,11 @@
 //! Names that people know object identifiers by.
 
 use super::der::Oid;
+use super::description::cut;
 use super::oid::ML_DSA;
+
+/// Characters of dotted numbers that are shown.
+const DOTTED_LIMIT: usize = 64;
 
 /// Content bytes of an object identifier, and its name.
 type Names = [(&'static [u8], &'static str)];
@@ -76,7 +80,8 @@ pub fn key(oid: Oid<'_>) -> String {
     find(KEYS, oid)
 }
 
+/// Dotted numbers may be as long as the certificate is large, so they are cut.
 fn find(names: &Names, oid: Oid<'_>) -> String {
     let found = names.iter().find(|(bytes, _)| *bytes == oid.bytes());
-    found.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
+    found.map_or_else(|| cut(&oid.to_string(), DOTTED_LIMIT), |(_, name)| (*name).to_owned())
 }
