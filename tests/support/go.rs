@@ -70,6 +70,8 @@ fn compile(go: &Path) -> Option<PathBuf> {
         .args(["build", "-o", "oracle", "."])
         .current_dir(&build)
         .env("GOCACHE", build.join("cache"))
+        // Where it would keep counts of its own use.
+        .env("XDG_CONFIG_HOME", build.join("config"))
         .env("GOPATH", build.join("path"))
         .env("GOFLAGS", "-mod=mod")
         .env("GOTOOLCHAIN", "local")
