@@ -265,9 +265,7 @@ fn serve(mut client: impl Connection, upstream: Option<u16>, shared: &Shared) {
             Reply::Altered(alter) => {
                 let mut answer = ask();
                 alter(&mut answer);
-                let announced = announced_size(&answer);
-                // Whoever announces more than comes must close, or the client waits for the rest.
-                client.write_all(&answer).is_ok() && announced == Some(answer.len())
+                client.write_all(&answer).is_ok() && is_whole(&answer)
             }
             Reply::Instead(answer) => client.write_all(&answer).is_ok(),
             Reply::Last(answer) => {
@@ -289,6 +287,12 @@ fn serve(mut client: impl Connection, upstream: Option<u16>, shared: &Shared) {
         }
     }
     client.close();
+}
+
+/// Whether a response is as long as it says. After any other the connection is closed, or the client would
+/// wait for the rest.
+pub fn is_whole(response: &[u8]) -> bool {
+    response.len() >= 10 && announced_size(response) == Some(response.len())
 }
 
 fn announced_size(frame: &[u8]) -> Option<usize> {

@@ -18,6 +18,7 @@ pub mod issued;
 pub mod log;
 pub mod machine;
 pub mod mutation;
+pub mod random_state;
 pub mod states;
 pub mod texts;
 pub mod tokens;

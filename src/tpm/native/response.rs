@@ -128,3 +128,110 @@ pub(super) fn counted(bytes: &[u8]) -> Outcome<(&[u8], &[u8])> {
         .and_then(|(size, rest)| rest.split_at_checked(usize::from(u16::from_be_bytes(*size))))
         .ok_or_else(|| Failure::malformed("a counted buffer reaches beyond the end"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A response's bytes from its tag, code and what follows them; the size is right.
+    fn bytes(tag: u16, code: u32, rest: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(HEADER_LENGTH + rest.len()).unwrap();
+        [&tag.to_be_bytes()[..], &size.to_be_bytes(), &code.to_be_bytes(), rest].concat()
+    }
+
+    fn detail<T>(outcome: Outcome<T>) -> String {
+        match outcome {
+            Err(Failure::Broken(error)) => error.detail.unwrap_or_default(),
+            Err(Failure::Code(code)) => panic!("{code}"),
+            Ok(_) => panic!("taken"),
+        }
+    }
+
+    #[test]
+    fn parameters_are_what_follows_handles_and_size_up_to_the_one_session() {
+        let plain = Response::parse(bytes(NO_SESSIONS, 0, &[7, 8]), false, 0).unwrap();
+        assert_eq!(plain.parameters().unwrap(), [7, 8]);
+        let session = [0, 0, 1, 0, 0];
+        let rest = [&[0x80, 0, 0, 1][..], &[0, 0, 0, 2], &[7, 8], &session].concat();
+        let created = Response::parse(bytes(SESSIONS, 0, &rest), true, 1).unwrap();
+        assert_eq!(created.handle().unwrap(), 0x8000_0001);
+        assert_eq!(created.parameters().unwrap(), [7, 8]);
+    }
+
+    #[test]
+    fn the_handle_is_known_whatever_follows_it() {
+        for rest in
+            [&[0x80, 0, 0, 1][..], &[0x80, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF], &[0x80, 0, 0, 1, 0, 0, 0, 0]]
+        {
+            let created = Response::parse(bytes(SESSIONS, 0, rest), true, 1).unwrap();
+            assert_eq!(created.handle().unwrap(), 0x8000_0001);
+            assert!(created.parameters().is_err());
+        }
+        for rest in [&[][..], &[0x80, 0, 0], &[0x81, 0, 0, 1], &[0, 0, 0, 0]] {
+            assert!(
+                Response::parse(bytes(SESSIONS, 0, rest), true, 1).unwrap().handle().is_err(),
+                "{rest:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_of_failure_comes_alone_and_without_sessions() {
+        let code = |bytes, with_sessions| match Response::parse(bytes, with_sessions, 0) {
+            Err(Failure::Code(code)) => Some(code.0),
+            _ => None,
+        };
+        assert_eq!(code(bytes(NO_SESSIONS, 0x18B, &[]), false), Some(0x18B));
+        assert_eq!(code(bytes(NO_SESSIONS, 0x98E, &[]), true), Some(0x98E));
+        assert_eq!(code(bytes(NO_SESSIONS, 0x18B, &[0]), false), None);
+        assert_eq!(code(bytes(SESSIONS, 0x98E, &[]), true), None);
+    }
+
+    #[test]
+    fn a_size_or_tag_that_is_wrong_is_refused() {
+        let mut longer = bytes(NO_SESSIONS, 0, &[]);
+        longer.push(0);
+        assert!(detail(Response::parse(longer, false, 0)).contains("size"));
+        assert!(detail(Response::parse(vec![0x80; 9], false, 0)).contains("shorter than a header"));
+        assert!(detail(Response::parse(bytes(0x8003, 0, &[]), false, 0)).contains("0x8003"));
+        assert!(detail(Response::parse(bytes(SESSIONS, 0, &[]), false, 0)).contains("0x8002"));
+        assert!(detail(Response::parse(bytes(NO_SESSIONS, 0, &[]), true, 0)).contains("0x8001"));
+    }
+
+    #[test]
+    fn properties_ascend_from_the_first_and_are_as_many_as_announced() {
+        let list = |more: u8, count: u32, numbers: &[u32]| {
+            let pairs: Vec<u8> =
+                numbers.iter().flat_map(|number| [number.to_be_bytes(), [0; 4]].concat()).collect();
+            [&[more][..], &6_u32.to_be_bytes(), &count.to_be_bytes(), &pairs].concat()
+        };
+        let read = |parameters: Vec<u8>| properties(&parameters, 0x100, 3);
+        assert_eq!(
+            read(list(1, 2, &[0x100, 0x1FE])),
+            Ok(PropertyList { list: vec![(0x100, 0), (0x1FE, 0)], more: true })
+        );
+        assert_eq!(read(list(0, 0, &[])), Ok(PropertyList { list: vec![], more: false }));
+        for wrong in [
+            list(2, 1, &[0x100]),
+            list(0, 2, &[0x100]),
+            list(0, 0, &[0x100]),
+            list(0, 1, &[0xFF]),
+            list(0, 2, &[0x101, 0x100]),
+            list(0, 2, &[0x100, 0x100]),
+            list(0, 4, &[0x100, 0x101, 0x102, 0x103]),
+            list(0, 1, &[0x100])[..16].to_vec(),
+            vec![0; 8],
+        ] {
+            assert!(read(wrong.clone()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_counted_buffer_ends_where_its_size_says() {
+        assert_eq!(counted(&[0, 2, 7, 8, 9]), Ok((&[7, 8][..], &[9][..])));
+        assert_eq!(counted(&[0, 0]), Ok((&[][..], &[][..])));
+        for wrong in [&[][..], &[0], &[0, 1], &[0xFF, 0xFF, 0]] {
+            assert!(counted(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
