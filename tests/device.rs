@@ -69,6 +69,7 @@ fn an_ek_certificate_is_read_from_the_device() {
     assert_eq!(answer["ek_cert_serial"], "f5:a5:a5:a5");
 }
 
+#[cfg(feature = "tss")]
 #[test]
 fn both_backends_read_the_same_from_the_device() {
     let Some((machine, hash)) = tpm_2_0() else { return };

@@ -7,7 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::hostile::{BACKENDS, Hostile, Reply, identify, response};
+use support::BACKENDS;
+use support::hostile::{Hostile, Reply, identify, response};
 use support::{SoftwareTpm, fail};
 
 /// TPM 1.2's answer to any TPM 2.0 command: its own tag, and `TPM_BAD_TAG`.

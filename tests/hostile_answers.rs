@@ -6,9 +6,10 @@
 mod support;
 
 use serde_json::Value;
+use support::BACKENDS;
 use support::hostile::{
-    BACKENDS, COMMANDS, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, Hostile, NV_READ, NV_READ_PUBLIC,
-    READ_PUBLIC, Reply, change_parameters, correct_size, response,
+    COMMANDS, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, Hostile, NV_READ, NV_READ_PUBLIC, READ_PUBLIC,
+    Reply, change_parameters, correct_size, response,
 };
 use support::{SoftwareTpm, certificate};
 

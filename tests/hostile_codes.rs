@@ -7,9 +7,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use support::BACKENDS;
 use support::hostile::{
-    BACKENDS, COMMANDS, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, Hostile, NV_READ, NV_READ_PUBLIC,
-    READ_PUBLIC, Reply, response,
+    COMMANDS, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, Hostile, NV_READ, NV_READ_PUBLIC, READ_PUBLIC,
+    Reply, response,
 };
 use support::{SoftwareTpm, certificate};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::states::{EK_CERTIFICATE, MANUFACTURERS, identify, identify_expecting, refused};
-use support::{SoftwareTpm, certificate, fail, hash_by_openssl, run_raw, tool};
+use support::{BACKENDS, SoftwareTpm, certificate, fail, hash_by_openssl, tool};
 use tbot_tpm::protocol::{self, Request};
 use tbot_tpm::tpm::{Backend, Tcti, TimeLimit, Tpm};
 
@@ -175,7 +175,7 @@ fn a_file_that_is_no_device_is_refused_and_stays_as_it_is() {
     for content in [&content[..], b""] {
         fs::write(&file, content).unwrap();
         for path in [&file, &link, &directory.path().to_owned()] {
-            for backend in ["native", "esapi", "auto"] {
+            for backend in BACKENDS.iter().chain(&["auto"]) {
                 let tcti = format!("device:{}", path.display());
                 let request = json!({ "action": "identify", "backend": backend, "tcti": tcti });
                 let message = fail(&request, "invalid_request");
@@ -194,7 +194,7 @@ fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
         ("device:/dev/no-such-tpm", "/dev/no-such-tpm"),
         ("swtpm:path=/run/no-tpm", "/run/no-tpm"),
     ] {
-        for backend in ["native", "esapi"] {
+        for backend in BACKENDS {
             let request = json!({ "action": "identify", "tcti": tcti, "backend": backend });
             let message = fail(&request, "tpm_not_found");
             assert!(message.contains(named), "{message}");
@@ -204,10 +204,11 @@ fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
     assert!(message.contains("nonsense:x") && message.contains("device:/dev/tpmrm0"), "{message}");
 }
 
+#[cfg(feature = "tss")]
 #[test]
 fn libtss2_says_something_only_when_debugging() {
     let request = json!({ "action": "identify", "backend": "esapi", "tcti": "swtpm:host=127.0.0.1,port=1", "_ansible_verbosity": 3 });
-    let output = run_raw(request.to_string().as_bytes());
+    let output = support::run_raw(request.to_string().as_bytes());
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("tcti"), "{output:?}");
 }
@@ -216,7 +217,7 @@ fn libtss2_says_something_only_when_debugging() {
 fn a_panic_is_answered_and_leaves_no_handle_in_the_tpm() {
     let tpm = SoftwareTpm::start();
     let tcti = Tcti::parse(&tpm.tcti()).unwrap();
-    for backend in [Backend::Native, Backend::Esapi] {
+    for backend in [Backend::Native, Backend::Esapi].into_iter().take(BACKENDS.len()) {
         let request = Request::parse(br#"{"action": "identify"}"#);
         let limit = TimeLimit::of(Duration::from_secs(30));
         let (text, failed) = protocol::respond(request, |_| {

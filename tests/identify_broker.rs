@@ -1,5 +1,6 @@
 //! `identify` through tpm2-abrmd, which only libtss2 speaks to, by many processes at once.
 
+#![cfg(feature = "tss")]
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -13,7 +13,7 @@ use support::issued::{certificate_for, tcg_header};
 use support::states::{
     EK_CERTIFICATE, MANUFACTURERS, ask, identify, identify_expecting, one_warning, refused,
 };
-use support::{SoftwareTpm, certificate, hash_by_openssl, succeed, tool};
+use support::{BACKENDS, SoftwareTpm, certificate, hash_by_openssl, succeed, tool};
 
 /// A certificate for a key that is in no TPM here, and its hash.
 fn someones_certificate() -> (Vec<u8>, String) {
@@ -132,7 +132,7 @@ fn each_look_at_an_index_with_a_password_and_no_exemption_from_lockout_counts_as
     let tpm = SoftwareTpm::start();
     tpm.define_nv(EK_CERTIFICATE, &MANUFACTURERS.replace("|no_da", ""), der.len(), &["-p", "secret"]);
     tpm.fill_nv(EK_CERTIFICATE, &der);
-    for (backend, counted) in [("native", 1), ("esapi", 2)] {
+    for (backend, counted) in BACKENDS.iter().zip(1..) {
         let answer = succeed(&json!({ "action": "identify", "tcti": tpm.tcti(), "backend": backend }));
         assert!(one_warning(&answer).contains("may not be read"), "{answer}");
         let properties = tpm.shown("tpm2_getcap", &["properties-variable"]);

@@ -7,14 +7,14 @@ mod support;
 
 use serde_json::{Value, json};
 use support::states::{EK_CERTIFICATE, EK_TEMPLATE, ENDORSEMENT_KEY, MANUFACTURERS};
-use support::{SoftwareTpm, certificate, run};
+use support::{BACKENDS, SoftwareTpm, certificate, run};
 
 const TIMES: usize = 40;
 
 /// Forty runs one after another through each way to the TPM, all of which end in `kind` (null: well).
 fn leaves_nothing(tpm: &SoftwareTpm, parameters: &Value, kind: &Value) {
     let before = tpm.state();
-    for backend in ["native", "esapi"] {
+    for backend in BACKENDS {
         let mut request = json!({ "action": "identify", "tcti": tpm.tcti(), "backend": backend });
         request.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
         for _ in 0..TIMES {
@@ -72,14 +72,14 @@ fn the_keys_of_other_programs_stay() {
     }
     let others = tpm.transient_handles();
     assert_eq!(others.lines().count(), 2);
-    for backend in ["native", "esapi"] {
+    for backend in BACKENDS {
         let answer = run(&json!({ "action": "identify", "tcti": tpm.tcti(), "backend": backend }));
         assert_eq!(answer["ek_source"], "create_primary", "{answer}");
         assert_eq!(tpm.transient_handles(), others);
     }
     tpm.tpm2("tpm2_createprimary", &["-C", "o", "-G", "ecc", "-c", context.to_str().unwrap()]);
     let others = tpm.transient_handles();
-    for backend in ["native", "esapi"] {
+    for backend in BACKENDS {
         let answer = run(&json!({ "action": "identify", "tcti": tpm.tcti(), "backend": backend }));
         assert_eq!(answer["error"]["kind"], "tpm_busy", "{answer}");
         assert_eq!(tpm.transient_handles(), others);

@@ -25,9 +25,6 @@ pub const GET_CAPABILITY: u32 = 0x17A;
 pub const COMMANDS: [u32; 6] =
     [GET_CAPABILITY, READ_PUBLIC, NV_READ_PUBLIC, NV_READ, CREATE_PRIMARY, FLUSH_CONTEXT];
 
-/// Ways to the TPM that this build has.
-pub const BACKENDS: &[&str] = if cfg!(feature = "tss") { &["native", "esapi"] } else { &["native"] };
-
 /// A command as it arrived.
 pub struct Command<'a> {
     pub bytes: &'a [u8],

@@ -46,6 +46,9 @@ fn start(input: &[u8], environment: &[(&str, &str)]) -> Child {
     child
 }
 
+/// Ways to the TPM that this build has.
+pub const BACKENDS: &[&str] = if cfg!(feature = "tss") { &["native", "esapi"] } else { &["native"] };
+
 /// Runs the binary with `input` on standard input.
 pub fn run_raw(input: &[u8]) -> Output {
     start(input, &[]).wait_with_output().unwrap()

@@ -14,10 +14,9 @@ pub struct Curve {
     pub oid: &'static [u8],
     /// Bytes of a coordinate.
     pub size: usize,
-    /// Hexadecimal.
-    prime: &'static str,
-    /// Hexadecimal.
-    b: &'static str,
+    /// Big-endian, like `b`.
+    prime: &'static [u8],
+    b: &'static [u8],
 }
 
 /// P-224, P-256, P-384 and P-521, with the object identifiers of RFC 5480, section 2.1.1.1.
@@ -26,31 +25,41 @@ static CURVES: [Curve; 4] = [
         name: "P-224",
         oid: b"\x2b\x81\x04\x00\x21",
         size: 28,
-        prime: "ffffffffffffffffffffffffffffffff000000000000000000000001",
-        b: "b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4",
+        prime: b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\
+             \x00\x00\x00\x00\x00\x01",
+        b: b"\xb4\x05\x0a\x85\x0c\x04\xb3\xab\xf5\x41\x32\x56\x50\x44\xb0\xb7\xd7\xbf\xd8\xba\x27\x0b\
+             \x39\x43\x23\x55\xff\xb4",
     },
     Curve {
         name: "P-256",
         oid: b"\x2a\x86\x48\xce\x3d\x03\x01\x07",
         size: 32,
-        prime: "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
-        b: "5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b",
+        prime: b"\xff\xff\xff\xff\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\
+             \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b: b"\x5a\xc6\x35\xd8\xaa\x3a\x93\xe7\xb3\xeb\xbd\x55\x76\x98\x86\xbc\x65\x1d\x06\xb0\xcc\x53\
+             \xb0\xf6\x3b\xce\x3c\x3e\x27\xd2\x60\x4b",
     },
     Curve {
         name: "P-384",
         oid: b"\x2b\x81\x04\x00\x22",
         size: 48,
-        prime: "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
-        b: "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
+        prime: b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+             \xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\
+             \xff\xff\xff\xff",
+        b: b"\xb3\x31\x2f\xa7\xe2\x3e\xe7\xe4\x98\x8e\x05\x6b\xe3\xf8\x2d\x19\x18\x1d\x9c\x6e\xfe\x81\
+             \x41\x12\x03\x14\x08\x8f\x50\x13\x87\x5a\xc6\x56\x39\x8d\x8a\x2e\xd1\x9d\x2a\x85\xc8\xed\
+             \xd3\xec\x2a\xef",
     },
     Curve {
         name: "P-521",
         oid: b"\x2b\x81\x04\x00\x23",
         size: 66,
-        prime: "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
-             ffffffffffffffffffffffffffffffffffff",
-        b: "0051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1\
-             bf073573df883d2c34f1ef451fd46b503f00",
+        prime: b"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+             \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+             \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b: b"\x00\x51\x95\x3e\xb9\x61\x8e\x1c\x9a\x1f\x92\x9a\x21\xa0\xb6\x85\x40\xee\xa2\xda\x72\x5b\
+             \x99\xb3\x15\xf3\xb8\xb4\x89\x91\x8e\xf1\x09\xe1\x56\x19\x39\x51\xec\x7e\x93\x7b\x16\x52\
+             \xc0\xbd\x3b\xb1\xbf\x07\x35\x73\xdf\x88\x3d\x2c\x34\xf1\xef\x45\x1f\xd4\x6b\x50\x3f\x00",
     },
 ];
 
@@ -75,11 +84,7 @@ impl Curve {
             return false;
         }
         let [x, y] = [x, y].map(BigUint::from_bytes_be);
-        let [Some(prime), Some(b)] =
-            [self.prime, self.b].map(|digits| BigUint::parse_bytes(digits.as_bytes(), 16))
-        else {
-            return false;
-        };
+        let [prime, b] = [self.prime, self.b].map(BigUint::from_bytes_be);
         // y² + 3x = x³ + b, so that nothing is taken away from what may be less.
         x < prime && y < prime && (&y * &y + 3_u8 * &x) % &prime == (&x * &x * &x + b) % &prime
     }
