@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::BACKENDS;
-use support::hostile::{Hostile, Reply, identify, response};
+use support::hostile::{GET_CAPABILITY, Hostile, NV_READ, Reply, identify, response};
 use support::{SoftwareTpm, fail};
 
 /// TPM 1.2's answer to any TPM 2.0 command: its own tag, and `TPM_BAD_TAG`.
 const TPM_1_2: [u8; 10] = [0x00, 0xC4, 0, 0, 0, 10, 0, 0, 0, 0x1E];
+
+/// `TPM_PT_NV_BUFFER_MAX` (TPM 2.0 Library, part 2, section 6.13).
+const NV_BUFFER_MAX: [u8; 4] = 0x12C_u32.to_be_bytes();
 
 #[test]
 fn a_server_that_changes_nothing_is_a_tpm_like_any_other() {
@@ -107,6 +110,26 @@ fn a_slow_tpm_is_waited_for_and_one_that_drips_for_ever_is_not() {
         let message = dripping.identify(backend)["msg"].as_str().unwrap().to_owned();
         assert!(message.contains("did not answer within 1 s"), "{backend}: {message}");
     }
+}
+
+#[test]
+fn a_tpm_that_makes_too_many_commands_necessary_is_given_up() {
+    let tpm = SoftwareTpm::start();
+    tpm.write_nv("0x01c00002", support::states::MANUFACTURERS, &[0xff; 2048]);
+    // It lets NV memory be read byte by byte only: more than two thousand commands, each of them quick enough.
+    let hostile = Hostile::before(&tpm, |command| match command.code {
+        GET_CAPABILITY => Reply::Altered(Box::new(|response| {
+            let found = response.windows(4).position(|number| number == NV_BUFFER_MAX);
+            if let Some(value) = found {
+                response[value + 4..value + 8].copy_from_slice(&1_u32.to_be_bytes());
+            }
+        })),
+        NV_READ => Reply::Slowly(Duration::from_millis(2)),
+        _ => Reply::Honest,
+    });
+    let answer = hostile.identify("native");
+    assert_eq!(answer["error"]["kind"], "tpm_error", "{answer}");
+    assert!(answer["msg"].as_str().unwrap().contains(&hostile.tcti), "{answer}");
 }
 
 #[test]

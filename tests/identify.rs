@@ -189,19 +189,27 @@ fn a_file_that_is_no_device_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
-    for (tcti, named) in [
-        ("swtpm:host=127.0.0.1,port=1", "127.0.0.1:1"),
-        ("device:/dev/no-such-tpm", "/dev/no-such-tpm"),
-        ("swtpm:path=/run/no-tpm", "/run/no-tpm"),
-    ] {
+    for (tcti, named) in
+        [("swtpm:host=127.0.0.1,port=1", "127.0.0.1:1"), ("device:/dev/no-such-tpm", "/dev/no-such-tpm")]
+    {
         for backend in BACKENDS {
             let request = json!({ "action": "identify", "tcti": tcti, "backend": backend });
             let message = fail(&request, "tpm_not_found");
             assert!(message.contains(named), "{message}");
         }
     }
+    let message = fail(&json!({ "action": "identify", "tcti": "swtpm:path=/run/no-tpm" }), "tpm_not_found");
+    assert!(message.contains("/run/no-tpm"), "{message}");
     let message = fail(&json!({ "action": "identify", "tcti": "nonsense:x" }), "invalid_request");
     assert!(message.contains("nonsense:x") && message.contains("device:/dev/tpmrm0"), "{message}");
+}
+
+/// libtss2 3 would connect to whatever is at localhost instead.
+#[cfg(feature = "tss")]
+#[test]
+fn libtss2_is_not_asked_for_a_unix_socket() {
+    let request = json!({ "action": "identify", "backend": "esapi", "tcti": "swtpm:path=/run/no-tpm" });
+    assert!(fail(&request, "invalid_request").contains("backend: native"));
 }
 
 #[cfg(feature = "tss")]

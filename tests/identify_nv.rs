@@ -134,7 +134,11 @@ fn each_look_at_an_index_with_a_password_and_no_exemption_from_lockout_counts_as
     tpm.fill_nv(EK_CERTIFICATE, &der);
     for (backend, counted) in BACKENDS.iter().zip(1..) {
         let answer = succeed(&json!({ "action": "identify", "tcti": tpm.tcti(), "backend": backend }));
-        assert!(one_warning(&answer).contains("may not be read"), "{answer}");
+        let warning = one_warning(&answer);
+        assert!(
+            warning.contains("may not be read") && warning.contains("counts as a wrong password"),
+            "{answer}"
+        );
         let properties = tpm.shown("tpm2_getcap", &["properties-variable"]);
         assert!(
             properties.contains(&format!("TPM2_PT_LOCKOUT_COUNTER: {counted:#X}").replace("0X", "0x")),

@@ -45,7 +45,12 @@ fn hidden_certificate(reason: &NoCertificate) -> String {
             .to_owned(),
         NoCertificate::Refused(code) => format!(
             "the TPM has an NV index for the EK certificate (0x01c00002) that may not be read with an empty password \
-             of its own ({code}), so tbot will join without a certificate"
+             of its own ({code}), so tbot will join without a certificate{}",
+            if code.is_counted_against_password() {
+                "; each look at it, tbot's too, counts as a wrong password towards the TPM's dictionary-attack lockout"
+            } else {
+                ""
+            }
         ),
         NoCertificate::Unreadable(reason) => format!(
             "NV index 0x01c00002 of the TPM, for the EK certificate, holds no certificate that tbot could read \

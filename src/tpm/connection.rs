@@ -1,6 +1,6 @@
 //! A connection to one TPM: what is done with it, whichever way leads there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Slot;
 use super::commands::{Commands, Failure, NvAuthorization, Outcome};
@@ -20,8 +20,11 @@ pub struct TimeLimit(Duration);
 impl TimeLimit {
     /// Making a key takes a chip seconds, at times a minute: it gets as many times as long.
     const CREATE_PRIMARY: u32 = 10;
+    /// All of the commands together, of which a TPM can make any number necessary.
+    const ALTOGETHER: u32 = 20;
 
-    /// This long for any command, and ten times as long for `TPM2_CreatePrimary`.
+    /// This long for any command, ten times as long for `TPM2_CreatePrimary`, and twenty times as long for
+    /// all of them together.
     #[must_use]
     pub fn of(command: Duration) -> Self {
         Self(command)
@@ -33,6 +36,8 @@ impl TimeLimit {
 pub struct Tpm {
     connection: Watched,
     limit: TimeLimit,
+    /// When all of it has to be done.
+    end: Instant,
 }
 
 /// What reading an NV index found.
@@ -49,9 +54,10 @@ pub(super) enum NvIndex {
 impl Tpm {
     /// Connects to a TPM.
     pub fn connect(tcti: &Tcti, backend: Backend, limit: TimeLimit) -> Result<Self> {
+        let end = Instant::now() + limit.0.saturating_mul(TimeLimit::ALTOGETHER);
         let target = tcti.clone();
         let connection = Watched::open(tcti.to_string(), limit.0, move || open(&target, backend, limit))?;
-        Ok(Self { connection, limit })
+        Ok(Self { connection, limit, end })
     }
 
     /// Sends a command, again where the TPM asks for that, until it answers or the time is up.
@@ -60,6 +66,7 @@ impl Tpm {
         limit: Duration,
         send: impl Fn(&mut dyn Commands) -> Outcome<T> + Clone + Send + 'static,
     ) -> Outcome<T> {
+        let limit = limit.min(self.end.saturating_duration_since(Instant::now()));
         let mut patience = Patience::of(limit);
         loop {
             match self.connection.run(limit, send.clone()) {

@@ -7,6 +7,7 @@ use super::connection::{NvIndex, Tpm};
 use super::persistent::{PersistentKeys, Slot};
 use super::properties::Properties;
 use super::public::{Public, UNIQUE_LENGTH};
+use super::response_code::ResponseCode;
 use crate::ekcert::{EkCertificate, EkPublicHash, PublicKey};
 use crate::error::{Error, Kind, Result};
 
@@ -45,8 +46,8 @@ pub struct EndorsementKey {
 pub enum NoCertificate {
     /// The TPM is in lockout, and the index is not exempt from it.
     Lockout,
-    /// The TPM does not let the index be read with an empty password of its own; with the TPM's words.
-    Refused(String),
+    /// The TPM does not let the index be read with an empty password of its own.
+    Refused(ResponseCode),
     /// It holds something else than a certificate that `tbot` could read; with the reason.
     Unreadable(String),
 }
@@ -102,7 +103,7 @@ fn read_certificate(
             .map_err(|reason| Some(NoCertificate::Unreadable(reason.to_string()))),
         NvIndex::Absent => Err(None),
         NvIndex::Refused(code) if code.is_lockout() => Err(Some(NoCertificate::Lockout)),
-        NvIndex::Refused(code) => Err(Some(NoCertificate::Refused(code.to_string()))),
+        NvIndex::Refused(code) => Err(Some(NoCertificate::Refused(code))),
     })
 }
 

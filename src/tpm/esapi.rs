@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -51,9 +50,15 @@ pub(super) struct Esapi {
 impl Esapi {
     /// `limit` is for a resource manager that has no connection to give at once.
     pub(super) fn open(tcti: &Tcti, limit: Duration) -> Result<Self> {
-        if let Tcti::Device(path) = tcti {
+        match tcti {
             // For its errors, and before libtss2 writes to what may be any file.
-            drop(device::open(path)?);
+            Tcti::Device(path) => drop(device::open(path)?),
+            // libtss2 3 would leave the path out and connect to localhost, to some other TPM.
+            Tcti::SwtpmUnix(_) => {
+                return Err(Error::invalid(format!("the esapi backend does not speak the TCTI `{tcti}`"))
+                    .hint("use `backend: native`"));
+            }
+            Tcti::SwtpmTcp { .. } | Tcti::Library(_) => {}
         }
         let context = connect(tcti, limit).map_err(|error| not_connected(tcti, error))?;
         Ok(Self { context, indexes: BTreeMap::new() })
@@ -198,7 +203,6 @@ fn response_code(code: Tss2ResponseCode) -> ResponseCode {
 fn not_connected(tcti: &Tcti, error: tss_esapi::Error) -> Error {
     let tried = match tcti {
         Tcti::SwtpmTcp { host, port } => TcpStream::connect((host.as_str(), *port)).err(),
-        Tcti::SwtpmUnix(path) => UnixStream::connect(path).err(),
         _ => None,
     };
     if let Some(error) = tried {

@@ -97,9 +97,13 @@ impl Watched {
     }
 
     fn too_late(&self, limit: Duration) -> Error {
-        let seconds = limit.as_secs();
-        Error::new(Kind::TpmError, format!("the TPM at `{}` did not answer within {seconds} s", self.name))
-            .hint("see whether another program is using it, give it longer with `timeout`, or restart the machine")
+        let message = match limit.as_secs() {
+            0 => format!("the TPM at `{}` takes too long altogether", self.name),
+            seconds => format!("the TPM at `{}` did not answer within {seconds} s", self.name),
+        };
+        Error::new(Kind::TpmError, message).hint(
+            "see whether another program is using it, give it longer with `timeout`, or restart the machine",
+        )
     }
 }
 
