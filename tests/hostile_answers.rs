@@ -6,6 +6,7 @@
 mod support;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use support::BACKENDS;
 use support::hostile::{
     COMMANDS, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, Hostile, NV_READ, NV_READ_PUBLIC, READ_PUBLIC,
@@ -268,9 +269,29 @@ fn the_public_area_of_a_key_that_is_cut_short_is_an_error() {
 }
 
 #[test]
+fn a_persistent_key_whose_name_is_another_s_is_an_error() {
+    must_be_refused(
+        &tpm_with_certificate_and_keys(),
+        &[
+            ("another modulus", READ_PUBLIC, |answer| answer[100] ^= 1),
+            ("another name", READ_PUBLIC, |answer| {
+                let name = answer.len() - 2 * 36 + 4;
+                answer[name] ^= 1;
+            }),
+        ],
+    );
+}
+
+#[test]
 fn a_persistent_key_of_an_unknown_type_is_a_warning() {
     let tpm = tpm_with_certificate_and_keys();
-    let unknown = |answer: &mut Vec<u8>| answer[12..14].copy_from_slice(&[0x77, 0x77]);
+    // Its type, and the name that the public area then has.
+    let unknown = |answer: &mut Vec<u8>| {
+        answer[12..14].copy_from_slice(&[0x77, 0x77]);
+        let name = answer.len() - 2 * 36 + 4;
+        let digest = Sha256::digest(&answer[12..name - 4]);
+        answer[name..name + 32].copy_from_slice(&digest);
+    };
     let answer = Hostile::altering(&tpm, READ_PUBLIC, unknown).identify_patiently("native");
     assert_eq!(answer["ek_cert_present"], true, "{answer}");
     assert!(warnings(&answer).contains("0x81010001") && warnings(&answer).contains("0x81000001"), "{answer}");

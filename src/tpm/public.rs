@@ -1,6 +1,6 @@
 //! The public part of a key in the TPM: the EK template, and what a key's attributes allow.
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 use tpm2_protocol::basic::{TpmUint16, TpmUint32};
 use tpm2_protocol::constant::TPM_MAX_COMMAND_SIZE;
 use tpm2_protocol::data::{
@@ -118,11 +118,11 @@ impl Public {
         self.parse().is_some_and(|public| public.object_attributes.contains(TpmaObject::NO_DA))
     }
 
-    /// The name that an object of this public area has, where its name algorithm is SHA-256 (part 1,
-    /// section 16, "Names").
+    /// Whether `name` is the name of an object with this public area; true where its name algorithm is
+    /// not known here.
     #[must_use]
-    pub fn sha256_name(&self) -> Vec<u8> {
-        [&SHA256[..], &Sha256::digest(&self.0)].concat()
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        self.0.get(2..4).and_then(|algorithm| name_of(algorithm, &self.0)).is_none_or(|own| own == name)
     }
 
     fn parse(&self) -> Option<TpmtPublic> {
@@ -135,10 +135,22 @@ impl Key {
     /// hierarchy's handle and its own name alone (part 1, section 16, "Names").
     #[must_use]
     pub fn is_endorsement_primary(&self) -> bool {
-        let name = self.public.sha256_name();
-        let parents = Sha256::new().chain_update(ENDORSEMENT_HIERARCHY.to_be_bytes()).chain_update(&name);
-        self.name == name && self.qualified_name == [&SHA256[..], &parents.finalize()].concat()
+        let parents = [&ENDORSEMENT_HIERARCHY.to_be_bytes()[..], &self.name].concat();
+        name_of(&SHA256, &self.public.0).as_ref() == Some(&self.name)
+            && name_of(&SHA256, &parents).as_ref() == Some(&self.qualified_name)
     }
+}
+
+/// The name of an entity: its name algorithm and the hash of its public area by it (part 1, section 16,
+/// "Names"). None where the algorithm is not known here.
+fn name_of(algorithm: &[u8], public_area: &[u8]) -> Option<Vec<u8>> {
+    let hash = match algorithm {
+        [0x00, 0x0B] => Sha256::digest(public_area).to_vec(),
+        [0x00, 0x0C] => Sha384::digest(public_area).to_vec(),
+        [0x00, 0x0D] => Sha512::digest(public_area).to_vec(),
+        _ => return None,
+    };
+    Some([algorithm, &hash].concat())
 }
 
 /// The curve's name in FIPS 186, for those that certificates have.

@@ -117,13 +117,13 @@ impl Commands for Native {
         if !rest.is_empty() {
             return Err(Failure::malformed("bytes after the end of a key's public area and names"));
         }
+        let public = Public(public.to_vec());
+        if !public.has_name(name) {
+            return Err(Failure::malformed("a key whose name is not that of its public area"));
+        }
         // The public area of a key of an unknown type cannot be read, and that is no defect of the TPM.
-        let known = TpmtPublic::unmarshal(public).is_ok_and(|(_, rest)| rest.is_empty());
-        Ok(known.then(|| Key {
-            public: Public(public.to_vec()),
-            name: name.to_vec(),
-            qualified_name: qualified_name.to_vec(),
-        }))
+        let known = TpmtPublic::unmarshal(&public.0).is_ok_and(|(_, rest)| rest.is_empty());
+        Ok(known.then(|| Key { public, name: name.to_vec(), qualified_name: qualified_name.to_vec() }))
     }
 
     fn create_primary(&mut self, template: &Public) -> Outcome<Primary> {
@@ -142,7 +142,7 @@ impl Commands for Native {
         let created: TpmCreatePrimaryResponse = response.unmarshal()?;
         let (public, _) = counted(response.parameters()?)?;
         let public = Public(public.to_vec());
-        if *created.name != public.sha256_name() {
+        if !public.has_name(&created.name) {
             return Err(Failure::malformed("a new key whose name is not that of its public area"));
         }
         Ok(Primary { handle, public })
