@@ -22,8 +22,9 @@ pub struct Broker {
 impl Broker {
     /// Starts both, the broker with these further arguments.
     pub fn start(tpm: &SoftwareTpm, arguments: &[&str]) -> Self {
+        let socket = format!("--address=unix:path={}", tpm.file("bus").display());
         let mut bus = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--nopidfile", "--print-address"])
+            .args(["--session", "--nofork", "--nopidfile", "--print-address", &socket])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
