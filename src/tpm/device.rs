@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Group};
 
 use super::tcti::Tcti;
@@ -71,9 +72,14 @@ pub(super) fn open(path: &Path) -> Result<File> {
 
 fn not_opened(path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
+    // A node that is there although the device behind it is not.
+    let is_gone =
+        error.raw_os_error().map(Errno::from_raw).is_some_and(|n| matches!(n, Errno::ENXIO | Errno::ENODEV));
     match error.kind() {
-        io::ErrorKind::NotFound => Error::new(Kind::TpmNotFound, format!("there is no TPM device {shown}"))
-            .hint("name another in `tcti`, or leave `tcti` out to use this machine's own"),
+        kind if is_gone || kind == io::ErrorKind::NotFound => {
+            Error::new(Kind::TpmNotFound, format!("there is no TPM device {shown}"))
+                .hint("name another in `tcti`, or leave `tcti` out to use this machine's own")
+        }
         io::ErrorKind::PermissionDenied => {
             Error::new(Kind::TpmPermission, format!("this user may not open the TPM device {shown}"))
                 .hint(how_to_be_permitted(path))

@@ -4,9 +4,10 @@ use super::connection::Tpm;
 use super::public::Key;
 use crate::error::Result;
 
-/// Where the storage root key of the RSA 2048 profile is kept (TCG Provisioning Guidance 1.0, section 7.8).
+/// Where the storage root key of the RSA 2048 profile is kept (TCG TPM v2.0 Provisioning Guidance,
+/// reserved handles).
 pub const STORAGE_KEY: u32 = 0x8100_0001;
-/// Where the RSA 2048 EK is kept (same section).
+/// Where the RSA 2048 EK is kept (same place).
 pub const ENDORSEMENT_KEY: u32 = 0x8101_0001;
 
 /// What is at a persistent handle.

@@ -100,7 +100,7 @@ impl Public {
     }
 
     /// Whether keys that never leave the TPM can be made under this one with nothing but a password: a
-    /// restricted decryption key (part 1, section 23.3, "Parent") that is itself fixed to the TPM, and
+    /// restricted decryption key (part 1, "Protected Storage Hierarchy") that is itself fixed to the TPM, and
     /// whose user role takes a password.
     #[must_use]
     pub fn is_storage_parent(&self) -> bool {

@@ -52,8 +52,8 @@ impl ResponseCode {
         matches!(self.base(), TPM_RC_AUTH_FAIL | TPM_RC_BAD_AUTH)
     }
 
-    /// The password is wrong, and the TPM counts that towards dictionary-attack lockout (part 1, section
-    /// 19.8, "Dictionary Attack Protection").
+    /// The password is wrong, and the TPM counts that towards dictionary-attack lockout (part 1,
+    /// "Dictionary Attack Protection").
     #[must_use]
     pub fn is_counted_against_password(self) -> bool {
         self.base() == TPM_RC_AUTH_FAIL

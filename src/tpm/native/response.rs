@@ -7,7 +7,7 @@ use tpm2_protocol::frame::TpmUnmarshalBody;
 use crate::tpm::commands::{Failure, Outcome, PropertyList};
 use crate::tpm::response_code::ResponseCode;
 
-/// Bytes of a response's header: tag, size and response code (TPM 2.0 Library, part 1, section 18.3).
+/// Bytes of a response's header: tag, size and response code (TPM 2.0 Library, part 1, section 18).
 pub(super) const HEADER_LENGTH: usize = 10;
 /// `TPM_ST_NO_SESSIONS` and `TPM_ST_SESSIONS` (part 2, section 6.9).
 const NO_SESSIONS: u16 = 0x8001;
@@ -52,7 +52,7 @@ impl Response {
         match (code, bytes.len()) {
             (0, _) => Ok(Self { after_handles: HEADER_LENGTH + 4 * handles, with_sessions, bytes }),
             (code, HEADER_LENGTH) => Err(Failure::Code(ResponseCode(code))),
-            // Part 1, section 18.3: a command that fails has a header for its response, and nothing else.
+            // Part 1, section 18: a command that fails has a header for its response, and nothing else.
             _ => {
                 Err(Failure::malformed("it goes on after a response code that says that the command failed"))
             }
@@ -74,7 +74,7 @@ impl Response {
     }
 
     /// The parameters. With sessions they come after their size, and are followed by one session (part 1,
-    /// section 18.3).
+    /// section 18).
     pub(super) fn parameters(&self) -> Outcome<&[u8]> {
         let wrong = || Failure::malformed("its parameters reach beyond its end");
         let rest = self.bytes.get(self.after_handles..).ok_or_else(wrong)?;
