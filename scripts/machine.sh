@@ -70,7 +70,8 @@ unpack() {
 	root=$(dirname "$0")/root
 	export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu"
 	PATH="$root/usr/bin:$PATH"
-	exec qemu-system-x86_64 "$@"
+	# Its firmware lies beside it, where not every QEMU looks.
+	exec qemu-system-x86_64 -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 	WRAPPER
     chmod +x "$machine/qemu"
 }
