@@ -195,14 +195,16 @@ fn free_port_pair() -> u16 {
 /// Whether the TPM accepts connections within a few seconds, without connecting to it: a connection
 /// is a session to swtpm.
 fn answers(port: u16, process: &mut Child) -> bool {
-    let listening = format!(":{port:04X} 00000000:0000 0A");
+    // Both channels: it ends where it finds the second port taken.
+    let listening = [port, port + 1].map(|port| format!(":{port:04X} 00000000:0000 0A"));
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         if process.try_wait().unwrap().is_some() {
             return false;
         }
-        if fs::read_to_string("/proc/net/tcp").unwrap().contains(&listening) {
-            return true;
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+        if listening.iter().all(|address| sockets.contains(address)) {
+            return process.try_wait().unwrap().is_none();
         }
         std::thread::sleep(Duration::from_millis(20));
     }
