@@ -20,6 +20,7 @@ pub mod actions;
 pub mod ekcert;
 pub mod error;
 pub mod host;
+mod json;
 pub mod protocol;
 pub mod teleport;
 pub mod tpm;

@@ -46,7 +46,7 @@ impl TryFrom<u64> for Seconds {
     }
 }
 
-pub(super) fn run(request: &Request) -> Result<Answer> {
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let parameters: Parameters = request.parameters(&[])?;
     let tcti = match &parameters.tcti {
         Some(text) => Tcti::parse(text)?,

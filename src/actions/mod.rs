@@ -1,6 +1,8 @@
 //! One file for each action: parameters in, domain call, result out.
 
+mod hosts;
 mod identify;
+mod preflight;
 mod storage;
 mod systemd;
 mod token;
@@ -10,14 +12,15 @@ use crate::host::{Account, Accounts, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
-const ACTIONS: [&str; 4] = ["identify", "storage", "systemd", "token"];
+const ACTIONS: [&str; 5] = ["identify", "preflight", "storage", "systemd", "token"];
 /// Actions of the contract that this version does not have.
-const PLANNED: [&str; 4] = ["cluster", "config", "ekcert_ca", "preflight"];
+const PLANNED: [&str; 3] = ["cluster", "config", "ekcert_ca"];
 
 /// Runs the action that the request names.
-pub fn run(request: &Request) -> Result<Answer> {
+pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
         "identify" => identify::run(request),
+        "preflight" => preflight::run(request),
         "storage" => storage::run(request),
         "systemd" => systemd::run(request),
         "token" => token::run(request),

@@ -68,7 +68,7 @@ enum State {
     Absent,
 }
 
-pub(super) fn run(request: &Request) -> Result<Answer> {
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let parameters: Parameters = request.parameters(&PLANNED)?;
     if parameters.state == State::Absent {
         return Err(Error::not_in_this_version("`state: absent` of action `systemd`"));

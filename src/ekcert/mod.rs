@@ -1,6 +1,7 @@
 //! EK certificates: the public key in them, its hash, the serial number, what they say, and the PEM of
 //! CAs.
 
+mod authorities;
 mod certificate;
 mod der;
 mod description;
@@ -11,6 +12,7 @@ mod public_key;
 mod serial;
 mod strict;
 
+pub use authorities::Authorities;
 pub use certificate::EkCertificate;
 pub use description::Description;
 pub use pem::{certificates as pem_certificates, encode as pem_encode};

@@ -103,6 +103,14 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
 #[serde(try_from = "String", into = "String")]
 pub struct EkPublicHash(String);
 
+impl EkPublicHash {
+    /// The hash as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for EkPublicHash {
     type Error = String;
 

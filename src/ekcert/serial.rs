@@ -20,6 +20,12 @@ impl Serial {
         let significant = if leading == bytes.len() { &[0] } else { &bytes[leading..] };
         Some(Self(significant.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")))
     }
+
+    /// The serial number as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl TryFrom<String> for Serial {

@@ -10,11 +10,11 @@ use nix::fcntl::OFlag;
 use super::Mode;
 use crate::error::{Error, Kind, Result};
 
-/// Bytes of the largest file that is read; registry entries, tokens, units and CA files are far below.
-const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+/// Bytes of the largest file that is read: several times the tokens of 100,000 hosts.
+const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
 /// Reads a regular file, through symbolic links. Anything that could block or never end, such as a
-/// FIFO or a device, is an error, and so is a file of more than 16 MiB.
+/// FIFO or a device, is an error, and so is a file of more than 64 MiB.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     open_regular(path, OFlag::empty()).map(|(_, bytes)| bytes)
 }
@@ -139,5 +139,14 @@ impl<'a> TextFile<'a> {
         file.sync_all()?;
         temporary.persist(self.path).map_err(|failed| failed.error)?;
         File::open(directory)?.sync_all()
+    }
+
+    /// Removes the file, if there is one.
+    pub fn remove(&self) -> Result<()> {
+        if self.existing.is_none() {
+            return Ok(());
+        }
+        let removed = fs::remove_file(self.path).and_then(|()| File::open(self.directory())?.sync_all());
+        removed.map_err(|error| Error::io(&format!("remove {}", self.path.display()), &error))
     }
 }

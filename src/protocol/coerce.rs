@@ -347,8 +347,13 @@ impl<'de> SeqAccess<'de> for Elements {
         seed: S,
     ) -> std::result::Result<Option<S::Value>, Problem> {
         let Some((index, value)) = self.items.next() else { return Ok(None) };
+        // An index alone would send people counting.
+        let name = value.get("description").and_then(Value::as_str).map(shortened);
         let element = Coerced { value, depth: self.depth };
-        seed.deserialize(element).map(Some).map_err(|problem| problem.inside(&format!("[{index}]")))
+        seed.deserialize(element).map(Some).map_err(|problem| {
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            problem.inside(&format!("[{index}]{name}"))
+        })
     }
 }
 

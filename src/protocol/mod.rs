@@ -20,9 +20,12 @@ use crate::error::{Error, Kind, Result};
 /// Runs `action` on a parsed request and renders whatever comes of it, a panic included.
 ///
 /// Returns the response, with its newline, and whether it says `failed`.
-pub fn respond(request: Result<Request>, action: impl FnOnce(&Request) -> Result<Answer>) -> (String, bool) {
-    let outcome = request.and_then(|request| {
-        let answer = guarded(|| action(&request))?;
+pub fn respond(
+    request: Result<Request>,
+    action: impl FnOnce(&mut Request) -> Result<Answer>,
+) -> (String, bool) {
+    let outcome = request.and_then(|mut request| {
+        let answer = guarded(|| action(&mut request))?;
         guarded(|| Ok(response::render(&request, answer)))
     });
     match outcome {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::coerce;
 use crate::error::{Error, Result};
+use crate::json;
 
 /// Ansible's `_ansible_*` keys that matter here; unknown ones are ignored, since new ones appear
 /// with new versions of Ansible.
@@ -25,8 +26,11 @@ pub struct Request {
     pub action: String,
     /// Ansible's controls.
     pub controls: Controls,
-    /// Everything else, as it came.
+    /// Everything else, as it came, until the action takes it.
     parameters: Map<String, Value>,
+    /// What `invocation.module_args` shows: the action and the parameters as given, large ones as their
+    /// size.
+    module_args: Map<String, Value>,
 }
 
 impl Request {
@@ -54,7 +58,10 @@ impl Request {
             Some(_) => return Err(Error::invalid("parameter `action` must be a text").hint(EXAMPLE)),
             None => return Err(Error::invalid("parameter `action` is missing").hint(EXAMPLE)),
         };
-        Ok(Self { action, controls, parameters })
+        let mut module_args = Map::new();
+        module_args.insert("action".to_owned(), Value::String(action.clone()));
+        module_args.extend(parameters.iter().map(|(name, value)| (name.clone(), summary(value))));
+        Ok(Self { action, controls, parameters, module_args })
     }
 
     /// Whether the user asked for debugging output (`-vvv` or more).
@@ -63,11 +70,11 @@ impl Request {
         self.controls.verbosity >= 3
     }
 
-    /// The parameters as the type that declares them, coerced as Ansible's argument specs do.
+    /// Takes the parameters out, as the type that declares them, coerced as Ansible's argument specs do.
     ///
     /// `planned` names parameters of the contract that this version does not have: giving one is an
     /// error of its own, since ignoring it would do something else than asked.
-    pub fn parameters<T: DeserializeOwned>(&self, planned: &[&str]) -> Result<T> {
+    pub fn parameters<T: DeserializeOwned>(&mut self, planned: &[&str]) -> Result<T> {
         let given = |name: &&&str| self.parameters.get(**name).is_some_and(|value| !value.is_null());
         if let Some(name) = planned.iter().find(given) {
             return Err(Error::not_in_this_version(&format!(
@@ -75,25 +82,21 @@ impl Request {
                 self.action
             )));
         }
-        let mut parameters = self.parameters.clone();
+        let mut parameters = std::mem::take(&mut self.parameters);
         parameters.retain(|name, _| !planned.contains(&name.as_str()));
         coerce::from_parameters(&self.action, parameters)
     }
 
-    /// What `invocation.module_args` shows: the action and the parameters as given, large ones as
-    /// their size.
-    pub(super) fn module_args(&self) -> Map<String, Value> {
-        let mut shown = Map::new();
-        shown.insert("action".to_owned(), Value::String(self.action.clone()));
-        shown.extend(self.parameters.iter().map(|(name, value)| (name.clone(), summary(value))));
-        shown
+    /// What `invocation.module_args` shows.
+    pub(super) fn module_args(&self) -> &Map<String, Value> {
+        &self.module_args
     }
 }
 
 /// The value itself, or its size where it would swell the answer.
 fn summary(value: &Value) -> Value {
     const LARGEST_SHOWN: usize = 2048;
-    match (value, value.to_string().len()) {
+    match (value, json::size(value)) {
         (_, size) if size <= LARGEST_SHOWN => value.clone(),
         (Value::Array(items), _) => format!("(a list of {} items)", items.len()).into(),
         (_, size) => format!("({size} bytes)").into(),

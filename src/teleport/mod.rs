@@ -1,20 +1,29 @@
 //! Teleport's resources and the rules by which a cluster takes them.
 
-mod expiry;
+mod decision;
+mod document;
 mod identity;
+mod merge;
 mod name;
 mod readiness;
 mod registry;
 mod role;
+mod rule;
+mod shards;
 mod stored;
+mod timestamp;
 mod token;
 mod yaml;
 
-pub use expiry::Expiry;
-pub use identity::{Identity, distinct};
+pub use decision::Decision;
+pub use identity::{Identity, ONE_TPM_HINT, distinct, one_tpm, sharing_a_tpm};
+pub use merge::{Changes, Match, Merged, Outcome, Wanted, merge, shown};
 pub use name::{Description, Label, Name};
 pub use readiness::join_warnings;
-pub use registry::read as read_registry;
+pub use registry::Registry;
 pub use role::Role;
-pub use stored::{Losses, StoredToken};
-pub use token::{Match, Token};
+pub use rule::Rule;
+pub use shards::Shards;
+pub use stored::{Source, parse as parse_tokens, read as read_tokens};
+pub use timestamp::Timestamp;
+pub use token::{Settings, Token};

@@ -81,6 +81,14 @@ impl From<Label> for String {
 #[serde(try_from = "String", into = "String")]
 pub struct Description(String);
 
+impl Description {
+    /// The description as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for Description {
     type Error = String;
 

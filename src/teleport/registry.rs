@@ -5,29 +5,47 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Description, Identity};
+use super::{Description, Identity, document};
 use crate::error::{Error, Kind, Result};
 use crate::host;
 
-/// Every identity in `directory`, by file name. A file that cannot be read or is malformed is an
-/// error, since a token without its host would lock the host out. A missing directory is `not_found`.
-///
-/// A host's description is its file's name, whatever the file says. Files that do not end in `.json`
-/// and hidden ones are not part of the registry.
-pub fn read(directory: &Path) -> Result<Vec<Identity>> {
-    let failed = |error: &io::Error| Error::io(&format!("read the registry {}", directory.display()), error);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
-        let path = entry.map_err(|e| failed(&e))?.path();
-        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-            paths.push(path);
+/// What the registry holds.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// The identities, by file name.
+    pub identities: Vec<Identity>,
+    /// The files that cannot be read or are malformed, each with the reason.
+    pub problems: Vec<Error>,
+}
+
+impl Registry {
+    /// Every identity in `directory`. A missing directory is `not_found`.
+    ///
+    /// A host's description is its file's name, whatever the file says. Files that do not end in `.json`
+    /// and hidden ones are not part of the registry.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let failed =
+            |error: &io::Error| Error::io(&format!("read the registry {}", directory.display()), error);
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
+            let path = entry.map_err(|e| failed(&e))?.path();
+            let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+                paths.push(path);
+            }
         }
+        paths.sort();
+        let mut registry = Self::default();
+        for path in paths {
+            match read_entry(&path) {
+                Ok(identity) => registry.identities.push(identity),
+                Err(problem) => registry.problems.push(problem),
+            }
+        }
+        Ok(registry)
     }
-    paths.sort();
-    paths.iter().map(|path| read_entry(path)).collect()
 }
 
 fn read_entry(path: &Path) -> Result<Identity> {
@@ -36,8 +54,12 @@ fn read_entry(path: &Path) -> Result<Identity> {
             .hint("correct it, restore it from version control, or remove it and identify the host again")
     };
     let bytes = host::read(path)?;
-    let mut fields: Map<String, Value> =
-        serde_json::from_slice(&bytes).map_err(|e| wrong(format!("is no JSON object: {e}")))?;
+    let text = std::str::from_utf8(&bytes).map_err(|e| wrong(format!("is no text: {e}")))?;
+    let Value::Object(mut fields) =
+        document::parse_json(text).map_err(|e| wrong(format!("is no JSON object: {e}")))?
+    else {
+        return Err(wrong("is JSON, but no JSON object".to_owned()));
+    };
     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let host =
         Description::try_from(name.to_owned()).map_err(|e| wrong(format!("has no usable name: {e}")))?;

@@ -23,6 +23,18 @@ impl Role {
     pub fn is_bot(&self) -> bool {
         self.0 == "Bot"
     }
+
+    /// Whether this text names the role of `tbot`.
+    #[must_use]
+    pub fn names_bot(text: &str) -> bool {
+        text.eq_ignore_ascii_case("bot")
+    }
+
+    /// A role that a token has, written as Teleport writes it; one that only newer clusters know as it is.
+    #[must_use]
+    pub fn in_its_own_case(text: String) -> String {
+        Self::try_from(text.clone()).map_or(text, String::from)
+    }
 }
 
 impl TryFrom<String> for Role {

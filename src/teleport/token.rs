@@ -1,189 +1,275 @@
 //! The join token: a `token` resource, version 2, with join method `tpm`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Description, Expiry, Identity, Label, Name, Role, yaml};
-use crate::ekcert::{EkPublicHash, Serial};
+use super::{Name, Role, Rule, Timestamp, yaml};
+use crate::ekcert;
 use crate::error::{Error, Result};
+use crate::json;
 
-/// What a rule compares.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Match {
-    /// The EK's public key.
-    #[default]
-    Hash,
-    /// The EK's public key and the EK certificate's serial number, where there is one.
-    HashAndSerial,
-}
+/// Labels that a cluster adds by itself.
+const CLUSTERS_OWN_LABELS: &str = "teleport.dev/";
 
-/// One rule of a token: the TPM that it lets in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
-    description: Option<Description>,
-    ek_public_hash: Option<EkPublicHash>,
-    ek_certificate_serial: Option<Serial>,
-}
-
-impl Rule {
-    /// The rule that lets this host in. One without a hash and a serial number would let every host
-    /// in, and a cluster refuses it.
-    fn for_host(host: &Identity, compare: Match) -> Result<Self> {
-        let by_serial = compare == Match::HashAndSerial || host.ek_public_hash.is_none();
-        let ek_certificate_serial = host.ek_cert_serial.clone().filter(|_| by_serial);
-        if host.ek_public_hash.is_none() && ek_certificate_serial.is_none() {
-            return Err(Error::invalid(format!(
-                "{} has neither `ek_public_hash` nor `ek_cert_serial`, and a cluster refuses a rule without both",
-                host.label()
-            )));
-        }
-        Ok(Self {
-            description: host.description.clone(),
-            ek_public_hash: host.ek_public_hash.clone(),
-            ek_certificate_serial,
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        let mut rule = Map::new();
-        if let Some(description) = &self.description {
-            rule.insert("description".to_owned(), json!(description));
-        }
-        if let Some(hash) = &self.ek_public_hash {
-            rule.insert("ek_public_hash".to_owned(), json!(hash));
-        }
-        if let Some(serial) = &self.ek_certificate_serial {
-            rule.insert("ek_certificate_serial".to_owned(), json!(serial));
-        }
-        Value::Object(rule)
-    }
-}
-
-/// A join token by which exactly the given TPMs join.
+/// A join token by which TPMs join.
 #[derive(Debug, Clone)]
 pub struct Token {
     /// `metadata.name`, which `tbot` names in its configuration.
     pub name: Name,
-    /// `spec.bot_name`: whose credentials the hosts get.
-    pub bot_name: Option<Name>,
-    /// `spec.roles`.
-    pub roles: Vec<Role>,
-    /// `spec.tpm.ekcert_allowed_cas`: one certificate in PEM each.
-    pub ekcert_allowed_cas: Vec<String>,
-    /// `metadata.expires`.
-    pub expires: Option<Expiry>,
-    /// `metadata.labels`.
-    pub labels: BTreeMap<Label, Label>,
-    /// `spec.tpm.allow`, sorted.
+    /// Everything but its name and its rules.
+    pub settings: Settings,
+    /// `spec.tpm.allow`, sorted, so that the same rules give the same text.
     rules: Vec<Rule>,
 }
 
+/// What a token says besides its name and its rules.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `spec.roles`; the cluster takes them in any case.
+    pub roles: Vec<String>,
+    /// `spec.bot_name`: whose credentials the hosts get; only with the role Bot.
+    pub bot_name: Option<String>,
+    /// `spec.tpm.ekcert_allowed_cas`: certificates of CAs in PEM, one of which must have issued a TPM's EK
+    /// certificate; none where that does not matter.
+    pub ekcert_allowed_cas: Vec<String>,
+    /// `metadata.expires`.
+    pub expires: Option<Timestamp>,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// What a newer cluster, or its administrator, wrote there besides.
+    pub(super) unknown: Unknown,
+}
+
+/// Fields that this version does not know, by the object that they are in. They stay as they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Unknown {
+    pub resource: Map<String, Value>,
+    pub metadata: Map<String, Value>,
+    pub spec: Map<String, Value>,
+    pub tpm: Map<String, Value>,
+}
+
+/// The resource as it is written: the long list last, so that it can follow the rest as a stream.
+#[derive(Serialize)]
+struct Resource<'a> {
+    kind: &'static str,
+    version: &'static str,
+    metadata: Metadata<'a>,
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<&'a Timestamp>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Spec<'a> {
+    roles: &'a [String],
+    join_method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bot_name: Option<&'a str>,
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+    tpm: Tpm<'a>,
+}
+
+#[derive(Serialize)]
+struct Tpm<'a> {
+    #[serde(flatten)]
+    unknown: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    ekcert_allowed_cas: &'a [String],
+    allow: &'a [Rule],
+}
+
 impl Token {
-    /// A token without rules, checked against what a cluster refuses at creation.
-    pub fn new(name: Name, bot_name: Option<Name>, roles: Vec<Role>) -> Result<Self> {
-        if roles.is_empty() {
-            return Err(Error::invalid("`roles` is empty, and a cluster refuses a token without a role"));
-        }
-        match (roles.iter().any(Role::is_bot), &bot_name) {
-            (true, None) => {
-                return Err(Error::invalid(
-                    "a token with the role Bot needs `bot_name`, or a cluster refuses it",
-                ));
-            }
-            (false, Some(_)) => {
-                return Err(Error::invalid(
-                    "`bot_name` goes with the role Bot only; a cluster refuses it with other roles",
-                ));
-            }
-            _ => {}
-        }
-        let mut distinct: Vec<Role> = Vec::with_capacity(roles.len());
-        for role in roles {
-            if !distinct.contains(&role) {
-                distinct.push(role);
-            }
-        }
-        Ok(Self {
-            name,
-            bot_name,
-            roles: distinct,
-            ekcert_allowed_cas: Vec::new(),
-            expires: None,
-            labels: BTreeMap::new(),
-            rules: Vec::new(),
-        })
+    /// A token with these rules, in the order of descriptions, then hashes, and without repetitions.
+    #[must_use]
+    pub fn new(name: Name, settings: Settings, mut rules: Vec<Rule>) -> Self {
+        rules.sort();
+        rules.dedup();
+        Self { name, settings, rules }
     }
 
-    /// Adds a rule for each host, and puts them in the order of descriptions, then hashes, so that
-    /// the same hosts give the same token in any order.
-    pub fn allow(&mut self, hosts: &[Identity], compare: Match) -> Result<()> {
-        for host in hosts {
-            let rule = Rule::for_host(host, compare)?;
-            if rule.ek_public_hash.is_none() && self.ekcert_allowed_cas.is_empty() {
-                return Err(Error::invalid(format!(
-                    "{} has a serial number and no hash; a cluster refuses that without `ekcert_allowed_cas`, since \
-                     any CA could issue that number",
-                    host.label()
-                )));
-            }
-            self.rules.push(rule);
-        }
+    /// Its rules, sorted.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Refuses what a cluster would refuse at the token's creation, but for its CAs, which
+    /// [`ekcert::pem_certificates`] reads.
+    pub fn check(&self) -> Result<()> {
+        self.settings.check_roles()?;
         if self.rules.is_empty() {
             return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
         }
-        self.rules.sort();
+        for rule in &self.rules {
+            if rule.is_empty() {
+                return Err(Error::invalid(format!(
+                    "the rule `{}` of token `{}` has neither a hash nor a serial number, and a cluster refuses that",
+                    rule.label(),
+                    self.name
+                )));
+            }
+        }
         Ok(())
     }
 
-    /// The number of rules.
-    #[must_use]
-    pub fn rule_count(&self) -> usize {
-        self.rules.len()
+    /// Refuses rules with a serial number only where there are no CAs. Clusters before July 2026 (v18) take
+    /// them.
+    pub fn check_serial_rules(&self) -> Result<()> {
+        for rule in &self.rules {
+            if rule.ek_public_hash.is_empty() && self.settings.ekcert_allowed_cas.is_empty() {
+                return Err(Error::invalid(format!(
+                    "the rule `{}` of token `{}` has a serial number and no hash; a cluster refuses that without \
+                     `ekcert_allowed_cas`, since any CA could issue that number",
+                    rule.label(),
+                    self.name
+                )));
+            }
+        }
+        Ok(())
     }
 
-    /// The resource as a cluster stores it.
+    /// The number of TPMs that it lets in: rules that share a hash are alternatives.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mut metadata = Map::new();
-        metadata.insert("name".to_owned(), json!(self.name));
-        if let Some(expires) = &self.expires {
-            metadata.insert("expires".to_owned(), json!(expires));
-        }
-        if !self.labels.is_empty() {
-            metadata.insert("labels".to_owned(), json!(self.labels));
-        }
-        let mut tpm = Map::new();
-        if !self.ekcert_allowed_cas.is_empty() {
-            tpm.insert("ekcert_allowed_cas".to_owned(), json!(self.ekcert_allowed_cas));
-        }
-        tpm.insert("allow".to_owned(), self.rules.iter().map(Rule::to_json).collect());
-        let mut spec = Map::new();
-        spec.insert("roles".to_owned(), json!(self.roles));
-        spec.insert("join_method".to_owned(), json!("tpm"));
-        if let Some(bot_name) = &self.bot_name {
-            spec.insert("bot_name".to_owned(), json!(bot_name));
-        }
-        spec.insert("tpm".to_owned(), Value::Object(tpm));
-        json!({ "kind": "token", "version": "v2", "metadata": metadata, "spec": spec })
+    pub fn host_count(&self) -> usize {
+        let hashes: HashSet<&str> = self.rules.iter().map(|rule| rule.ek_public_hash.as_str()).collect();
+        let without = self.rules.iter().filter(|rule| rule.ek_public_hash.is_empty()).count();
+        hashes.len() - usize::from(without > 0) + without
     }
 
-    /// The resource as YAML for `tctl create -f`.
+    /// Whether both have the same name, expiry, labels, roles, CAs and rules, in any order and form.
+    #[must_use]
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.rules == other.rules
+            && Meaning::of(&self.settings) == Meaning::of(&other.settings)
+    }
+
+    /// The resource as YAML for `tctl create -f`, after a comment that says where it is from.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        let count = self.rules.len();
+        let count = self.host_count();
         let hosts = if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") };
         format!(
-            "# Join token for {hosts}, written by tbot_tpm; the next run replaces what is changed here.\n{}",
-            yaml::write(&self.to_json())
+            "# Join token for {hosts}, written by tbot_tpm; the next run keeps what it is not told to change.\n{}",
+            self.to_bare_yaml()
         )
+    }
+
+    /// The same without the comment.
+    #[must_use]
+    pub fn to_bare_yaml(&self) -> String {
+        yaml::write(&serde_json::to_value(self.resource(&self.rules)).unwrap_or_default())
     }
 
     /// Bytes of the resource as compact JSON, which is what a cluster stores.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.to_json().to_string().len()
+        json::size(&self.resource(&self.rules))
     }
+
+    /// Bytes that are left when the rules are taken away.
+    #[must_use]
+    pub fn size_without_rules(&self) -> usize {
+        json::size(&self.resource(&[]))
+    }
+
+    fn resource<'a>(&'a self, rules: &'a [Rule]) -> Resource<'a> {
+        let Settings { roles, bot_name, ekcert_allowed_cas, expires, labels, unknown } = &self.settings;
+        let tpm = Tpm { unknown: &unknown.tpm, ekcert_allowed_cas, allow: rules };
+        let bot_name = bot_name.as_deref();
+        let spec = Spec { roles, join_method: "tpm", bot_name, unknown: &unknown.spec, tpm };
+        let metadata =
+            Metadata { name: &self.name, expires: expires.as_ref(), labels, unknown: &unknown.metadata };
+        Resource { kind: "token", version: "v2", metadata, unknown: &unknown.resource, spec }
+    }
+}
+
+impl Settings {
+    /// Refuses what a cluster would: no role, or a bot's name without the role Bot or the other way round.
+    pub fn check_roles(&self) -> Result<()> {
+        if self.roles.is_empty() {
+            return Err(Error::invalid("`roles` is empty, and a cluster refuses a token without a role"));
+        }
+        match (self.roles.iter().any(|role| Role::names_bot(role)), &self.bot_name) {
+            (true, None) => {
+                Err(Error::invalid("a token with the role Bot needs `bot_name`, or a cluster refuses it"))
+            }
+            (false, Some(_)) => Err(Error::invalid(
+                "`bot_name` goes with the role Bot only; a cluster refuses it with other roles",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The certificates of its CAs, free of order and form; texts that hold none are themselves.
+    #[must_use]
+    pub fn distinct_cas(&self) -> BTreeSet<String> {
+        let certificates = |text: &String| {
+            ekcert::pem_certificates(text, "a CA").unwrap_or_else(|_| vec![text.trim().to_owned()])
+        };
+        self.ekcert_allowed_cas.iter().flat_map(certificates).collect()
+    }
+}
+
+/// What of the settings decides anything, free of order and form.
+#[derive(PartialEq)]
+struct Meaning<'a> {
+    expires: Option<&'a Timestamp>,
+    labels: Vec<(&'a String, &'a String)>,
+    roles: BTreeSet<String>,
+    bot_name: Option<&'a str>,
+    ekcert_allowed_cas: BTreeSet<String>,
+    unknown: [Map<String, Value>; 4],
+}
+
+impl<'a> Meaning<'a> {
+    fn of(settings: &'a Settings) -> Self {
+        let Unknown { resource, metadata, spec, tpm } = &settings.unknown;
+        Self {
+            expires: settings.expires.as_ref(),
+            labels: settings.labels.iter().filter(|(name, _)| !is_clusters_own(name)).collect(),
+            roles: settings.roles.iter().map(|role| role.to_lowercase()).collect(),
+            bot_name: settings.bot_name.as_deref(),
+            ekcert_allowed_cas: settings.distinct_cas(),
+            unknown: [resource, metadata, spec, tpm].map(significant),
+        }
+    }
+}
+
+/// Whether a label is one that the cluster keeps for itself.
+pub(super) fn is_clusters_own(label: &str) -> bool {
+    label.starts_with(CLUSTERS_OWN_LABELS)
+}
+
+/// The fields without those that say nothing: a cluster shows such ones for what was left out.
+fn significant(fields: &Map<String, Value>) -> Map<String, Value> {
+    let says_something = |value: &Value| match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    };
+    let deep = |value: &Value| match value {
+        Value::Object(fields) => Value::Object(significant(fields)),
+        other => other.clone(),
+    };
+    let fields = fields.iter().map(|(name, value)| (name.clone(), deep(value)));
+    fields.filter(|(_, value)| says_something(value)).collect()
 }

@@ -1,26 +1,34 @@
-//! When a token ends.
+//! Points in time.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// `metadata.expires`: a time as RFC 3339 text, in UTC.
+/// A time as RFC 3339 text, in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Expiry {
+pub struct Timestamp {
     text: String,
     instant: OffsetDateTime,
 }
 
-impl Expiry {
+impl Timestamp {
+    /// The time.
+    #[must_use]
+    pub fn instant(&self) -> OffsetDateTime {
+        self.instant
+    }
+
     /// Whether that time has come.
     #[must_use]
-    pub fn is_past(&self) -> bool {
-        self.instant <= OffsetDateTime::now_utc()
+    pub fn is_past(&self, now: OffsetDateTime) -> bool {
+        self.instant <= now
     }
 }
 
-impl TryFrom<String> for Expiry {
+impl TryFrom<String> for Timestamp {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -32,8 +40,14 @@ impl TryFrom<String> for Expiry {
     }
 }
 
-impl From<Expiry> for String {
-    fn from(expiry: Expiry) -> Self {
+impl From<Timestamp> for String {
+    fn from(expiry: Timestamp) -> Self {
         expiry.text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
     }
 }

@@ -1,0 +1,69 @@
+//! `preflight`: which hosts a cluster would let in by a token, and why not the others.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::hosts;
+use crate::error::{Error, Kind, Result};
+use crate::host::AbsolutePath;
+use crate::protocol::{Answer, Request};
+use crate::teleport::{self, Decision, Identity, Source, Timestamp, Token};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    /// YAML or JSON text, or what that says.
+    token: Value,
+    hosts: Option<Vec<Identity>>,
+    registry: Option<AbsolutePath>,
+    now: Option<Timestamp>,
+}
+
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
+    let parameters: Parameters = request.parameters(&[])?;
+    let tokens = tokens(parameters.token)?;
+    let older = tokens.iter().filter_map(|token| token.check_serial_rules().err()).map(|it| it.message);
+    let mut warnings: Vec<String> = older.collect();
+    let given = hosts::given(request, parameters.hosts, parameters.registry.as_ref())?;
+    let now = parameters.now.map_or_else(OffsetDateTime::now_utc, |now| now.instant());
+    let decisions: Vec<Decision<'_>> = tokens.iter().map(|token| Decision::by(token, now)).collect();
+    let mut accepted = 0;
+    let hosts: Vec<Value> = given
+        .identities
+        .iter()
+        .map(|host| {
+            let outcome = Decision::of_any(&decisions, host);
+            accepted += usize::from(outcome.is_ok());
+            let (token, rule, reason) = match &outcome {
+                Ok((token, rule)) => (Some(token), Some(rule), None),
+                Err(reason) => (None, None, Some(reason)),
+            };
+            json!({
+                "description": host.description, "ek_public_hash": host.ek_public_hash,
+                "accepted": outcome.is_ok(), "reason": reason, "rule": rule, "token": token,
+            })
+        })
+        .collect();
+    warnings.extend(given.problems.iter().map(hosts::warning));
+    warnings.extend(teleport::sharing_a_tpm(&given.identities).iter().map(|hosts| teleport::one_tpm(hosts)));
+    Ok(Answer::new(false)
+        .result("accepted", accepted)
+        .result("refused", hosts.len() - accepted)
+        .result("hosts", hosts)
+        .warnings(warnings))
+}
+
+/// The tokens, each of which a cluster would take.
+fn tokens(given: Value) -> Result<Vec<Token>> {
+    let source = Source { name: "`token`", malformed: Kind::InvalidRequest };
+    let tokens = match given {
+        Value::String(text) => teleport::parse_tokens(&text, source),
+        parsed => teleport::read_tokens(parsed, source),
+    }?;
+    if tokens.is_empty() {
+        return Err(Error::invalid("`token` holds no token").hint("give what `tctl get token/NAME` shows"));
+    }
+    tokens.iter().try_for_each(Token::check)?;
+    Ok(tokens)
+}

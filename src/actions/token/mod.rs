@@ -1,0 +1,145 @@
+//! `token`: the join tokens that let the given TPMs in, and everybody whom they let in already.
+
+mod lockout;
+mod output;
+mod parameters;
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use super::hosts;
+use crate::error::{Error, Kind, Result};
+use crate::host::AbsolutePath;
+use crate::protocol::{Answer, Request};
+use crate::teleport::{self, Identity, Merged, Outcome, Registry, Token, Wanted};
+use lockout::Refused;
+use output::Output;
+use parameters::Parameters;
+
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
+    let mut parameters: Parameters = request.parameters(&[])?;
+    let path = parameters.path.take();
+    let output = Output::inspect(path.as_ref(), parameters.current.take())?;
+    let (hosts, mut warnings) = known_hosts(request, &mut parameters, output.knows_current())?;
+    if hosts.is_empty() && output.current().is_empty() && request.controls.check_mode {
+        warnings.push(
+            "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
+                .to_owned(),
+        );
+        return Ok(Answer::new(true).warnings(warnings));
+    }
+    refuse_nobody(&parameters, &hosts, !output.current().is_empty())?;
+    let allow_lockout = parameters.allow_lockout;
+    let wanted = parameters.wanted(hosts)?;
+    let mut merged = teleport::merge(output.current(), &wanted)?;
+    for token in &merged.tokens {
+        token.check()?;
+        token.check_serial_rules()?;
+    }
+    let refused = lockout::refused(&merged.tokens, &wanted, OffsetDateTime::now_utc())?;
+    if !allow_lockout {
+        lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
+    }
+    warnings.append(&mut merged.warnings);
+    warnings.extend(lockout::warnings(&refused, &merged.in_doubt));
+    warnings.extend(output.check_file(&merged, &wanted)?);
+    warnings.extend(output.foresee(request));
+    let written = output.write(&merged, request)?;
+    let answer = Answer::new(written.changed)
+        .result("content", written.content)
+        .result("path", json!(path.as_ref().map(AbsolutePath::as_str)))
+        .warnings(warnings)
+        .diff(written.diff);
+    let results = results(merged, &wanted, &refused)?;
+    Ok(results.into_iter().fold(answer, |answer, (name, value)| answer.result(name, value)))
+}
+
+/// The hosts that are to be let in. Registry files that say nothing usable are errors where the token would
+/// lose the host by that, and warnings where its rule stays.
+fn known_hosts(
+    request: &Request,
+    parameters: &mut Parameters,
+    knows_current: bool,
+) -> Result<(Vec<Identity>, Vec<String>)> {
+    let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
+    if given.is_none() && registry.is_none() && !parameters.remove.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let Registry { mut identities, mut problems } = hosts::given(request, given, registry)?;
+    let cloned: Vec<Identity> =
+        {
+            let shared = teleport::sharing_a_tpm(&identities);
+            problems.extend(shared.iter().map(|hosts| {
+                Error::new(Kind::Conflict, teleport::one_tpm(hosts)).hint(teleport::ONE_TPM_HINT)
+            }));
+            shared.into_iter().flatten().cloned().collect()
+        };
+    identities.retain(|identity| !cloned.contains(identity));
+    match problems.split_first() {
+        Some((first, others)) if parameters.prune || !knows_current => {
+            let mut error = first.clone();
+            for other in others {
+                error.message = [&error.message, "; ", &other.message].concat();
+            }
+            Err(error)
+        }
+        _ => {
+            let left_out =
+                |problem| format!("left out, but any rule that it has stays: {}", hosts::warning(problem));
+            Ok((identities, problems.iter().map(left_out).collect()))
+        }
+    }
+}
+
+/// Refuses what would let nobody in: no host at all, or to prune down to none.
+fn refuse_nobody(parameters: &Parameters, hosts: &[Identity], has_tokens: bool) -> Result<()> {
+    if !hosts.is_empty() {
+        return Ok(());
+    }
+    if !has_tokens && parameters.remove.is_empty() {
+        return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
+    }
+    if has_tokens && parameters.prune && !parameters.allow_lockout {
+        return Err(Error::new(
+            Kind::WouldLockOut,
+            "no host is given, and `prune` would remove every one that the token lets in",
+        )
+        .hint("see that it is the right registry, or set `allow_lockout: true`"));
+    }
+    Ok(())
+}
+
+fn results(merged: Merged, wanted: &Wanted, refused: &[Refused<'_>]) -> Result<Vec<(&'static str, Value)>> {
+    let summary =
+        |token: &Token| json!({ "name": token.name, "rules": token.rules().len(), "bytes": token.size() });
+    let tokens: Vec<Value> = merged.tokens.iter().map(summary).collect();
+    let mut host_tokens = Map::new();
+    for host in &wanted.hosts {
+        let name =
+            host.description.clone().map(String::from).or(host.ek_public_hash.clone().map(String::from));
+        host_tokens.insert(name.unwrap_or_default(), json!(wanted.token_of(host)?));
+    }
+    let refused: Vec<Value> = refused
+        .iter()
+        .map(|Refused { host, reason }| {
+            json!({ "description": host.description, "ek_public_hash": host.ek_public_hash, "reason": reason })
+        })
+        .collect();
+    let Outcome { added, updated, removed, kept, superseded } = merged.outcome;
+    let rules = [
+        ("added", added),
+        ("updated", updated),
+        ("removed", removed),
+        ("kept", kept),
+        ("superseded", superseded),
+    ];
+    let rules: Map<String, Value> =
+        rules.into_iter().map(|(fate, labels)| (fate.to_owned(), Value::from(labels))).collect();
+    Ok(vec![
+        ("tokens", tokens.into()),
+        ("delete", json!(merged.delete)),
+        ("rules", rules.into()),
+        ("host_tokens", host_tokens.into()),
+        ("refused", refused.into()),
+    ])
+}

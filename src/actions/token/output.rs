@@ -1,0 +1,120 @@
+//! Where the tokens go: into the file at `path`, and by the answer to the cluster.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::actions::foresee_directory;
+use crate::error::{Kind, Result};
+use crate::host::{AbsolutePath, Mode, TextFile};
+use crate::protocol::{Diff, Request};
+use crate::teleport::{self, Merged, Source, Token, Wanted};
+
+/// Whoever reads the file learns which hosts there are, so a new one is its owner's only.
+const NEW_FILE_MODE: Mode = Mode::new(0o600);
+
+/// The tokens that there are: in the cluster, where `current` tells, and in the file.
+pub(super) struct Output<'a> {
+    in_cluster: Option<Vec<Token>>,
+    file: Option<TextFile<'a>>,
+    in_file: Vec<Token>,
+}
+
+/// What was written, or would be in check mode.
+pub(super) struct Written {
+    pub changed: bool,
+    pub content: String,
+    pub diff: Option<Diff>,
+}
+
+impl<'a> Output<'a> {
+    /// Reads `current` and the file. A file that holds anything but join tokens is a `conflict`.
+    pub(super) fn inspect(path: Option<&'a AbsolutePath>, current: Option<Value>) -> Result<Self> {
+        let source = Source { name: "`current`", malformed: Kind::InvalidRequest };
+        let in_cluster = match current {
+            None => None,
+            Some(Value::String(text)) => Some(teleport::parse_tokens(&text, source)?),
+            Some(parsed) => Some(teleport::read_tokens(parsed, source)?),
+        };
+        let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
+        let file = TextFile::inspect(path.as_ref())?;
+        let source = Source { name: path.as_str(), malformed: Kind::Conflict };
+        let in_file = teleport::parse_tokens(file.text().unwrap_or_default(), source)?;
+        Ok(Self { in_cluster, file: Some(file), in_file })
+    }
+
+    /// The tokens that the hosts are merged into: the cluster's, or else the file's.
+    pub(super) fn current(&self) -> &[Token] {
+        self.in_cluster.as_deref().unwrap_or(&self.in_file)
+    }
+
+    /// Whether it is known which hosts have rules already.
+    pub(super) fn knows_current(&self) -> bool {
+        self.in_cluster.is_some() || !self.in_file.is_empty()
+    }
+
+    /// Refuses to overwrite a file with another fleet's tokens. What it has beyond the cluster's tokens goes,
+    /// which is a warning.
+    pub(super) fn check_file(&self, merged: &Merged, wanted: &Wanted) -> Result<Option<String>> {
+        wanted.check_own(&self.in_file)?;
+        let stays: HashSet<&str> =
+            merged.tokens.iter().flat_map(Token::rules).map(|rule| rule.ek_public_hash.as_str()).collect();
+        let goes =
+            |rule: &&teleport::Rule| !stays.contains(rule.ek_public_hash.to_ascii_lowercase().as_str());
+        let rules = self.in_file.iter().flat_map(Token::rules).filter(goes).map(teleport::Rule::label);
+        let labels: Vec<&str> = rules.collect();
+        let is_cluster_newer = self.in_cluster.is_some() && !labels.is_empty();
+        Ok(is_cluster_newer.then(|| {
+            format!(
+                "rules of the file that the cluster's token does not have leave it: {}",
+                teleport::shown(&labels)
+            )
+        }))
+    }
+
+    /// What check mode says of the file's directory.
+    pub(super) fn foresee(&self, request: &Request) -> Vec<String> {
+        self.file.as_ref().map_or(Vec::new(), |file| foresee_directory(request, file))
+    }
+
+    /// Writes the file where it says something else, and removes it where no token is left.
+    pub(super) fn write(&self, merged: &Merged, request: &Request) -> Result<Written> {
+        let content = documents(&merged.tokens, Token::to_yaml);
+        let diff = |header: String, before: &[Token]| {
+            let [before, after] =
+                [before, &merged.tokens].map(|tokens| documents(tokens, Token::to_bare_yaml));
+            request.controls.diff.then(|| Diff::of(header, before, after))
+        };
+        if let Some(file) = self.file.as_ref().filter(|_| !are_same(&self.in_file, &merged.tokens)) {
+            if !request.controls.check_mode {
+                match content.as_str() {
+                    "" => file.remove()?,
+                    content => file.replace(content, file.mode().unwrap_or(NEW_FILE_MODE))?,
+                }
+            }
+            let diff = diff(file.path().display().to_string(), &self.in_file);
+            return Ok(Written { changed: true, content, diff });
+        }
+        let changes_cluster = |current: &&Vec<Token>| !are_same(current, &merged.tokens);
+        let diff = self.in_cluster.as_ref().filter(changes_cluster).map(|current| {
+            let header = merged.tokens.iter().map(|token| &token.name).chain(&merged.delete).next();
+            diff(header.map_or_else(String::new, |name| format!("token/{name}")), current)
+        });
+        Ok(Written { changed: diff.is_some(), content, diff: diff.flatten() })
+    }
+}
+
+/// Whether both have the same tokens, which are in the order of their names where they were merged.
+fn are_same(some: &[Token], merged: &[Token]) -> bool {
+    let find = |name| some.iter().find(|token| token.name == name);
+    some.len() == merged.len()
+        && merged.iter().all(|token| find(token.name.clone()).is_some_and(|old| old.means_the_same(token)))
+}
+
+/// One document a token; those of several begin with `---`.
+fn documents(tokens: &[Token], text: impl Fn(&Token) -> String) -> String {
+    match tokens {
+        [token] => text(token),
+        _ => tokens.iter().flat_map(|token| ["---\n".to_owned(), text(token)]).collect(),
+    }
+}

@@ -1,0 +1,165 @@
+//! The join decision: whether a cluster lets a host in by a token, known before the cluster is asked.
+//!
+//! A token past its end lets nobody in. One with `ekcert_allowed_cas` lets in only TPMs whose EK certificate
+//! one of these CAs issued directly ([`Authorities`]). Then some rule must have the TPM's hash, or none, and
+//! its serial number, or none, compared to the letter.
+
+use std::collections::{HashMap, HashSet};
+
+use time::OffsetDateTime;
+
+use super::{Identity, Name, Rule, Token};
+use crate::ekcert::{Authorities, EkCertificate, Serial};
+
+/// A token's decision about any number of hosts.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    token: &'a Token,
+    now: OffsetDateTime,
+    authorities: Authorities,
+    /// The rules by hash, those without one under an empty text.
+    by_hash: HashMap<&'a str, Vec<&'a Rule>>,
+    by_description: HashMap<&'a str, &'a Rule>,
+    /// The hashes of rules that have them in upper case, in lower case.
+    in_upper_case: HashSet<String>,
+}
+
+impl<'a> Decision<'a> {
+    /// The token's decision at this time.
+    #[must_use]
+    pub fn by(token: &'a Token, now: OffsetDateTime) -> Self {
+        let mut by_hash: HashMap<&str, Vec<&Rule>> = HashMap::with_capacity(token.rules().len());
+        let mut by_description = HashMap::with_capacity(token.rules().len());
+        let mut in_upper_case = HashSet::new();
+        for rule in token.rules() {
+            if rule.ek_public_hash.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                in_upper_case.insert(rule.ek_public_hash.to_ascii_lowercase());
+            }
+            by_hash.entry(&rule.ek_public_hash).or_default().push(rule);
+            by_description.insert(rule.description.as_str(), rule);
+        }
+        let cas = token.settings.ekcert_allowed_cas.iter().map(String::as_str);
+        Self { token, now, authorities: Authorities::from_pem(cas), by_hash, by_description, in_upper_case }
+    }
+
+    /// The rule by which the cluster lets the host in, or why it refuses it and what to do about that.
+    ///
+    /// A host of which too little is known to tell is refused.
+    pub fn on(&self, host: &Identity) -> Result<&'a Rule, String> {
+        if let Some(expires) =
+            self.token.settings.expires.as_ref().filter(|expires| expires.is_past(self.now))
+        {
+            return Err(format!("token `{}` ended on {expires}: give a later `expires`", self.token.name));
+        }
+        let serial = if self.checks_certificates() { self.check_certificate(host)? } else { serial(host)? };
+        let hash = host.hash();
+        let serial = serial.as_ref().map(Serial::as_str);
+        let mut candidates = self.candidates(hash.unwrap_or_default()).chain(self.candidates(""));
+        candidates.find(|rule| rule.lets_in(hash, serial)).ok_or_else(|| self.no_rule(host, hash, serial))
+    }
+
+    /// The token and rule by which the cluster lets the host in, where it could join by any of these tokens;
+    /// else the reason of the one that has a rule for it.
+    pub fn of_any(decisions: &[Self], host: &Identity) -> Result<(&'a Name, &'a Rule), String> {
+        let mut reason = None;
+        for decision in decisions {
+            match decision.on(host) {
+                Ok(rule) => return Ok((&decision.token.name, rule)),
+                Err(why) if reason.is_none() || decision.knows(host) => reason = Some(why),
+                Err(_) => {}
+            }
+        }
+        Err(reason.unwrap_or_else(|| "there is no token".to_owned()))
+    }
+
+    /// Whether the token has a rule for the host's hash.
+    fn knows(&self, host: &Identity) -> bool {
+        host.hash().is_some_and(|hash| self.by_hash.contains_key(hash))
+    }
+
+    fn checks_certificates(&self) -> bool {
+        !self.token.settings.ekcert_allowed_cas.is_empty()
+    }
+
+    fn candidates(&self, hash: &str) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        self.by_hash.get(hash).cloned().unwrap_or_default().into_iter()
+    }
+
+    /// The serial number of the EK certificate, where one of the CAs issued that.
+    fn check_certificate(&self, host: &Identity) -> Result<Option<Serial>, String> {
+        if host.ek_cert_present == Some(false) {
+            return Err(
+                "the TPM has no EK certificate, and the token has `ekcert_allowed_cas`: give such hosts a token of \
+                 their own, without CAs"
+                    .to_owned(),
+            );
+        }
+        let certificate = certificate(host)?.ok_or(
+            "its EK certificate is not given (`ek_cert_pem`), which the token's `ekcert_allowed_cas` must have issued: \
+             identify the host again",
+        )?;
+        if let (Ok(key), Some(hash)) = (certificate.public_key(), &host.ek_public_hash)
+            && key.hash() != *hash
+        {
+            return Err(format!(
+                "its EK certificate is for another key, with the hash {}, than `ek_public_hash` says: identify the host \
+                 again",
+                key.hash()
+            ));
+        }
+        let serial = certificate.serial.clone();
+        if let Some(given) = host.ek_cert_serial.as_ref().filter(|given| **given != serial) {
+            return Err(format!(
+                "its EK certificate has the serial number {serial}, and `ek_cert_serial` says {given}: identify the host \
+                 again"
+            ));
+        }
+        self.authorities.verify(&certificate, self.now).map_err(|why| why.to_string())?;
+        Ok(Some(serial))
+    }
+
+    /// Why no rule lets the host in.
+    fn no_rule(&self, host: &Identity, hash: Option<&str>, serial: Option<&str>) -> String {
+        let token = &self.token.name;
+        if let Some(rule) = hash.and_then(|hash| self.candidates(hash).next()) {
+            let theirs = serial.map_or("has none".to_owned(), |serial| format!("has {serial}"));
+            return format!(
+                "token `{token}` wants the serial number {} with its hash, and the host's EK certificate {theirs}: write \
+                 the host's with `match: hash_and_serial`, or correct the rule",
+                rule.ek_certificate_serial
+            );
+        }
+        if hash.is_some_and(|hash| self.in_upper_case.contains(hash)) {
+            return format!(
+                "token `{token}` has its hash in upper case, which never matches: build the token anew, which corrects that"
+            );
+        }
+        let description = host.name();
+        if let Some(rule) = description.and_then(|description| self.by_description.get(description))
+            && !rule.ek_public_hash.is_empty()
+        {
+            return format!(
+                "token `{token}` has another hash under this name, {}: its TPM was replaced, or its identity is out of \
+                 date; build the token anew with the host",
+                rule.ek_public_hash
+            );
+        }
+        format!("token `{token}` has no rule for its TPM: build the token anew with the host")
+    }
+}
+
+/// The certificate that is given.
+fn certificate(host: &Identity) -> Result<Option<EkCertificate>, String> {
+    let parse = |pem: &String| EkCertificate::from_pem(pem);
+    host.ek_cert_pem.as_ref().map(parse).transpose().map_err(|why| {
+        format!("its `ek_cert_pem` is no EK certificate that the cluster could read ({why}): identify the host again")
+    })
+}
+
+/// The serial number that is given, or that the given certificate has.
+fn serial(host: &Identity) -> Result<Option<Serial>, String> {
+    match &host.ek_cert_serial {
+        Some(serial) => Ok(Some(serial.clone())),
+        None => Ok(certificate(host)?.map(|certificate| certificate.serial)),
+    }
+}

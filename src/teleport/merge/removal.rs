@@ -1,0 +1,131 @@
+//! Rules that go because the request says so.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::rules::{Union, given_hashes, shown};
+use super::{Error, Kind, Result, Wanted};
+use crate::teleport::{Identity, Rule};
+
+/// Drops the rules that the request names, and those of hosts that it does not give where it prunes.
+/// Returns warnings.
+pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let mut named: BTreeSet<usize> = BTreeSet::new();
+    {
+        let lookup = Lookup::of(union);
+        let given = Given::of(&wanted.hosts);
+        for name in &wanted.remove {
+            given.refuse(name)?;
+            let found = lookup.find(name)?;
+            if found.is_empty() {
+                warnings.push(format!(
+                    "no rule has the hash, serial number or description `{name}`, which `remove` names"
+                ));
+            }
+            named.extend(found);
+        }
+    }
+    union.drop_all(named);
+    if wanted.prune {
+        warnings.extend(prune(union, &wanted.hosts));
+    }
+    Ok(warnings)
+}
+
+/// Drops the rules of all hashes that no given host has. Rules without a hash may be anybody's, and stay.
+fn prune(union: &mut Union, hosts: &[Identity]) -> Option<String> {
+    let given = given_hashes(hosts);
+    let by_hash = union.by(|rule| &rule.ek_public_hash);
+    let others: Vec<usize> = by_hash
+        .into_iter()
+        .filter(|(hash, _)| !given.contains(hash))
+        .flat_map(|(_, indexes)| indexes)
+        .collect();
+    union.drop_all(others);
+    let serials: HashSet<&str> = hosts.iter().filter_map(Identity::serial).collect();
+    let by_serial =
+        union.by(|rule| if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { "" });
+    let left = by_serial.into_iter().filter(|(serial, _)| !serials.contains(serial));
+    let left: BTreeSet<usize> = left.flat_map(|(_, indexes)| indexes).collect();
+    let labels: Vec<&str> = left.iter().map(|index| union.entries[*index].rule.label()).collect();
+    (!labels.is_empty()).then(|| {
+        format!(
+            "`prune` leaves rules without a hash, whose hosts it cannot tell; name them in `remove`: {}",
+            shown(&labels)
+        )
+    })
+}
+
+/// Rules by what `remove` may name them.
+struct Lookup<'a> {
+    union: &'a Union,
+    hashes: std::collections::HashMap<&'a str, Vec<usize>>,
+    serials: std::collections::HashMap<&'a str, Vec<usize>>,
+    descriptions: std::collections::HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Lookup<'a> {
+    fn of(union: &'a Union) -> Self {
+        Self {
+            union,
+            hashes: union.by(|rule| &rule.ek_public_hash),
+            serials: union.by(|rule| &rule.ek_certificate_serial),
+            descriptions: union.by(|rule| &rule.description),
+        }
+    }
+
+    /// The rules of that name: all that share a hash, or the one with that description or serial number.
+    /// It is a `conflict` where several rules could be meant.
+    fn find(&self, name: &str) -> Result<Vec<usize>> {
+        let folded = name.to_ascii_lowercase();
+        let indexes = |found: Option<&Vec<usize>>| found.cloned().unwrap_or_default();
+        let by_hash = indexes(self.hashes.get(folded.as_str()));
+        let mut others: BTreeSet<usize> = indexes(self.serials.get(folded.as_str())).into_iter().collect();
+        others.extend(indexes(self.descriptions.get(name)));
+        let is_clear = if by_hash.is_empty() {
+            others.len() <= 1
+        } else {
+            others.iter().all(|index| by_hash.contains(index))
+        };
+        if is_clear {
+            return Ok(if by_hash.is_empty() { others.into_iter().collect() } else { by_hash });
+        }
+        others.extend(by_hash);
+        let rules = others.iter().map(|index| distinguished(&self.union.entries[*index].rule));
+        let rules = rules.collect::<Vec<_>>();
+        Err(Error::new(
+            Kind::Conflict,
+            format!("`remove` names `{name}`, which several rules have: {}", shown(&rules)),
+        )
+        .hint("name the hash, or what else only one rule has"))
+    }
+}
+
+/// A rule by its hash, or else its serial number.
+fn distinguished(rule: &Rule) -> &str {
+    if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { &rule.ek_public_hash }
+}
+
+/// What the given hosts are called by: to let them in and to remove them cannot both be meant.
+struct Given<'a>(HashSet<&'a str>);
+
+impl<'a> Given<'a> {
+    fn of(hosts: &'a [Identity]) -> Self {
+        let names = |host: &'a Identity| {
+            let hash = host.hash();
+            let serial = host.serial();
+            let description = host.name();
+            [hash, serial, description].into_iter().flatten()
+        };
+        Self(hosts.iter().flat_map(names).collect())
+    }
+
+    fn refuse(&self, name: &str) -> Result<()> {
+        if !self.0.contains(name) && !self.0.contains(name.to_ascii_lowercase().as_str()) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("`remove` names `{name}`, which is given as a host too")).hint(
+            "take it out of one of the two; a host's former TPM goes by its hash, or with `replace: true`",
+        ))
+    }
+}

@@ -1,0 +1,250 @@
+//! The rules of all of a fleet's tokens, and the hosts among them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{Current, Match, Outcome, Place, Wanted};
+use crate::ekcert::Serial;
+use crate::error::{Error, Kind, Result};
+use crate::teleport::{Identity, Rule};
+
+/// Rules of one kind that warnings name.
+const LABELS_SHOWN: usize = 10;
+
+/// Every rule once, whatever tokens it is in.
+pub struct Union {
+    pub entries: Vec<Entry>,
+}
+
+/// A rule and its history.
+pub struct Entry {
+    pub rule: Rule,
+    /// The tokens that have it.
+    pub places: Vec<Place>,
+    pub fate: Fate,
+}
+
+/// What becomes of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Kept,
+    Updated,
+    Added,
+    Removed,
+}
+
+impl Union {
+    /// The rules as the cluster would have to have them for them to match; of exact duplicates one stays.
+    pub fn of(current: &Current<'_>) -> Self {
+        let mut found: Vec<(Rule, Place, bool)> = Vec::new();
+        for (place, token) in current {
+            found.extend(token.rules().iter().map(|rule| {
+                let mut rule = rule.clone();
+                let is_folded = rule.fold_case();
+                (rule, *place, is_folded)
+            }));
+        }
+        found.sort();
+        let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
+        for (rule, place, is_folded) in found {
+            let fate = if is_folded { Fate::Updated } else { Fate::Kept };
+            match entries.last_mut().filter(|last| last.rule == rule) {
+                Some(last) => {
+                    if last.places.last() != Some(&place) {
+                        last.places.push(place);
+                    }
+                    if is_folded {
+                        last.fate = fate;
+                    }
+                }
+                None => entries.push(Entry { rule, places: vec![place], fate }),
+            }
+        }
+        Self { entries }
+    }
+
+    /// The rules that stay, by one of their parts; empty parts are left out.
+    pub fn by<'a>(&'a self, part: impl Fn(&'a Rule) -> &'a str) -> HashMap<&'a str, Vec<usize>> {
+        let mut indexes: HashMap<&str, Vec<usize>> = HashMap::with_capacity(self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let key = part(&entry.rule);
+            if entry.fate != Fate::Removed && !key.is_empty() {
+                indexes.entry(key).or_default().push(index);
+            }
+        }
+        indexes
+    }
+
+    pub fn drop_all(&mut self, indexes: impl IntoIterator<Item = usize>) {
+        for index in indexes {
+            self.entries[index].fate = Fate::Removed;
+        }
+    }
+
+    /// Warnings about rules that are no good to anyone, or that say more than is understood.
+    pub fn oddities(&self) -> Vec<String> {
+        let rules = || self.entries.iter().map(|entry| &entry.rule);
+        let mut warnings = Vec::new();
+        let dead: Vec<&str> = rules().filter(|rule| rule.can_never_match()).map(Rule::label).collect();
+        if !dead.is_empty() {
+            warnings.push(format!(
+                "rules that can never match, since their hash or serial number is written wrongly: {}",
+                shown(&dead)
+            ));
+        }
+        let unknown: Vec<&str> = rules().filter(|rule| rule.has_unknown_fields()).map(Rule::label).collect();
+        if !unknown.is_empty() {
+            warnings.push(format!(
+                "rules with fields that this version does not know, and leaves as they are: {}",
+                shown(&unknown)
+            ));
+        }
+        warnings
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        let labels = |fate| {
+            let entries = self.entries.iter().filter(|entry| entry.fate == fate);
+            let mut labels: Vec<String> = entries.map(|entry| entry.rule.label().to_owned()).collect();
+            labels.sort();
+            labels
+        };
+        Outcome {
+            added: labels(Fate::Added),
+            updated: labels(Fate::Updated),
+            removed: labels(Fate::Removed),
+            kept: labels(Fate::Kept),
+            superseded: Vec::new(),
+        }
+    }
+}
+
+/// A rule whose host is given with another TPM, and that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Superseded {
+    pub label: String,
+    ek_public_hash: String,
+}
+
+impl Superseded {
+    pub fn warning(&self) -> String {
+        format!(
+            "`{}` has another TPM than the rule of that name, which stays ({}): once the former TPM is out of use, \
+             drop it with `replace: true`",
+            self.label, self.ek_public_hash
+        )
+    }
+}
+
+/// Finds the rules of given hosts' former TPMs: those with a host's description and a hash that no given
+/// host has. They go where that is wanted; the others come back.
+///
+/// Descriptions need not be unique, so to replace two TPMs under one is a `conflict`.
+pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
+    let given = given_hashes(&wanted.hosts);
+    let by_description = union.by(|rule| &rule.description);
+    let mut old: BTreeSet<usize> = BTreeSet::new();
+    for host in wanted.hosts.iter().filter(|host| host.ek_public_hash.is_some()) {
+        let Some(description) = &host.description else { continue };
+        let same = by_description.get(description.as_str()).into_iter().flatten();
+        let former: Vec<usize> = same
+            .copied()
+            .filter(|index| {
+                let hash = union.entries[*index].rule.ek_public_hash.as_str();
+                !hash.is_empty() && !given.contains(hash)
+            })
+            .collect();
+        let tpms: BTreeSet<&str> =
+            former.iter().map(|index| union.entries[*index].rule.ek_public_hash.as_str()).collect();
+        if wanted.replace && tpms.len() > 1 {
+            let hashes = tpms.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("`{description}` would replace rules of several TPMs: {hashes}"),
+            )
+            .hint("if they all are out of use, give their hashes as `remove`"));
+        }
+        old.extend(former);
+    }
+    if wanted.replace {
+        union.drop_all(old);
+        return Ok(Vec::new());
+    }
+    let superseded = |index: usize| {
+        let rule = &union.entries[index].rule;
+        Superseded { label: rule.label().to_owned(), ek_public_hash: rule.ek_public_hash.clone() }
+    };
+    Ok(old.into_iter().map(superseded).collect())
+}
+
+/// Adds a rule for each host that has none, and brings the one that it has up to date. Where a host has
+/// several, these are alternatives, which stay as they are.
+pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
+    let by_hash = union.by(|rule| &rule.ek_public_hash);
+    let by_serial =
+        union.by(|rule| if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { "" });
+    let mut updates: Vec<(usize, Rule)> = Vec::new();
+    let mut added: Vec<Rule> = Vec::new();
+    for host in &wanted.hosts {
+        let serial = serial_to_compare(host, wanted.compare)?;
+        let same = match &host.ek_public_hash {
+            Some(hash) => by_hash.get(hash.as_str()),
+            None => serial.and_then(|serial| by_serial.get(serial.as_str())),
+        };
+        let same = same.map_or(&[][..], Vec::as_slice);
+        match same {
+            [] => added.push(Rule::for_host(host, serial)),
+            [_] if host.ek_public_hash.is_none() => {}
+            [index] => {
+                let rule = &union.entries[*index].rule;
+                let newer = rule.updated(&Rule::for_host(host, serial));
+                if newer != *rule {
+                    updates.push((*index, newer));
+                }
+            }
+            alternatives => {
+                let is_there = |index: &usize| {
+                    let rule = &union.entries[*index].rule;
+                    serial.is_none_or(|serial| rule.ek_certificate_serial == serial.as_str())
+                };
+                if !alternatives.iter().any(is_there) {
+                    added.push(Rule::for_host(host, serial));
+                }
+            }
+        }
+    }
+    for (index, rule) in updates {
+        union.entries[index].rule = rule;
+        union.entries[index].fate = Fate::Updated;
+    }
+    union.entries.extend(added.into_iter().map(|rule| Entry { rule, places: Vec::new(), fate: Fate::Added }));
+    Ok(())
+}
+
+/// The serial number that the host's rule compares. A host without hash and serial number is an error.
+fn serial_to_compare(host: &Identity, compare: Match) -> Result<Option<&Serial>> {
+    let by_serial = compare == Match::HashAndSerial || host.ek_public_hash.is_none();
+    let serial = host.ek_cert_serial.as_ref().filter(|_| by_serial);
+    if host.ek_public_hash.is_none() && serial.is_none() {
+        return Err(Error::invalid(format!(
+            "{} has neither `ek_public_hash` nor `ek_cert_serial`, and a cluster refuses a rule without both",
+            host.label()
+        ))
+        .hint("identify the host (action `identify`), or leave it out"));
+    }
+    Ok(serial)
+}
+
+/// The hashes of the given hosts.
+pub fn given_hashes(hosts: &[Identity]) -> HashSet<&str> {
+    hosts.iter().filter_map(Identity::hash).collect()
+}
+
+/// The first of many names, for a message.
+pub fn shown<T: AsRef<str>>(labels: &[T]) -> String {
+    let first: Vec<String> =
+        labels.iter().take(LABELS_SHOWN).map(|label| format!("`{}`", label.as_ref())).collect();
+    match labels.len().checked_sub(LABELS_SHOWN) {
+        Some(more) if more > 0 => format!("{} and {more} more", first.join(", ")),
+        _ => first.join(", "),
+    }
+}
