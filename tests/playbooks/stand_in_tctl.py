@@ -2,7 +2,7 @@
 """A stand-in for Teleport's tctl, which tests cannot have: tokens as files in the folder STAND_IN_TCTL.
 
 It answers as tctl does where the roles look: `get token/NAME --format=json` prints a list, with what a cluster adds, or
-fails with "not found"; `create -f FILE` replaces a token without a question. Its commands are kept in the file `commands`.
+fails with "not found"; `create -f FILE` replaces a token without a question; `rm token/NAME` removes one. Its commands are kept in the file `commands`.
 """
 
 import json
@@ -26,10 +26,12 @@ def main(arguments: list[str]) -> None:
                 sys.exit(f'ERROR: provision token "{stored.stem}" not found')
             print(json.dumps([json.loads(stored.read_text())]))
         case ["create", "-f", file]:
-            token = yaml.safe_load(Path(file).read_text())
-            token["metadata"]["revision"] = "7f0c"
-            token["metadata"].setdefault("labels", {})["teleport.dev/origin"] = "dynamic"
-            (folder / f"{token['metadata']['name']}.json").write_text(json.dumps(token))
+            for token in yaml.safe_load_all(Path(file).read_text()):
+                token["metadata"]["revision"] = "7f0c"
+                token["metadata"].setdefault("labels", {})["teleport.dev/origin"] = "dynamic"
+                (folder / f"{token['metadata']['name']}.json").write_text(json.dumps(token))
+        case ["rm", resource] if resource.startswith("token/"):
+            (folder / f"{resource.removeprefix('token/')}.json").unlink()
         case _:
             sys.exit(f"stand-in tctl: unexpected arguments {arguments}")
 

@@ -63,17 +63,16 @@ def test_hosts_that_are_to_have_different_tokens_are_refused_together(new_fleet)
     assert not new_fleet.token_file.exists()
 
 
-def test_a_removed_host_is_not_dropped_from_the_token_silently(fleet):
+def test_a_removed_host_stays_in_the_token_until_it_is_named(fleet):
     before = fleet.token_file.read_bytes()
     (fleet.registry_directory / "db-1.json").unlink()
 
-    refused = fleet.site("--limit", "web-1")
-    assert refused.returncode != 0
-    assert "would_lock_out" in refused.output, refused.output
+    kept = fleet.site("--limit", "web-1")
+    assert kept.returncode == 0, kept.output
     assert fleet.token_file.read_bytes() == before
 
-    allowed = fleet.site("--limit", "web-1", variables={"tbot_allow_lockout": True})
-    assert allowed.returncode == 0, allowed.output
+    removed = fleet.site("--limit", "web-1", variables={"tbot_token_remove": ["db-1"]})
+    assert removed.returncode == 0, removed.output
     assert set(fleet.token_rules()) == {"web-1", "build-1"}
 
 

@@ -73,13 +73,37 @@ def test_hosts_that_only_the_cluster_knows_are_not_locked_out(cluster):
     token["spec"]["tpm"]["allow"].append({"description": "elsewhere", "ek_public_hash": "e" * 64})
     cluster.store(token)
 
-    refused = cluster.site(tbot_token_labels={"team": "web"})
-    assert refused.returncode != 0
-    assert "would_lock_out" in refused.output and "elsewhere" in refused.output, refused.output
-    assert cluster.token == token
+    merged = cluster.site(tbot_token_labels={"team": "web"})
+    assert merged.returncode == 0, merged.output
+    assert cluster.rules() == {"web-1", "db-1", "build-1", "elsewhere"}
+    assert cluster.token["metadata"]["labels"]["team"] == "web"
+    assert not any(cluster.site().changed().values()), "labels that are not set stay"
 
-    assert cluster.site(tbot_allow_lockout=True).returncode == 0
+    removed = cluster.site(tbot_token_remove=["elsewhere"])
+    assert removed.returncode == 0, removed.output
     assert cluster.rules() == {"web-1", "db-1", "build-1"}
+
+
+def test_a_token_without_hosts_is_removed(cluster):
+    cluster.site()
+    for entry in cluster.fleet.registry_directory.glob("*.json"):
+        entry.unlink()
+    removed = cluster.site(tbot_token_remove=["web-1", "db-1", "build-1"])
+    assert removed.returncode == 0, removed.output
+    assert cluster.commands()[-2:] == ["get", "rm"]
+    assert not (cluster.folder / "test-hosts.json").exists()
+    assert not cluster.fleet.token_file.exists()
+    assert not any(cluster.site(tbot_token_remove=["web-1"]).changed().values())
+
+
+def test_a_bad_registry_entry_does_not_stop_the_others(cluster):
+    cluster.site()
+    cluster.fleet.registry_directory.joinpath("web-1.json").write_text("{ not json")
+    cluster.fleet.registry_directory.joinpath("new-1.json").write_text(json.dumps({"ek_public_hash": "f" * 64}))
+    run = cluster.site()
+    assert run.returncode == 0, run.output
+    assert "web-1.json" in run.output, "the bad entry is named"
+    assert cluster.rules() == {"web-1", "db-1", "build-1", "new-1"}
 
 
 def test_a_token_of_another_bot_is_left_alone(cluster):
