@@ -49,8 +49,11 @@ impl Rule {
         let (description, ek_public_hash, ek_certificate_serial) =
             (text(DESCRIPTION)?, text(HASH)?, text(SERIAL)?);
         fields.retain(|_, value| !value.is_null());
-        fields.sort_keys();
-        let other = (!fields.is_empty()).then(|| Value::Object(fields).to_string());
+        let other = (!fields.is_empty()).then(|| {
+            let mut fields = Value::Object(fields);
+            fields.sort_all_objects();
+            fields.to_string()
+        });
         Ok(Self { description, ek_public_hash, ek_certificate_serial, other })
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Kind, Result};
-use crate::teleport::{Decision, Identity, Token, Wanted};
+use crate::teleport::{Decision, Identity, Timestamp, Token, Wanted};
 
 /// Hosts that a message names.
 const SHOWN: usize = 5;
@@ -36,6 +36,30 @@ pub(super) fn refused<'a>(
         }
     }
     Ok(refused)
+}
+
+/// Refuses to prune where no host is given, as from a registry that is the wrong one.
+pub(super) fn refuse_to_prune_all(is_allowed: bool) -> Result<()> {
+    if is_allowed {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::WouldLockOut,
+        "no host is given, and `prune` would remove every one that the token lets in",
+    )
+    .hint("see that it is the right registry, or set `allow_lockout: true`"))
+}
+
+/// Refuses to let a token end that lets anyone in, given or not.
+pub(super) fn refuse_ended(tokens: &[Token], wanted: &Wanted, now: OffsetDateTime) -> Result<()> {
+    let is_past = |end: &&Timestamp| end.is_past(now);
+    match wanted.changes.expires.iter().flatten().find(is_past) {
+        Some(end) if !tokens.is_empty() => {
+            Err(Error::new(Kind::WouldLockOut, format!("the token would have ended already, on {end}"))
+                .hint("give a later `expires`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to go on where hosts would be locked out, or could be.

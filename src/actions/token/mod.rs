@@ -21,14 +21,20 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let path = parameters.path.take();
     let output = Output::inspect(path.as_ref(), parameters.current.take())?;
     let (hosts, mut warnings) = known_hosts(request, &mut parameters, output.knows_current())?;
-    if hosts.is_empty() && output.current().is_empty() && request.controls.check_mode {
+    let lets_nobody_in = hosts.is_empty() && output.current().is_empty() && parameters.remove.is_empty();
+    if lets_nobody_in && request.controls.check_mode {
         warnings.push(
             "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
                 .to_owned(),
         );
         return Ok(Answer::new(true).warnings(warnings));
     }
-    refuse_nobody(&parameters, &hosts, !output.current().is_empty())?;
+    if lets_nobody_in {
+        return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
+    }
+    if hosts.is_empty() && parameters.prune {
+        lockout::refuse_to_prune_all(parameters.allow_lockout)?;
+    }
     let allow_lockout = parameters.allow_lockout;
     let wanted = parameters.wanted(hosts)?;
     let mut merged = teleport::merge(output.current(), &wanted)?;
@@ -36,8 +42,10 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
         token.check()?;
         token.check_serial_rules()?;
     }
-    let refused = lockout::refused(&merged.tokens, &wanted, OffsetDateTime::now_utc())?;
+    let now = OffsetDateTime::now_utc();
+    let refused = lockout::refused(&merged.tokens, &wanted, now)?;
     if !allow_lockout {
+        lockout::refuse_ended(&merged.tokens, &wanted, now)?;
         lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
     }
     warnings.append(&mut merged.warnings);
@@ -62,7 +70,8 @@ fn known_hosts(
     knows_current: bool,
 ) -> Result<(Vec<Identity>, Vec<String>)> {
     let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
-    if given.is_none() && registry.is_none() && !parameters.remove.is_empty() {
+    // To take something away, no host needs to be given.
+    if given.is_none() && registry.is_none() && parameters.takes_away() {
         return Ok((Vec::new(), Vec::new()));
     }
     let Registry { mut identities, mut problems } = hosts::given(request, given, registry)?;
@@ -89,24 +98,6 @@ fn known_hosts(
             Ok((identities, problems.iter().map(left_out).collect()))
         }
     }
-}
-
-/// Refuses what would let nobody in: no host at all, or to prune down to none.
-fn refuse_nobody(parameters: &Parameters, hosts: &[Identity], has_tokens: bool) -> Result<()> {
-    if !hosts.is_empty() {
-        return Ok(());
-    }
-    if !has_tokens && parameters.remove.is_empty() {
-        return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
-    }
-    if has_tokens && parameters.prune && !parameters.allow_lockout {
-        return Err(Error::new(
-            Kind::WouldLockOut,
-            "no host is given, and `prune` would remove every one that the token lets in",
-        )
-        .hint("see that it is the right registry, or set `allow_lockout: true`"));
-    }
-    Ok(())
 }
 
 fn results(merged: Merged, wanted: &Wanted, refused: &[Refused<'_>]) -> Result<Vec<(&'static str, Value)>> {

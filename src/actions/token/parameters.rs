@@ -69,6 +69,11 @@ fn default_max_bytes() -> u64 {
 }
 
 impl Parameters {
+    /// Whether they name rules, or places of rules, that are to go.
+    pub(super) fn takes_away(&self) -> bool {
+        self.retire || !self.remove.is_empty()
+    }
+
     /// What they ask for, with the hosts that they lead to.
     pub(super) fn wanted(self, hosts: Vec<Identity>) -> Result<Wanted> {
         let cas = self.ekcert_allowed_cas.as_deref().map(certificates).transpose()?;
