@@ -44,6 +44,6 @@ fn a_ca_that_a_cluster_would_not_parse_is_invalid() {
         let error = read(name).unwrap_err();
         assert_eq!((error.kind, error.detail.as_deref()), (Kind::CertificateInvalid, Some(detail)));
     }
-    let message = read("padded with 00").unwrap_err().message;
-    assert!(message.contains("after the end"), "{message}");
+    let detail = read("padded with 00").unwrap_err().detail.unwrap();
+    assert!(detail.contains("after the end"), "{detail}");
 }

@@ -2,8 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
+use super::authorities::Issued;
+use super::pem;
 use super::public_key::hexadecimal;
-use super::strict::{self, NotACertificate, Validity};
+use super::strict::{self, NotACertificate, Reading, Validity};
 use super::{Description, PublicKey, Serial};
 use crate::error::{Error, Kind, Result};
 
@@ -24,6 +26,7 @@ pub struct EkCertificate {
     pub validity: Validity,
     key: std::result::Result<PublicKey, Unusable>,
     description: Description,
+    issued: Issued,
 }
 
 /// Why a certificate that parses gives no identity.
@@ -45,12 +48,39 @@ impl EkCertificate {
     pub fn from_nv(content: &[u8]) -> std::result::Result<Self, NotACertificate> {
         let bytes = without_tcg_header(content)
             .ok_or(NotACertificate("the TCG header's length reaches beyond the data"))?;
-        let strict::Reading { certificate, is_disputed } = strict::read(bytes)?;
+        Ok(Self::new(strict::read(bytes)?))
+    }
+
+    /// Parses the `ek_cert_pem` that `identify` answers: one PEM block of type `CERTIFICATE`, without headers, and
+    /// nothing after the certificate in it.
+    pub fn from_pem(text: &str) -> std::result::Result<Self, NotACertificate> {
+        let blocks: Vec<pem::Block> = pem::blocks(text.as_bytes()).collect();
+        match &blocks[..] {
+            [block] if block.is_certificate() && !block.has_headers && pem::begun(text) == 1 => {
+                Ok(Self::new(strict::read_whole(&block.content)?))
+            }
+            _ => Err(NotACertificate("it is not one PEM block of type CERTIFICATE")),
+        }
+    }
+
+    fn new(reading: Reading<'_>) -> Self {
+        let Reading { certificate, is_disputed } = reading;
+        let issued = Issued::of(&certificate, is_disputed);
         let description = Description::of(&certificate);
         let usable = certificate.key.public.ok_or(Unusable::KeyType);
         let key = if is_disputed { Err(Unusable::Disputed) } else { usable };
         let (serial, validity) = (certificate.serial, certificate.validity);
-        Ok(Self { der: certificate.der.to_vec(), serial, validity, key, description })
+        Self { der: certificate.der.to_vec(), serial, validity, key, description, issued }
+    }
+
+    /// The certificate in DER.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// What counts of it when its issuer is looked for.
+    pub(super) fn issued(&self) -> &Issued {
+        &self.issued
     }
 
     /// The certificate's public key, by which Teleport knows the TPM.

@@ -55,6 +55,11 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// What has not been read yet.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Whether the next byte is this tag.
     pub fn peeks(&self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
@@ -63,6 +68,15 @@ impl<'a> Reader<'a> {
     /// The next element, whatever its tag. Tags of more than one byte, lengths of more than four,
     /// indefinite lengths and lengths that a shorter form could hold (X.690, section 10.1) are refused.
     pub fn element(&mut self) -> Option<Element<'a>> {
+        let before = self.0;
+        let (tag, length) = self.header()?;
+        let (content, after) = self.0.split_at_checked(length)?;
+        self.0 = after;
+        Some(Element { tag, content, whole: &before[..before.len() - after.len()] })
+    }
+
+    /// Tag and length of the next element, by the same rules; its content comes next.
+    pub fn header(&mut self) -> Option<(u8, usize)> {
         let (&tag, rest) = self.0.split_first()?;
         if tag & 0x1f == 0x1f {
             return None;
@@ -73,10 +87,8 @@ impl<'a> Reader<'a> {
         } else {
             long_length(usize::from(first & 0x7f), rest)?
         };
-        let (content, after) = rest.split_at_checked(length)?;
-        let whole = &self.0[..self.0.len() - after.len()];
-        self.0 = after;
-        Some(Element { tag, content, whole })
+        self.0 = rest;
+        Some((tag, length))
     }
 
     /// The content of the next element, which must have this tag.
@@ -207,6 +219,11 @@ pub struct BitString<'a> {
 }
 
 impl BitString<'_> {
+    /// The eight bits of this byte, as they stand there; zeros beyond the end.
+    pub fn byte(&self, index: usize) -> u8 {
+        self.bytes.get(index).copied().unwrap_or_default()
+    }
+
     /// The bits moved to the right, so that the last one is the lowest bit of the last byte.
     pub fn right_aligned(&self) -> Vec<u8> {
         let carried = |before: u8| before.checked_shl(u32::from(8 - self.unused)).unwrap_or(0);

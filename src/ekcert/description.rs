@@ -49,12 +49,11 @@ pub struct Description {
 
 impl Description {
     pub(super) fn of(certificate: &Certificate<'_>) -> Self {
-        let value = |oid| certificate.extensions.iter().find(|found| found.oid.bytes() == oid);
-        let alternative = value(oid::SUBJECT_ALT_NAME).map_or(Vec::new(), |found| elements(found.value));
+        let alternative = certificate.extension(oid::SUBJECT_ALT_NAME).map_or(Vec::new(), elements);
         let tpm =
             |oid: &[u8]| alternative.iter().filter_map(directory_name).find_map(|name| attribute(name, oid));
         let alternative_text: Vec<String> = alternative.iter().map(general_name).collect();
-        let links = value(oid::AUTHORITY_INFO_ACCESS).map_or(Vec::new(), |found| elements(found.value));
+        let links = certificate.extension(oid::AUTHORITY_INFO_ACCESS).map_or(Vec::new(), elements);
         Self {
             issuer: name_text(certificate.issuer),
             subject_alt_name: (!alternative_text.is_empty())
@@ -90,7 +89,7 @@ fn attribute(name: &[u8], oid: &[u8]) -> Option<String> {
 }
 
 /// A Name's content as text; none where it is empty or malformed.
-fn name_text(name: &[u8]) -> Option<String> {
+pub(super) fn name_text(name: &[u8]) -> Option<String> {
     let relative = |attributes: &Vec<strict::Attribute<'_>>| {
         let pairs = attributes
             .iter()
@@ -125,7 +124,7 @@ fn value_text(value: &Element<'_>) -> String {
 }
 
 /// One of the subject's alternative names (RFC 5280, section 4.2.1.6).
-fn general_name(name: &Element<'_>) -> String {
+pub(super) fn general_name(name: &Element<'_>) -> String {
     let text = || escape(&String::from_utf8_lossy(name.content));
     match name.tag & 0x1f {
         0 => format!(
@@ -168,7 +167,7 @@ fn link(description: &Element<'_>) -> Option<String> {
 }
 
 /// Safe to show, at most [`VALUE_LIMIT`] characters of it.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for character in cut(text, VALUE_LIMIT).chars() {
         if character == '\\' || is_hidden(character) {
@@ -200,7 +199,7 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
 }
 
 /// RFC 3339 in UTC, which has the years 0 to 9999.
-fn timestamp(time: OffsetDateTime) -> String {
+pub(super) fn timestamp(time: OffsetDateTime) -> String {
     if time.year() < 0 {
         return "0000-01-01T00:00:00Z".to_owned();
     }

@@ -1,5 +1,5 @@
-//! EK certificates: the public key in them, its hash, the serial number, what they say, and the PEM of
-//! CAs.
+//! EK certificates: the public key in them, its hash, the serial number, what they say; the PEM of CAs, and
+//! whether a cluster accepts a certificate because of them.
 
 mod authorities;
 mod certificate;
@@ -10,12 +10,13 @@ mod oid;
 mod pem;
 mod public_key;
 mod serial;
+mod signature;
 mod strict;
 
-pub use authorities::Authorities;
+pub use authorities::{Authorities, Authority, Flaw, NotVerified};
 pub use certificate::EkCertificate;
 pub use description::Description;
-pub use pem::{certificates as pem_certificates, encode as pem_encode};
+pub use pem::{certificates as pem_certificates, check_first_block, encode as pem_encode};
 pub use public_key::{EkPublicHash, PublicKey};
 pub use serial::Serial;
 pub use strict::{NotACertificate, Validity};

@@ -80,8 +80,12 @@ pub fn key(oid: Oid<'_>) -> String {
     find(KEYS, oid)
 }
 
-/// Dotted numbers may be as long as the certificate is large, so they are cut.
+/// Dotted numbers, which may be as long as the certificate is large, so they are cut.
+pub fn dotted(oid: Oid<'_>) -> String {
+    cut(&oid.to_string(), DOTTED_LIMIT)
+}
+
 fn find(names: &Names, oid: Oid<'_>) -> String {
     let found = names.iter().find(|(bytes, _)| *bytes == oid.bytes());
-    found.map_or_else(|| cut(&oid.to_string(), DOTTED_LIMIT), |(_, name)| (*name).to_owned())
+    found.map_or_else(|| dotted(oid), |(_, name)| (*name).to_owned())
 }

@@ -66,17 +66,36 @@ impl PublicKey {
     /// Whether this is an RSA key of that many bits with that exponent.
     #[must_use]
     pub fn is_rsa(&self, bits: usize, exponent: u32) -> bool {
-        let numbers = || {
-            let mut info = Reader::new(&self.der).enter(der::SEQUENCE)?;
-            let is_rsa = Reader::new(info.read(der::SEQUENCE)?).oid()?.bytes() == oid::RSA_ENCRYPTION;
-            let key = info.bit_string().filter(|_| is_rsa)?.right_aligned();
-            let mut key = Reader::new(&key).enter(der::SEQUENCE)?;
-            Some((key.positive()?.to_vec(), key.positive()?.to_vec()))
-        };
-        numbers().is_some_and(|(modulus, found)| {
+        self.rsa_numbers().is_some_and(|(modulus, found)| {
             let leading_zeros = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
             8 * modulus.len() == bits + leading_zeros && exponent.to_be_bytes().ends_with(&found)
         })
+    }
+
+    /// Modulus and exponent of an RSA key, big-endian without leading zeros.
+    pub(super) fn rsa_numbers(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (algorithm, _, key) = self.parts()?;
+        let mut key = Reader::new(&key).enter(der::SEQUENCE).filter(|_| algorithm == oid::RSA_ENCRYPTION)?;
+        Some((key.positive()?.to_vec(), key.positive()?.to_vec()))
+    }
+
+    /// The curve and the uncompressed point of a key on one.
+    pub(super) fn curve_and_point(&self) -> Option<(&'static Curve, Vec<u8>)> {
+        let (algorithm, parameters, point) = self.parts()?;
+        let curve = Reader::new(parameters).oid().filter(|_| algorithm == oid::EC_PUBLIC_KEY)?;
+        Some((Curve::named(curve)?, point))
+    }
+
+    /// The 32 bytes of an Ed25519 key.
+    pub(super) fn ed25519_point(&self) -> Option<Vec<u8>> {
+        self.parts().filter(|(algorithm, ..)| *algorithm == oid::ED25519).map(|(_, _, key)| key)
+    }
+
+    /// The algorithm, its parameters in DER, and the bits of the key.
+    fn parts(&self) -> Option<(&[u8], &[u8], Vec<u8>)> {
+        let mut info = Reader::new(&self.der).enter(der::SEQUENCE)?;
+        let mut algorithm = info.enter(der::SEQUENCE)?;
+        Some((algorithm.oid()?.bytes(), algorithm.rest(), info.bit_string()?.right_aligned()))
     }
 
     /// The key as PEM (`PUBLIC KEY`, RFC 7468).

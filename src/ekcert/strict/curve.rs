@@ -7,6 +7,7 @@ use num_bigint::BigUint;
 use super::super::der::Oid;
 
 /// A curve y² = x³ - 3x + b over the integers modulo a prime (FIPS 186-5 and SP 800-186, section 3.2.1).
+#[derive(Debug)]
 pub struct Curve {
     /// `P-256`
     pub name: &'static str,
@@ -72,6 +73,11 @@ impl Curve {
     /// The curve of this name.
     pub fn called(name: &str) -> Option<&'static Self> {
         CURVES.iter().find(|curve| curve.name == name)
+    }
+
+    /// The prime that coordinates are less than.
+    pub fn prime(&self) -> BigUint {
+        BigUint::from_bytes_be(self.prime)
     }
 
     /// Whether this is a point of the curve in uncompressed form (SEC 1, section 2.3.3): 04, x, y.

@@ -13,35 +13,39 @@ pub fn is_domain(name: &[u8], is_constraint: bool) -> bool {
             .all(|label| !label.is_empty() && label.iter().all(u8::is_ascii_graphic))
 }
 
-/// Whether Go takes this as a mailbox (RFC 2821, section 4.1.2), `local@domain`.
-pub fn is_mailbox(mailbox: &[u8], edition: Edition) -> bool {
-    let domain = match mailbox {
-        [b'"', quoted @ ..] => after_quoted_local_part(quoted),
-        plain => after_plain_local_part(plain),
-    };
-    let is_plain = |domain: &[u8]| edition == Edition::Go1_25 || !domain.contains(&b'@');
-    domain
-        .and_then(|rest| rest.strip_prefix(b"@"))
-        .is_some_and(|domain| is_domain(domain, false) && is_plain(domain))
+/// The local part, without quotation marks and backslashes, and the domain of what Go takes as a mailbox
+/// (RFC 2821, section 4.1.2), `local@domain`.
+pub fn mailbox(mailbox: &[u8], edition: Edition) -> Option<(Vec<u8>, &[u8])> {
+    let (local, rest) = match mailbox {
+        [b'"', quoted @ ..] => quoted_local_part(quoted),
+        plain => plain_local_part(plain),
+    }?;
+    let domain = rest.strip_prefix(b"@")?;
+    let is_plain = edition == Edition::Go1_25 || !domain.contains(&b'@');
+    (is_domain(domain, false) && is_plain).then_some((local, domain))
 }
 
-/// What follows the closing quotation mark. Within, as RFC 2822, section 3.2.5, has it, control
+/// What stands between the quotation marks, and what follows them. Within, as RFC 2822, section 3.2.5, has it, control
 /// characters are fine except NUL, tab, line feed and carriage return, which must be escaped if at all,
 /// and a space is fine too (RFC 3696, section 3).
-fn after_quoted_local_part(mut rest: &[u8]) -> Option<&[u8]> {
+fn quoted_local_part(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut local = Vec::new();
     loop {
         rest = match rest {
-            [b'"', after @ ..] => return Some(after),
-            [b'\\', 1..=9 | 11 | 12 | 14..=127, after @ ..]
-            | [1..=8 | 11 | 12 | 14..=33 | 35..=91 | 93..=127, after @ ..] => after,
+            [b'"', after @ ..] => return Some((local, after)),
+            [b'\\', byte @ (1..=9 | 11 | 12 | 14..=127), after @ ..]
+            | [byte @ (1..=8 | 11 | 12 | 14..=33 | 35..=91 | 93..=127), after @ ..] => {
+                local.push(*byte);
+                after
+            }
             _ => return None,
         };
     }
 }
 
-/// What follows the local part: characters that RFC 2822, section 3.2.4, calls atext, others after a
+/// The local part, and what follows it: characters that RFC 2822, section 3.2.4, calls atext, others after a
 /// backslash, and single periods inside.
-fn after_plain_local_part(mut rest: &[u8]) -> Option<&[u8]> {
+fn plain_local_part(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut local = Vec::new();
     loop {
         rest = match rest {
@@ -59,7 +63,7 @@ fn after_plain_local_part(mut rest: &[u8]) -> Option<&[u8]> {
             _ => break,
         };
     }
-    local.split(|byte| *byte == b'.').all(|atom| !atom.is_empty()).then_some(rest)
+    local.split(|byte| *byte == b'.').all(|atom| !atom.is_empty()).then_some((local, rest))
 }
 
 /// Whether these are one bits followed by zero bits.

@@ -5,7 +5,7 @@
 
 use super::super::der::{self, Element, Reader};
 use super::super::oid;
-use super::domain::{is_domain, is_ipv4_mapped, is_mailbox, is_mask};
+use super::domain::{is_domain, is_ipv4_mapped, is_mask, mailbox};
 use super::{Checked, Edition, Extension, NotACertificate, OrBecause, uri};
 
 /// Refuses an extension that Go knows and would not take.
@@ -13,22 +13,32 @@ pub fn check(extension: &Extension<'_>, edition: Edition) -> Checked<()> {
     let Extension { oid, value, is_critical } = extension;
     let reader = Reader::new(value);
     let (taken, why) = match oid.bytes() {
-        b"\x55\x1d\x0e" => (key_identifier(reader), "the subjectKeyIdentifier extension is malformed"),
-        b"\x55\x1d\x0f" => (key_usage(reader), "the keyUsage extension is malformed"),
+        oid::SUBJECT_KEY_IDENTIFIER => {
+            (key_identifier(reader), "the subjectKeyIdentifier extension is malformed")
+        }
+        oid::KEY_USAGE => (key_usage(reader), "the keyUsage extension is malformed"),
         oid::SUBJECT_ALT_NAME => {
             (alternative_names(reader, edition), "the subjectAltName extension is malformed")
         }
-        b"\x55\x1d\x13" => (basic_constraints(reader), "the basicConstraints extension is malformed"),
-        b"\x55\x1d\x1e" => (name_constraints(reader, edition), "the nameConstraints extension is malformed"),
-        b"\x55\x1d\x1f" => (distribution_points(reader), "the cRLDistributionPoints extension is malformed"),
-        b"\x55\x1d\x20" => (policies(reader), "the certificatePolicies extension is malformed"),
-        b"\x55\x1d\x21" => (policy_mappings(reader), "the policyMappings extension is malformed"),
-        b"\x55\x1d\x23" => {
+        oid::BASIC_CONSTRAINTS => (basic_constraints(reader), "the basicConstraints extension is malformed"),
+        oid::NAME_CONSTRAINTS => {
+            (name_constraints(reader, edition), "the nameConstraints extension is malformed")
+        }
+        oid::CRL_DISTRIBUTION_POINTS => {
+            (distribution_points(reader), "the cRLDistributionPoints extension is malformed")
+        }
+        oid::CERTIFICATE_POLICIES => (policies(reader), "the certificatePolicies extension is malformed"),
+        oid::POLICY_MAPPINGS => (policy_mappings(reader), "the policyMappings extension is malformed"),
+        oid::AUTHORITY_KEY_IDENTIFIER => {
             (authority_key_identifier(reader), "the authorityKeyIdentifier extension is malformed")
         }
-        b"\x55\x1d\x24" => (policy_constraints(reader), "the policyConstraints extension is malformed"),
-        b"\x55\x1d\x25" => (key_purposes(reader), "the extKeyUsage extension is malformed"),
-        b"\x55\x1d\x36" => (inhibit_any_policy(reader), "the inhibitAnyPolicy extension is malformed"),
+        oid::POLICY_CONSTRAINTS => {
+            (policy_constraints(reader), "the policyConstraints extension is malformed")
+        }
+        oid::EXTENDED_KEY_USAGE => (key_purposes(reader), "the extKeyUsage extension is malformed"),
+        oid::INHIBIT_ANY_POLICY => {
+            (inhibit_any_policy(reader), "the inhibitAnyPolicy extension is malformed")
+        }
         oid::AUTHORITY_INFO_ACCESS => {
             (authority_information(reader), "the authorityInfoAccess extension is malformed")
         }
@@ -36,7 +46,9 @@ pub fn check(extension: &Extension<'_>, edition: Edition) -> Checked<()> {
     };
     taken.or_because(why)?;
     match oid.bytes() {
-        b"\x55\x1d\x0e" | b"\x55\x1d\x23" | oid::AUTHORITY_INFO_ACCESS if *is_critical => {
+        oid::SUBJECT_KEY_IDENTIFIER | oid::AUTHORITY_KEY_IDENTIFIER | oid::AUTHORITY_INFO_ACCESS
+            if *is_critical =>
+        {
             Err(NotACertificate("an extension is critical that must not be"))
         }
         _ => Ok(()),
@@ -117,7 +129,7 @@ fn name_constraints(mut value: Reader<'_>, edition: Edition) -> Option<()> {
 fn is_constraint(base: &Element<'_>, edition: Edition) -> bool {
     let content = base.content;
     match base.tag {
-        EMAIL if content.contains(&b'@') => content.is_ascii() && is_mailbox(content, edition),
+        EMAIL if content.contains(&b'@') => content.is_ascii() && mailbox(content, edition).is_some(),
         EMAIL | DNS => is_domain(content, true),
         URI => {
             let is_address = ascii(base).is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok());

@@ -17,6 +17,7 @@ use super::der::{self, Oid, Reader};
 use super::serial::Serial;
 
 pub use curve::Curve;
+pub use domain::is_domain;
 pub use key::Key;
 pub use name::{Attribute, attributes, text};
 pub use time::Validity;
@@ -60,13 +61,31 @@ enum Edition {
 pub struct Certificate<'a> {
     /// All of it, without what follows it.
     pub der: &'a [u8],
+    /// What the issuer signed, with tag and length.
+    pub signed: &'a [u8],
+    /// As people count it, from 1; less where it overflows in Go.
+    pub version: i64,
     pub serial: Serial,
     pub signature_algorithm: Oid<'a>,
+    /// The signature algorithm's parameters with tag and length, empty where there are none.
+    pub signature_parameters: &'a [u8],
+    pub signature: Vec<u8>,
     /// The issuer's Name, a SEQUENCE's content.
     pub issuer: &'a [u8],
     pub validity: Validity,
+    /// The subject's Name, a SEQUENCE's content.
+    pub subject: &'a [u8],
     pub key: Key,
+    /// The `SubjectPublicKeyInfo` as it stands there, with tag and length.
+    pub key_info: &'a [u8],
     pub extensions: Vec<Extension<'a>>,
+}
+
+impl<'a> Certificate<'a> {
+    /// The value of the extension of this type.
+    pub fn extension(&self, oid: &[u8]) -> Option<&'a [u8]> {
+        self.extensions.iter().find(|found| found.oid.bytes() == oid).map(|found| found.value)
+    }
 }
 
 /// One extension (RFC 5280, section 4.2).
@@ -86,6 +105,17 @@ pub struct Reading<'a> {
     pub is_disputed: bool,
 }
 
+/// The local part and the domain of a mailbox, as the newest Go release takes it.
+pub fn mailbox(mailbox: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    domain::mailbox(mailbox, Edition::Go1_27)
+}
+
+/// The host of a URI of ASCII characters, with its port; empty where there is none. None where the newest
+/// Go release does not take the URI.
+pub fn uri_host(uri: &str) -> Option<Vec<u8>> {
+    uri::host(uri, Edition::Go1_27)
+}
+
 /// Reads the certificate at the start of `bytes`, if any Go release does.
 pub fn read(bytes: &[u8]) -> Checked<Reading<'_>> {
     match (parse(bytes, Edition::Go1_27), parse(bytes, Edition::Go1_25)) {
@@ -100,6 +130,15 @@ pub fn read(bytes: &[u8]) -> Checked<Reading<'_>> {
     }
 }
 
+/// Reads the certificate that `bytes` are, with nothing after it.
+pub fn read_whole(bytes: &[u8]) -> Checked<Reading<'_>> {
+    let reading = read(bytes)?;
+    if reading.certificate.der.len() < bytes.len() {
+        return Err(NotACertificate("there are bytes after the end of the certificate"));
+    }
+    Ok(reading)
+}
+
 /// Parses the certificate at the start of `bytes`; what follows it does not count (go-attestation
 /// cuts it off, since NV indexes are often larger than the certificate in them).
 ///
@@ -109,18 +148,35 @@ fn parse(bytes: &[u8], edition: Edition) -> Checked<Certificate<'_>> {
     let whole = Reader::new(bytes).element().filter(|element| element.tag == der::SEQUENCE);
     let whole = whole.or_because("the data does not start with a DER sequence")?;
     let mut certificate = Reader::new(whole.content);
-    let mut body =
-        certificate.enter(der::SEQUENCE).or_because("the DER sequence is no certificate inside")?;
+    let signed = certificate.element().filter(|element| element.tag == der::SEQUENCE);
+    let signed = signed.or_because("the DER sequence is no certificate inside")?;
+    let mut body = Reader::new(signed.content);
     let version = version(&mut body).or_because("the version is not 1, 2 or 3")?;
     let serial = serial(&mut body)?;
-    let signature_algorithm = signature_algorithm(&mut body, &mut certificate)?;
+    let (signature_algorithm, signature_parameters) = signature_algorithm(&mut body, &mut certificate)?;
     let issuer = name::parse(&mut body, edition).or_because("the issuer is malformed")?;
     let validity = Validity::parse(&mut body).or_because("the validity is malformed")?;
-    name::parse(&mut body, edition).or_because("the subject is malformed")?;
+    let subject = name::parse(&mut body, edition).or_because("the subject is malformed")?;
+    let key_info = body.rest();
     let key = Key::parse(&mut body, edition)?;
+    let key_info = &key_info[..key_info.len() - body.rest().len()];
     let extensions = if version > 1 { extensions(&mut body, version, edition)? } else { Vec::new() };
-    certificate.bit_string().or_because("the signature is malformed")?;
-    Ok(Certificate { der: whole.whole, serial, signature_algorithm, issuer, validity, key, extensions })
+    let signature = certificate.bit_string().or_because("the signature is malformed")?.right_aligned();
+    Ok(Certificate {
+        der: whole.whole,
+        signed: signed.whole,
+        version,
+        serial,
+        signature_algorithm,
+        signature_parameters,
+        signature,
+        issuer,
+        validity,
+        subject,
+        key,
+        key_info,
+        extensions,
+    })
 }
 
 /// The version as people count it, from 1.
@@ -140,16 +196,19 @@ fn serial(body: &mut Reader<'_>) -> Checked<Serial> {
     Serial::from_der_integer(integer).or_because("the serial number is negative")
 }
 
-/// The signature algorithm, which stands inside the signed part and outside, and must be the same.
-fn signature_algorithm<'a>(body: &mut Reader<'a>, certificate: &mut Reader<'a>) -> Checked<Oid<'a>> {
+/// The signature algorithm and its parameters, which stand inside the signed part and outside, and must
+/// be the same.
+fn signature_algorithm<'a>(
+    body: &mut Reader<'a>,
+    certificate: &mut Reader<'a>,
+) -> Checked<(Oid<'a>, &'a [u8])> {
     const MALFORMED: &str = "the signature algorithm is malformed";
     let inner = body.read(der::SEQUENCE).or_because(MALFORMED)?;
     let outer = certificate.read(der::SEQUENCE).or_because(MALFORMED)?;
     if inner != outer {
         return Err(NotACertificate("the two signature algorithms differ"));
     }
-    let (algorithm, _) = algorithm_identifier(inner).or_because(MALFORMED)?;
-    Ok(algorithm)
+    algorithm_identifier(inner).or_because(MALFORMED)
 }
 
 /// An `AlgorithmIdentifier` (RFC 5280, section 4.1.1.2): the algorithm, and its parameters with tag

@@ -12,7 +12,7 @@ pub fn is_acceptable(uri: &str, edition: Edition) -> bool {
 }
 
 /// The host of a URI, with its port and without percent encoding; empty where there is none.
-fn host(uri: &str, edition: Edition) -> Option<Vec<u8>> {
+pub fn host(uri: &str, edition: Edition) -> Option<Vec<u8>> {
     let (location, fragment) = uri.split_once('#').unwrap_or((uri, ""));
     if location.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
