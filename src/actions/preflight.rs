@@ -28,6 +28,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let given = hosts::given(request, parameters.hosts, parameters.registry.as_ref())?;
     let now = parameters.now.map_or_else(OffsetDateTime::now_utc, |now| now.instant());
     let decisions: Vec<Decision<'_>> = tokens.iter().map(|token| Decision::by(token, now)).collect();
+    warnings.extend(decisions.iter().flat_map(Decision::ca_warnings));
     let mut accepted = 0;
     let hosts: Vec<Value> = given
         .identities

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use time::OffsetDateTime;
 
 use super::{Identity, Name, Rule, Token};
-use crate::ekcert::{Authorities, EkCertificate, Serial};
+use crate::ekcert::{Authorities, Authority, EkCertificate, Serial};
 
 /// A token's decision about any number of hosts.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl<'a> Decision<'a> {
         }
         let cas = token.settings.ekcert_allowed_cas.iter().map(String::as_str);
         Self { token, now, authorities: Authorities::from_pem(cas), by_hash, by_description, in_upper_case }
+    }
+
+    /// Warnings about CAs by which the cluster will let nobody in.
+    #[must_use]
+    pub fn ca_warnings(&self) -> Vec<String> {
+        let warning = |ca: &Authority| {
+            let flaw = ca.flaw(self.now)?;
+            Some(format!("`ekcert_allowed_cas` has {}, which is of no use: {flaw}", ca.subject_text()))
+        };
+        self.authorities.iter().filter_map(warning).collect()
     }
 
     /// The rule by which the cluster lets the host in, or why it refuses it and what to do about that.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Name, Role, Rule, Timestamp, yaml};
 use crate::ekcert;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::json;
 
 /// Labels that a cluster adds by itself.
@@ -108,10 +108,18 @@ impl Token {
         &self.rules
     }
 
-    /// Refuses what a cluster would refuse at the token's creation, but for its CAs, which
-    /// [`ekcert::pem_certificates`] reads.
+    /// Refuses what a cluster would refuse at the token's creation, but for what
+    /// [`Self::check_serial_rules`] does.
     pub fn check(&self) -> Result<()> {
         self.settings.check_roles()?;
+        for (index, ca) in self.settings.ekcert_allowed_cas.iter().enumerate() {
+            ekcert::check_first_block(ca).map_err(|why| {
+                Error::new(
+                    Kind::CertificateInvalid,
+                    format!("element {index} of `ekcert_allowed_cas` of token `{}` {why}", self.name),
+                )
+            })?;
+        }
         if self.rules.is_empty() {
             return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
         }

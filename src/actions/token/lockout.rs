@@ -1,6 +1,6 @@
 //! Hosts that the cluster would refuse: found before anything is written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
@@ -16,12 +16,13 @@ pub(super) struct Refused<'a> {
     pub reason: String,
 }
 
-/// The given hosts that the cluster would refuse by the token that each is to join by.
+/// The given hosts that the cluster would refuse by the token that each is to join by, and warnings about
+/// the tokens' CAs.
 pub(super) fn refused<'a>(
     tokens: &[Token],
     wanted: &'a Wanted,
     now: OffsetDateTime,
-) -> Result<Vec<Refused<'a>>> {
+) -> Result<(Vec<Refused<'a>>, BTreeSet<String>)> {
     let decisions: HashMap<&str, Decision<'_>> =
         tokens.iter().map(|token| (token.name.as_str(), Decision::by(token, now))).collect();
     let mut refused = Vec::new();
@@ -35,7 +36,8 @@ pub(super) fn refused<'a>(
             refused.push(Refused { host, reason });
         }
     }
-    Ok(refused)
+    let warnings = decisions.values().flat_map(Decision::ca_warnings).collect();
+    Ok((refused, warnings))
 }
 
 /// Refuses to prune where no host is given, as from a registry that is the wrong one.

@@ -43,12 +43,13 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
         token.check_serial_rules()?;
     }
     let now = OffsetDateTime::now_utc();
-    let refused = lockout::refused(&merged.tokens, &wanted, now)?;
+    let (refused, ca_warnings) = lockout::refused(&merged.tokens, &wanted, now)?;
     if !allow_lockout {
         lockout::refuse_ended(&merged.tokens, &wanted, now)?;
         lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
     }
     warnings.append(&mut merged.warnings);
+    warnings.extend(ca_warnings);
     warnings.extend(lockout::warnings(&refused, &merged.in_doubt));
     warnings.extend(output.check_file(&merged, &wanted)?);
     warnings.extend(output.foresee(request));
