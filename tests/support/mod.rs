@@ -17,6 +17,7 @@ pub mod hostile;
 pub mod issued;
 pub mod log;
 pub mod machine;
+pub mod manufacturer;
 pub mod mutation;
 pub mod random_state;
 pub mod states;

@@ -21,3 +21,11 @@ pub fn request(extra: Value) -> Value {
     request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     request
 }
+
+/// A token `web` of bot `web-bot` with these rules, as `tctl get` shows one.
+pub fn token(rules: Value) -> Value {
+    json!({
+        "kind": "token", "version": "v2", "metadata": { "name": "web" },
+        "spec": { "roles": ["Bot"], "join_method": "tpm", "bot_name": "web-bot", "tpm": { "allow": rules } },
+    })
+}
