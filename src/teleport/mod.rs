@@ -13,7 +13,7 @@ mod shards;
 mod stored;
 mod timestamp;
 mod token;
-mod yaml;
+pub mod yaml;
 
 pub use decision::Decision;
 pub use identity::{Identity, ONE_TPM_HINT, distinct, one_tpm, sharing_a_tpm};
