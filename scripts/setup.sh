@@ -48,8 +48,21 @@ missing_packages() {
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev
     find_python >/dev/null || echo python3 python3-venv
+    missing_go_sources
     # The test of a whole booted system, which needs root, uses systemd-nspawn.
     if [ "$EUID" -eq 0 ] && ! command -v systemd-nspawn >/dev/null; then echo systemd-container; fi
+}
+
+# The sources of Go's YAML readers, by which the tests read what the tokens are written in.
+missing_go_sources() {
+    local folder package
+    while read -r folder package; do
+        [ -d "/usr/share/gocode/src/$folder" ] || echo "$package"
+    done <<-'LIST'
+	gopkg.in/yaml.v2 golang-gopkg-yaml.v2-dev
+	gopkg.in/yaml.v3 golang-gopkg-yaml.v3-dev
+	github.com/ghodss/yaml golang-github-ghodss-yaml-dev
+	LIST
 }
 
 apt_install() {

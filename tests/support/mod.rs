@@ -13,6 +13,7 @@ pub mod broker;
 pub mod certificates;
 pub mod der;
 pub mod go;
+pub mod go_yaml;
 pub mod hostile;
 pub mod issued;
 pub mod log;

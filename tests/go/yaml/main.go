@@ -1,0 +1,125 @@
+// Command readers says what Go's YAML readers make of documents.
+//
+// Each line of standard input is a document as a JSON string. For each it prints one line, a JSON list of what
+// gopkg.in/yaml.v2, gopkg.in/yaml.v3 and github.com/ghodss/yaml (YAML to JSON) read, in this order: {"read": VALUE} or
+// {"refused": MESSAGE}.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"os"
+
+	"github.com/ghodss/yaml"
+	yamlv2 "gopkg.in/yaml.v2"
+	yamlv3 "gopkg.in/yaml.v3"
+)
+
+type answer struct {
+	Read    json.RawMessage `json:"read,omitempty"`
+	Refused string          `json:"refused,omitempty"`
+}
+
+func main() {
+	documents := json.NewDecoder(bufio.NewReader(os.Stdin))
+	out := bufio.NewWriter(os.Stdout)
+	answers := json.NewEncoder(out)
+	for {
+		var document string
+		if err := documents.Decode(&document); err == io.EOF {
+			break
+		} else if err != nil {
+			log.Fatal(err)
+		}
+		text := []byte(document)
+		read := []answer{answered(byV2(text)), answered(byV3(text)), answered(yaml.YAMLToJSON(text))}
+		if err := answers.Encode(read); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func answered(read []byte, err error) answer {
+	if err != nil {
+		return answer{Refused: err.Error()}
+	}
+	return answer{Read: read}
+}
+
+func byV2(text []byte) ([]byte, error) {
+	var value any
+	if err := yamlv2.Unmarshal(text, &value); err != nil {
+		return nil, err
+	}
+	return toJSON(value)
+}
+
+// byV3 reads as programs do that take exactly one document.
+func byV3(text []byte) ([]byte, error) {
+	var value any
+	decoder := yamlv3.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	if err := decoder.Decode(new(any)); err != io.EOF {
+		return nil, fmt.Errorf("after the document: %v", err)
+	}
+	return toJSON(value)
+}
+
+// toJSON refuses every type that JSON does not have, keys included.
+func toJSON(value any) ([]byte, error) {
+	checked, err := plain(value)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(checked)
+}
+
+func plain(value any) (any, error) {
+	switch value := value.(type) {
+	case nil, bool, int, int64, uint64, float64, string:
+		return value, nil
+	case []any:
+		for i, item := range value {
+			checked, err := plain(item)
+			if err != nil {
+				return nil, err
+			}
+			value[i] = checked
+		}
+		return value, nil
+	case map[string]any:
+		for key, field := range value {
+			checked, err := plain(field)
+			if err != nil {
+				return nil, err
+			}
+			value[key] = checked
+		}
+		return value, nil
+	case map[any]any:
+		fields := make(map[string]any, len(value))
+		for key, field := range value {
+			name, isString := key.(string)
+			if !isString {
+				return nil, fmt.Errorf("the key %v is a %T", key, key)
+			}
+			checked, err := plain(field)
+			if err != nil {
+				return nil, err
+			}
+			fields[name] = checked
+		}
+		return fields, nil
+	default:
+		return nil, fmt.Errorf("%v is a %T", value, value)
+	}
+}
