@@ -181,7 +181,18 @@ impl Token {
     /// The same without the comment.
     #[must_use]
     pub fn to_bare_yaml(&self) -> String {
-        yaml::write(&serde_json::to_value(self.resource(&self.rules)).unwrap_or_default())
+        const NO_RULE: &str = " []\n";
+        const DEPTH: usize = 3;
+        let mut text = yaml::write(&serde_json::to_value(self.resource(&[])).unwrap_or_default());
+        if !self.rules.is_empty() {
+            // The empty list of rules is the last thing in it.
+            text.truncate(text.len() - NO_RULE.len());
+            text.push('\n');
+            for rule in &self.rules {
+                yaml::write_item(&serde_json::to_value(rule).unwrap_or_default(), DEPTH, &mut text);
+            }
+        }
+        text
     }
 
     /// Bytes of the resource as compact JSON, which is what a cluster stores.
