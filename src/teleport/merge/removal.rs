@@ -11,7 +11,7 @@ use crate::teleport::{Identity, Rule};
 pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let mut named: BTreeSet<usize> = BTreeSet::new();
-    {
+    if !wanted.remove.is_empty() {
         let lookup = Lookup::of(union);
         let given = Given::of(&wanted.hosts);
         for name in &wanted.remove {
