@@ -40,7 +40,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let mut merged = teleport::merge(output.current(), &wanted)?;
     for token in &merged.tokens {
         token.check()?;
-        token.check_serial_rules()?;
+        warnings.extend(check_serial_rules(token, output.current(), &wanted)?);
     }
     let now = OffsetDateTime::now_utc();
     let (refused, ca_warnings) = lockout::refused(&merged.tokens, &wanted, now)?;
@@ -99,6 +99,14 @@ fn known_hosts(
             Ok((identities, problems.iter().map(left_out).collect()))
         }
     }
+}
+
+/// Refuses rules without a hash where there are no CAs, but only warns of those that the cluster has so.
+fn check_serial_rules(token: &Token, current: &[Token], wanted: &Wanted) -> Result<Option<String>> {
+    let Err(problem) = token.check_serial_rules() else { return Ok(None) };
+    let was_so = |old: &Token| old.name == token.name && old.check_serial_rules().is_err();
+    let are_given = wanted.hosts.iter().any(|host| host.ek_public_hash.is_none());
+    if current.iter().any(was_so) && !are_given { Ok(Some(problem.message)) } else { Err(problem) }
 }
 
 fn results(merged: Merged, wanted: &Wanted, refused: &[Refused<'_>]) -> Result<Vec<(&'static str, Value)>> {

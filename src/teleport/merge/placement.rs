@@ -21,10 +21,16 @@ pub fn place(union: Union, current: &Current<'_>, wanted: &Wanted) -> Result<Pla
     let mut entries = union.entries;
     entries.retain(|entry| entry.fate != Fate::Removed);
     let mut rules: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    let mut agree = false;
     let mut unready = 0;
     for (index, entry) in entries.iter().enumerate() {
-        let (places, is_unready) = places(entry, &wanted.shards, wanted.retire)?;
+        let (places, is_unready) = places(entry, &wanted.shards, wanted.retire);
         unready += usize::from(is_unready);
+        let moves = !entry.places.is_empty() && places.iter().any(|place| !entry.places.contains(place));
+        if moves && !agree {
+            refuse_disagreement(current, wanted)?;
+            agree = true;
+        }
         for place in places {
             rules.entry(place).or_default().push(index);
         }
@@ -49,25 +55,19 @@ pub fn place(union: Union, current: &Current<'_>, wanted: &Wanted) -> Result<Pla
 }
 
 /// The tokens that a rule is to be in, and whether it should have left some but may not yet.
-pub fn places(entry: &Entry, shards: &Shards, retire: bool) -> Result<(BTreeSet<Place>, bool)> {
+pub fn places(entry: &Entry, shards: &Shards, retire: bool) -> (BTreeSet<Place>, bool) {
     let mut places: BTreeSet<Place> = entry.places.iter().copied().collect();
     let Some(home) = shards.home(&entry.rule.ek_public_hash) else {
-        if places.is_empty() {
-            return Err(Error::invalid(format!(
-                "`{}` has no `ek_public_hash`, by which `shards` spreads the hosts",
-                entry.rule.label()
-            ))
-            .hint("give it a token of its own, without `shards`"));
-        }
-        return Ok((places, false));
+        // A rule without a hash belongs nowhere in particular.
+        return (places, false);
     };
     let is_ready = places.contains(&home);
     if retire && is_ready {
-        return Ok((BTreeSet::from([home]), false));
+        return (BTreeSet::from([home]), false);
     }
     let is_unready = retire && !places.is_empty();
     places.insert(home);
-    Ok((places, is_unready))
+    (places, is_unready)
 }
 
 /// The settings of each token: its own, or for a new one those of the others, with what the request changes.
@@ -78,19 +78,23 @@ fn settings(
 ) -> Result<BTreeMap<Place, Settings>> {
     let mut settings = BTreeMap::new();
     for place in places {
-        let of_token = match current.get(&place) {
-            Some(token) => wanted.changes.apply(&token.settings),
-            None => of_new_token(current, wanted)?,
-        };
+        let own = current.get(&place);
+        if own.is_none() {
+            refuse_disagreement(current, wanted)?;
+        }
+        let base = own.or_else(|| current.values().next());
+        let of_token =
+            base.map_or_else(|| wanted.changes.fresh(), |token| wanted.changes.apply(&token.settings));
         of_token.check_roles()?;
         settings.insert(place, of_token);
     }
     Ok(settings)
 }
 
-/// A new token lets a fleet's hosts in on the terms that its other tokens do, which must agree.
-fn of_new_token(current: &Current<'_>, wanted: &Wanted) -> Result<Settings> {
-    let Some(first) = current.values().next() else { return Ok(wanted.changes.fresh()) };
+/// Where a host gets another token, that must let it in on the terms of its old one: refuses tokens that
+/// differ in them.
+fn refuse_disagreement(current: &Current<'_>, wanted: &Wanted) -> Result<()> {
+    let Some(first) = current.values().next() else { return Ok(()) };
     let settings = wanted.changes.apply(&first.settings);
     for token in current.values() {
         let other = wanted.changes.apply(&token.settings);
@@ -106,13 +110,13 @@ fn of_new_token(current: &Current<'_>, wanted: &Wanted) -> Result<Settings> {
         return Err(Error::new(
             Kind::Conflict,
             format!(
-                "tokens `{}` and `{}` differ in `{difference}`, and a new token needs one of the two",
+                "tokens `{}` and `{}` differ in `{difference}`, and hosts would move from one to the other, or to a new one",
                 first.name, token.name
             ),
         )
-        .hint(format!("give `{difference}`")));
+        .hint(format!("give `{difference}` for all of them")));
     }
-    Ok(settings)
+    Ok(())
 }
 
 /// The rules of hosts that are not given, in tokens that allow other CAs now, or CAs at all: nobody knows

@@ -186,6 +186,13 @@ pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
     let mut added: Vec<Rule> = Vec::new();
     for host in &wanted.hosts {
         let serial = serial_to_compare(host, wanted.compare)?;
+        if host.ek_public_hash.is_none() && wanted.shards.count() > 1 {
+            return Err(Error::invalid(format!(
+                "{} has no `ek_public_hash`, by which `shards` spreads the hosts",
+                host.label()
+            ))
+            .hint("give it a token of its own, without `shards`"));
+        }
         let same = match &host.ek_public_hash {
             Some(hash) => by_hash.get(hash.as_str()),
             None => serial.and_then(|serial| by_serial.get(serial.as_str())),

@@ -69,8 +69,7 @@ impl Plan<'_> {
     fn fits(&self, shards: &Shards) -> bool {
         let mut sizes: BTreeMap<Place, usize> = BTreeMap::new();
         for (entry, bytes) in &self.rules {
-            let Ok((places, _)) = places(entry, shards, self.wanted.retire) else { return false };
-            for place in places {
+            for place in places(entry, shards, self.wanted.retire).0 {
                 *sizes.entry(place).or_insert(self.empty) += bytes;
             }
         }
