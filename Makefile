@@ -20,9 +20,9 @@ demo: build ## see the main job: three software TPMs to three hosts that can joi
 test: setup ## run everything: formatting, lints, unit tests, playbooks
 	@scripts/test.sh
 
-bench: build ## measure against tpm2-tools: the module on 20 hosts, identify on one
+bench: build ## measure against tpm2-tools, on 20 hosts and on one, and against a template for 10,000
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
-		&& python benches/fleet.py && exec python benches/identify.py
+		&& python benches/fleet.py && python benches/identify.py && exec python benches/tokens.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh
