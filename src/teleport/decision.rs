@@ -4,6 +4,7 @@
 //! one of these CAs issued directly ([`Authorities`]). Then some rule must have the TPM's hash, or none, and
 //! its serial number, or none, compared to the letter.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
@@ -19,7 +20,8 @@ pub struct Decision<'a> {
     authorities: Authorities,
     /// The rules by hash, those without one under an empty text.
     by_hash: HashMap<&'a str, Vec<&'a Rule>>,
-    by_description: HashMap<&'a str, &'a Rule>,
+    /// Only for what to say to hosts that are refused.
+    by_description: OnceCell<HashMap<&'a str, &'a Rule>>,
     /// The hashes of rules that have them in upper case, in lower case.
     in_upper_case: HashSet<String>,
 }
@@ -29,17 +31,22 @@ impl<'a> Decision<'a> {
     #[must_use]
     pub fn by(token: &'a Token, now: OffsetDateTime) -> Self {
         let mut by_hash: HashMap<&str, Vec<&Rule>> = HashMap::with_capacity(token.rules().len());
-        let mut by_description = HashMap::with_capacity(token.rules().len());
         let mut in_upper_case = HashSet::new();
         for rule in token.rules() {
             if rule.ek_public_hash.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 in_upper_case.insert(rule.ek_public_hash.to_ascii_lowercase());
             }
             by_hash.entry(&rule.ek_public_hash).or_default().push(rule);
-            by_description.insert(rule.description.as_str(), rule);
         }
         let cas = token.settings.ekcert_allowed_cas.iter().map(String::as_str);
-        Self { token, now, authorities: Authorities::from_pem(cas), by_hash, by_description, in_upper_case }
+        Self {
+            token,
+            now,
+            authorities: Authorities::from_pem(cas),
+            by_hash,
+            by_description: OnceCell::new(),
+            in_upper_case,
+        }
     }
 
     /// Warnings about CAs by which the cluster will let nobody in.
@@ -89,6 +96,11 @@ impl<'a> Decision<'a> {
 
     fn checks_certificates(&self) -> bool {
         !self.token.settings.ekcert_allowed_cas.is_empty()
+    }
+
+    fn by_description(&self) -> &HashMap<&'a str, &'a Rule> {
+        let rules = || self.token.rules().iter().map(|rule| (rule.description.as_str(), rule)).collect();
+        self.by_description.get_or_init(rules)
     }
 
     fn candidates(&self, hash: &str) -> impl Iterator<Item = &'a Rule> + use<'a> {
@@ -145,7 +157,7 @@ impl<'a> Decision<'a> {
             );
         }
         let description = host.name();
-        if let Some(rule) = description.and_then(|description| self.by_description.get(description))
+        if let Some(rule) = description.and_then(|description| self.by_description().get(description))
             && !rule.ek_public_hash.is_empty()
         {
             return format!(

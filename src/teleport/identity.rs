@@ -1,6 +1,6 @@
 //! A host's TPM identity, as `identify` answers it and as the registry records it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
@@ -55,30 +55,34 @@ impl Identity {
 
 /// The identities without exact repetitions. Two hosts with one TPM (a cloned virtual machine), two
 /// TPMs under one description, and two entries of one host that differ are a `conflict`.
-pub fn distinct(identities: Vec<Identity>) -> Result<Vec<Identity>> {
-    let is_first: Vec<bool> = {
-        let mut seen: HashSet<&Identity> = HashSet::with_capacity(identities.len());
-        identities.iter().map(|identity| seen.insert(identity)).collect()
-    };
-    let mut is_first = is_first.into_iter();
-    let mut distinct = identities;
-    distinct.retain(|_| is_first.next().unwrap_or_default());
-    if let Some(hosts) = sharing_a_tpm(&distinct).first() {
-        return Err(Error::new(Kind::Conflict, one_tpm(hosts)).hint(ONE_TPM_HINT));
+pub fn distinct(mut identities: Vec<Identity>) -> Result<Vec<Identity>> {
+    let is_repeated = repeated(&identities)?;
+    let mut is_repeated = is_repeated.into_iter();
+    identities.retain(|_| !is_repeated.next().unwrap_or_default());
+    match sharing_a_tpm(&identities).first() {
+        Some(hosts) => Err(Error::new(Kind::Conflict, one_tpm(hosts)).hint(ONE_TPM_HINT)),
+        None => Ok(identities),
     }
-    let mut descriptions: HashSet<&Description> = HashSet::with_capacity(distinct.len());
-    for identity in &distinct {
-        if let Some(description) = &identity.description
-            && !descriptions.insert(description)
-        {
+}
+
+/// Which identities are there already, to the letter. Two that differ may not have one description.
+fn repeated(identities: &[Identity]) -> Result<Vec<bool>> {
+    let mut known: HashMap<(bool, Option<&str>), &Identity> = HashMap::with_capacity(identities.len());
+    let mut is_repeated = Vec::with_capacity(identities.len());
+    for identity in identities {
+        let label = identity.name().or(identity.hash()).or(identity.serial());
+        let first = *known.entry((identity.name().is_some(), label)).or_insert(identity);
+        let is_known = !std::ptr::eq(first, identity) && first == identity;
+        if let (false, Some(name)) = (is_known || std::ptr::eq(first, identity), identity.name()) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("there are two different identities called `{description}`"),
+                format!("there are two different identities called `{name}`"),
             )
             .hint("give each host one identity and a name of its own"));
         }
+        is_repeated.push(is_known);
     }
-    Ok(distinct)
+    Ok(is_repeated)
 }
 
 /// What to do about two hosts with one TPM.

@@ -4,6 +4,8 @@ mod lockout;
 mod output;
 mod parameters;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -76,15 +78,15 @@ fn known_hosts(
         return Ok((Vec::new(), Vec::new()));
     }
     let Registry { mut identities, mut problems } = hosts::given(request, given, registry)?;
-    let cloned: Vec<Identity> =
-        {
-            let shared = teleport::sharing_a_tpm(&identities);
-            problems.extend(shared.iter().map(|hosts| {
-                Error::new(Kind::Conflict, teleport::one_tpm(hosts)).hint(teleport::ONE_TPM_HINT)
-            }));
-            shared.into_iter().flatten().cloned().collect()
-        };
-    identities.retain(|identity| !cloned.contains(identity));
+    let shared = teleport::sharing_a_tpm(&identities);
+    problems.extend(
+        shared
+            .iter()
+            .map(|it| Error::new(Kind::Conflict, teleport::one_tpm(it)).hint(teleport::ONE_TPM_HINT)),
+    );
+    let hashes: HashSet<String> =
+        shared.iter().filter_map(|hosts| hosts.first()?.hash()).map(str::to_owned).collect();
+    identities.retain(|identity| !identity.hash().is_some_and(|hash| hashes.contains(hash)));
     match problems.split_first() {
         Some((first, others)) if parameters.prune || !knows_current => {
             let mut error = first.clone();
