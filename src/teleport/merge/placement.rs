@@ -61,7 +61,7 @@ pub fn places(entry: &Entry, shards: &Shards, retire: bool) -> (BTreeSet<Place>,
         // A rule without a hash belongs nowhere in particular.
         return (places, false);
     };
-    let is_ready = places.contains(&home);
+    let is_ready = entry.matching.contains(&home);
     if retire && is_ready {
         return (BTreeSet::from([home]), false);
     }

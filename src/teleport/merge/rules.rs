@@ -20,6 +20,8 @@ pub struct Entry {
     pub rule: Rule,
     /// The tokens that have it.
     pub places: Vec<Place>,
+    /// Those of them that have it to the letter, where it lets its TPM in already.
+    pub matching: Vec<Place>,
     pub fate: Fate,
 }
 
@@ -46,17 +48,17 @@ impl Union {
         found.sort();
         let mut entries: Vec<Entry> = Vec::with_capacity(found.len());
         for (rule, place, is_folded) in found {
-            let fate = if is_folded { Fate::Updated } else { Fate::Kept };
-            match entries.last_mut().filter(|last| last.rule == rule) {
-                Some(last) => {
-                    if last.places.last() != Some(&place) {
-                        last.places.push(place);
-                    }
-                    if is_folded {
-                        last.fate = fate;
-                    }
-                }
-                None => entries.push(Entry { rule, places: vec![place], fate }),
+            if entries.last().is_none_or(|last| last.rule != rule) {
+                entries.push(Entry { rule, places: Vec::new(), matching: Vec::new(), fate: Fate::Kept });
+            }
+            let Some(entry) = entries.last_mut() else { continue };
+            if entry.places.last() != Some(&place) {
+                entry.places.push(place);
+            }
+            if is_folded {
+                entry.fate = Fate::Updated;
+            } else if entry.matching.last() != Some(&place) {
+                entry.matching.push(place);
             }
         }
         Self { entries }
@@ -223,7 +225,8 @@ pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
         union.entries[index].rule = rule;
         union.entries[index].fate = Fate::Updated;
     }
-    union.entries.extend(added.into_iter().map(|rule| Entry { rule, places: Vec::new(), fate: Fate::Added }));
+    let new = |rule| Entry { rule, places: Vec::new(), matching: Vec::new(), fate: Fate::Added };
+    union.entries.extend(added.into_iter().map(new));
     Ok(())
 }
 
