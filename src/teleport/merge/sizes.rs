@@ -1,6 +1,7 @@
 //! How large tokens are, and how many would be small enough.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 
 use super::placement::places;
 use super::rules::Entry;
@@ -21,20 +22,22 @@ pub fn check(entries: &[Entry], current: &Current<'_>, tokens: &[Token], wanted:
         |token: &Token| wanted.shards.place_of(&token.name).and_then(|place| stored.get(&place).copied());
     let is_large = |token: &&Token| token.size() > wanted.max_bytes.max(was(token).unwrap_or(0));
     let Some(large) = tokens.iter().find(is_large) else { return Ok(()) };
-    let empty = tokens.iter().map(Token::size_without_rules).max().unwrap_or(0) + LONGEST_SUFFIX;
-    let plan = Plan {
-        rules: entries.iter().map(|entry| (entry, json::size(&entry.rule) + ",".len())).collect(),
-        stored,
-        empty,
-        wanted,
-    };
+    let stored: BTreeMap<Place, Stored> =
+        current.iter().map(|(place, token)| (*place, Stored::of(token, wanted))).collect();
+    // A new token has the settings of one of these.
+    let settings = tokens.iter().map(Token::size_without_rules).chain(stored.values().map(|it| it.empty));
+    let empty = settings.max().unwrap_or(0) + LONGEST_SUFFIX;
+    let rules = entries.iter().map(|entry| (entry, json::size(&entry.rule))).collect();
+    let plan = Plan { rules, stored, empty, wanted };
     let advice = match plan.enough() {
         Some(count) => {
             format!("`shards: {count}` would do; see first how the hosts' configurations get their token")
         }
-        None => {
-            format!("no number of shards would do, since a token without rules has {empty} bytes already")
-        }
+        None => format!(
+            "no number of shards would do: a token has up to {empty} bytes without rules, and the largest rule {}; a rule \
+             without `ek_public_hash` has no shard",
+            plan.rules.iter().map(|(_, bytes)| bytes).max().unwrap_or(&0)
+        ),
     };
     Err(Error::new(
         Kind::TokenTooLarge,
@@ -51,14 +54,30 @@ pub fn check(entries: &[Entry], current: &Current<'_>, tokens: &[Token], wanted:
 
 struct Plan<'a> {
     rules: Vec<(&'a Entry, usize)>,
-    stored: BTreeMap<Place, usize>,
-    /// Bytes of a token without rules, at most.
+    stored: BTreeMap<Place, Stored>,
+    /// Bytes of a new token without rules, at most.
     empty: usize,
     wanted: &'a Wanted,
 }
 
+/// Bytes of a token that the cluster has.
+struct Stored {
+    size: usize,
+    /// Without rules, and with the settings as they should be.
+    empty: usize,
+}
+
+impl Stored {
+    fn of(token: &Token, wanted: &Wanted) -> Self {
+        let settings = wanted.changes.apply(&token.settings);
+        let empty = Token::new(token.name.clone(), settings, Vec::new()).size();
+        Self { size: token.size(), empty }
+    }
+}
+
 impl Plan<'_> {
-    /// The least number of shards, more than there are, whose tokens are small enough.
+    /// A number of shards, more than there are, whose tokens are small enough: the least but for tokens that are
+    /// too large already.
     fn enough(&self) -> Option<u64> {
         let room = self.wanted.max_bytes.checked_sub(self.empty).filter(|room| *room > 0)?;
         let all: usize = self.rules.iter().map(|(_, bytes)| bytes).sum();
@@ -70,11 +89,22 @@ impl Plan<'_> {
         let mut sizes: BTreeMap<Place, usize> = BTreeMap::new();
         for (entry, bytes) in &self.rules {
             for place in places(entry, shards, self.wanted.retire).0 {
-                *sizes.entry(place).or_insert(self.empty) += bytes;
+                let stored = self.stored.get(&place);
+                let most = self.wanted.max_bytes.max(stored.map_or(0, |stored| stored.size));
+                let size = match sizes.entry(place) {
+                    Occupied(size) => {
+                        let size = size.into_mut();
+                        *size += ",".len();
+                        size
+                    }
+                    Vacant(size) => size.insert(stored.map_or(self.empty, |stored| stored.empty)),
+                };
+                *size += bytes;
+                if *size > most {
+                    return false;
+                }
             }
         }
-        let most =
-            |place| self.wanted.max_bytes.max(self.stored.get(place).map_or(0, |size| size + LONGEST_SUFFIX));
-        sizes.iter().all(|(place, size)| *size <= most(place))
+        true
     }
 }
