@@ -3,7 +3,7 @@
 //! A request's hosts are merged into the rules of all of a fleet's tokens together ([`rules`]), some rules
 //! are dropped where that is asked for ([`removal`]), and what is left is put into tokens again
 //! ([`placement`]). Nothing depends on the order of hosts, tokens or rules, and merging the result with the
-//! same request again changes nothing.
+//! same request again changes nothing, except that rules are retired only once their own token has them.
 
 mod placement;
 mod removal;
@@ -163,7 +163,30 @@ fn of_one_fleet<'a>(current: &'a [Token], wanted: &Wanted) -> Result<Current<'a>
         }
         tokens.insert(place, token);
     }
+    refuse_several_bots(&tokens)?;
     Ok(tokens)
+}
+
+/// Refuses tokens of several bots: their hosts would get each other's credentials.
+fn refuse_several_bots(tokens: &Current<'_>) -> Result<()> {
+    let bot = |token: &Token| token.settings.bot_name.clone();
+    let whose = |token| bot(token).map_or("no bot".to_owned(), |name| format!("bot `{name}`"));
+    let mut tokens = tokens.values();
+    let Some(first) = tokens.next() else { return Ok(()) };
+    match tokens.find(|token| bot(token) != bot(first)) {
+        None => Ok(()),
+        Some(other) => Err(Error::new(
+            Kind::Conflict,
+            format!(
+                "token `{}` belongs to {} and token `{}` to {}; they were left as they are",
+                first.name,
+                whose(first),
+                other.name,
+                whose(other)
+            ),
+        )
+        .hint("give only the tokens of one bot as the current ones")),
+    }
 }
 
 impl Changes {
