@@ -22,16 +22,17 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let mut parameters: Parameters = request.parameters(&[])?;
     let path = parameters.path.take();
     let output = Output::inspect(path.as_ref(), parameters.current.take())?;
+    let only_takes_away = parameters.only_take_away();
     let (hosts, mut warnings) = known_hosts(request, &mut parameters, output.knows_current())?;
-    let lets_nobody_in = hosts.is_empty() && output.current().is_empty() && parameters.remove.is_empty();
-    if lets_nobody_in && request.controls.check_mode {
+    let knows_nobody = hosts.is_empty() && output.current().is_empty();
+    if knows_nobody && request.controls.check_mode && !only_takes_away {
         warnings.push(
             "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
                 .to_owned(),
         );
         return Ok(Answer::new(true).warnings(warnings));
     }
-    if lets_nobody_in {
+    if knows_nobody && parameters.remove.is_empty() {
         return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
     }
     if hosts.is_empty() && parameters.prune {
@@ -72,11 +73,10 @@ fn known_hosts(
     parameters: &mut Parameters,
     knows_current: bool,
 ) -> Result<(Vec<Identity>, Vec<String>)> {
-    let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
-    // To take something away, no host needs to be given.
-    if given.is_none() && registry.is_none() && parameters.takes_away() {
+    if parameters.only_take_away() {
         return Ok((Vec::new(), Vec::new()));
     }
+    let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
     let Registry { mut identities, mut problems } = hosts::given(request, given, registry)?;
     let shared = teleport::sharing_a_tpm(&identities);
     problems.extend(

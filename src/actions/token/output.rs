@@ -8,7 +8,7 @@ use crate::actions::foresee_directory;
 use crate::error::{Kind, Result};
 use crate::host::{AbsolutePath, Mode, TextFile};
 use crate::protocol::{Diff, Request};
-use crate::teleport::{self, Merged, Source, Token, Wanted};
+use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
 
 /// Whoever reads the file learns which hosts there are, so a new one is its owner's only.
 const NEW_FILE_MODE: Mode = Mode::new(0o600);
@@ -53,20 +53,20 @@ impl<'a> Output<'a> {
         self.in_cluster.is_some() || !self.in_file.is_empty()
     }
 
-    /// Refuses to overwrite a file with another fleet's tokens. What it has beyond the cluster's tokens goes,
-    /// which is a warning.
+    /// Refuses to overwrite a file with another fleet's tokens. Rules that neither the cluster has nor the
+    /// request leads to go, which is a warning.
     pub(super) fn check_file(&self, merged: &Merged, wanted: &Wanted) -> Result<Option<String>> {
         wanted.check_own(&self.in_file)?;
-        let stays: HashSet<&str> =
-            merged.tokens.iter().flat_map(Token::rules).map(|rule| rule.ek_public_hash.as_str()).collect();
+        let Some(in_cluster) = &self.in_cluster else { return Ok(None) };
+        let known: HashSet<&str> =
+            in_cluster.iter().chain(&merged.tokens).flat_map(Token::rules).map(tpm).collect();
         let goes =
-            |rule: &&teleport::Rule| !stays.contains(rule.ek_public_hash.to_ascii_lowercase().as_str());
-        let rules = self.in_file.iter().flat_map(Token::rules).filter(goes).map(teleport::Rule::label);
-        let labels: Vec<&str> = rules.collect();
-        let is_cluster_newer = self.in_cluster.is_some() && !labels.is_empty();
-        Ok(is_cluster_newer.then(|| {
+            |rule: &&Rule| !known.contains(tpm(rule)) && !known.contains(&*tpm(rule).to_ascii_lowercase());
+        let labels: Vec<&str> =
+            self.in_file.iter().flat_map(Token::rules).filter(goes).map(Rule::label).collect();
+        Ok((!labels.is_empty()).then(|| {
             format!(
-                "rules of the file that the cluster's token does not have leave it: {}",
+                "rules of the file that the cluster's tokens do not have leave it: {}",
                 teleport::shown(&labels)
             )
         }))
@@ -102,6 +102,11 @@ impl<'a> Output<'a> {
         });
         Ok(Written { changed: diff.is_some(), content, diff: diff.flatten() })
     }
+}
+
+/// What a rule knows a TPM by: its hash, or else its serial number.
+fn tpm(rule: &Rule) -> &str {
+    if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { &rule.ek_public_hash }
 }
 
 /// Whether both have the same tokens, which are in the order of their names where they were merged.

@@ -69,9 +69,9 @@ fn default_max_bytes() -> u64 {
 }
 
 impl Parameters {
-    /// Whether they name rules, or places of rules, that are to go.
-    pub(super) fn takes_away(&self) -> bool {
-        self.retire || !self.remove.is_empty()
+    /// Whether they give no hosts to let in, but say what is to go.
+    pub(super) fn only_take_away(&self) -> bool {
+        self.hosts.is_none() && self.registry.is_none() && (self.retire || !self.remove.is_empty())
     }
 
     /// What they ask for, with the hosts that they lead to.
