@@ -12,6 +12,7 @@
 pub mod broker;
 pub mod certificates;
 pub mod der;
+pub mod fleet;
 pub mod go;
 pub mod go_yaml;
 pub mod hostile;
