@@ -1,33 +1,40 @@
-// Command oracle says what tbot takes from the content of an NV index, by Go's own parser.
+// Command oracle says what Go's own crypto/x509 and encoding/pem make of certificates and PEM texts, as tbot and a cluster
+// use them.
 //
-// For each line of standard input, an index's content in base64, it prints one line: "refused" where there is no
-// certificate, "unsupported" where the key cannot be hashed, or the hash and the serial number.
+// Its argument names the question: identity, verify or blocks. For each line of standard input, arguments in base64 separated
+// by blanks, it prints one line.
 package main
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/asn1"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"log"
 	"os"
 	"strings"
 )
 
+var questions = map[string]func(arguments [][]byte) string{
+	"identity": identity,
+	"verify":   verify,
+	"blocks":   blocks,
+}
+
 func main() {
+	answer := questions[os.Args[1]]
 	lines := bufio.NewScanner(os.Stdin)
-	lines.Buffer(nil, 1<<20)
+	lines.Buffer(nil, 1<<24)
 	answers := bufio.NewWriter(os.Stdout)
 	for lines.Scan() {
-		content, err := base64.StdEncoding.DecodeString(lines.Text())
-		if err != nil {
-			log.Fatal(err)
+		var arguments [][]byte
+		for _, argument := range strings.Split(lines.Text(), " ") {
+			bytes, err := base64.StdEncoding.DecodeString(argument)
+			if err != nil {
+				log.Fatal(err)
+			}
+			arguments = append(arguments, bytes)
 		}
-		fmt.Fprintln(answers, answer(content))
+		fmt.Fprintln(answers, answer(arguments))
 	}
 	if err := lines.Err(); err != nil {
 		log.Fatal(err)
@@ -35,45 +42,4 @@ func main() {
 	if err := answers.Flush(); err != nil {
 		log.Fatal(err)
 	}
-}
-
-func answer(content []byte) string {
-	certificate, err := parse(content)
-	if err != nil {
-		return "refused"
-	}
-	key, err := x509.MarshalPKIXPublicKey(certificate.PublicKey)
-	if err != nil {
-		return "unsupported"
-	}
-	return fmt.Sprintf("%x %s", sha256.Sum256(key), serial(certificate))
-}
-
-// parse takes off the TCG header and what follows the certificate.
-func parse(content []byte) (*x509.Certificate, error) {
-	if len(content) > 5 && string(content[:3]) == "\x10\x01\x00" {
-		end := 5 + int(binary.BigEndian.Uint16(content[3:5]))
-		if end > len(content) {
-			return nil, fmt.Errorf("the header's length reaches beyond the data")
-		}
-		content = content[5:end]
-	}
-	var first struct{ Raw asn1.RawContent }
-	if _, err := asn1.Unmarshal(content, &first); err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(first.Raw)
-}
-
-// serial is in pairs of hexadecimal digits, joined by colons.
-func serial(certificate *x509.Certificate) string {
-	number := certificate.SerialNumber.Bytes()
-	if len(number) == 0 {
-		number = []byte{0}
-	}
-	pairs := make([]string, len(number))
-	for i, b := range number {
-		pairs[i] = hex.EncodeToString([]byte{b})
-	}
-	return strings.Join(pairs, ":")
 }

@@ -1,4 +1,4 @@
-//! Go's own answer, by the small program in `tests/go`.
+//! Go's own answers, by the small program in `tests/go`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,18 +7,42 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Programs that answer what `tbot` makes of an index, each built by one Go release.
+/// What Go is asked. Each question takes its arguments as bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Question {
+    /// What `tbot` takes from an index: `HASH SERIAL`, `refused` or `unsupported`.
+    Identity,
+    /// Whether a cluster accepts a certificate, from the time, the certificate and the CAs: `accepted`, `refused`
+    /// or `unreadable`.
+    Verify,
+    /// What a PEM text holds: `taken` or `refused`, and the hashes of the certificates in it.
+    Blocks,
+}
+
+/// Programs that give Go's answers, each built by one Go release.
 pub struct Oracle {
     programs: Vec<PathBuf>,
 }
 
 impl Oracle {
+    /// The program, or a word on standard error that the test is skipped.
+    pub fn get_or_skip() -> Option<&'static Self> {
+        let oracle = Self::get();
+        if oracle.is_none() {
+            // Not by a macro: the output of tests that pass is not shown.
+            let skipped =
+                b"SKIPPED: there is no Go here to compare with; scripts/setup.sh installs it into .venv\n";
+            std::io::stderr().write_all(skipped).unwrap();
+        }
+        oracle
+    }
+
     /// The program, built once for all tests of a process by every `go` that `TBOT_TPM_GO` names, separated by
     /// colons, or by the one of the project's Python environment or the search path.
     ///
     /// None where there is no Go, which is an error where `TBOT_TPM_GO` or `CI` is set: then somebody counts
     /// on it.
-    pub fn get() -> Option<&'static Self> {
+    fn get() -> Option<&'static Self> {
         static ORACLE: OnceLock<Option<Oracle>> = OnceLock::new();
         ORACLE.get_or_init(Self::build).as_ref()
     }
@@ -42,15 +66,18 @@ impl Oracle {
         self.programs.len() > 1
     }
 
-    /// For each content, every program's answer: `HASH SERIAL`, `refused` or `unsupported`.
-    pub fn ask(&self, contents: &[Vec<u8>]) -> Vec<Vec<String>> {
-        let lines = contents.iter().fold(String::new(), |mut lines, content| {
-            writeln!(lines, "{}", base64(content)).unwrap();
+    /// For each list of arguments, every program's answer.
+    pub fn ask(&self, question: Question, lists: &[Vec<Vec<u8>>]) -> Vec<Vec<String>> {
+        let lines = lists.iter().fold(String::new(), |mut lines, arguments| {
+            let arguments: Vec<String> = arguments.iter().map(|argument| base64(argument)).collect();
+            writeln!(lines, "{}", arguments.join(" ")).unwrap();
             lines
         });
-        let answers: Vec<Vec<String>> = self.programs.iter().map(|program| run(program, &lines)).collect();
+        let word = format!("{question:?}").to_lowercase();
+        let answers: Vec<Vec<String>> =
+            self.programs.iter().map(|program| run(program, &word, &lines)).collect();
         let of = |index: usize| answers.iter().map(|answers| answers[index].clone()).collect();
-        (0..contents.len()).map(of).collect()
+        (0..lists.len()).map(of).collect()
     }
 }
 
@@ -62,7 +89,10 @@ fn compile(go: &Path) -> Option<PathBuf> {
     let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&version);
     fs::create_dir_all(&build).unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go");
-    fs::copy(source.join("main.go"), build.join("main.go")).unwrap();
+    for file in fs::read_dir(source).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), build.join(file.file_name())).unwrap();
+    }
     // With the release's own settings, not those of an older release.
     let release: Vec<&str> = version.trim_start_matches("go").split('.').take(2).collect();
     fs::write(build.join("go.mod"), format!("module oracle\n\ngo {}\n", release.join("."))).unwrap();
@@ -83,8 +113,9 @@ fn compile(go: &Path) -> Option<PathBuf> {
     Some(build.join("oracle"))
 }
 
-fn run(program: &Path, lines: &str) -> Vec<String> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+fn run(program: &Path, question: &str, lines: &str) -> Vec<String> {
+    let mut child =
+        Command::new(program).arg(question).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let output = std::thread::scope(|scope| {
         scope.spawn(move || input.write_all(lines.as_bytes()).unwrap());

@@ -17,6 +17,8 @@ pub mod go;
 pub mod go_yaml;
 pub mod hostile;
 pub mod issued;
+pub mod issuing;
+pub mod kinds;
 pub mod log;
 pub mod machine;
 pub mod manufacturer;

@@ -3,6 +3,11 @@
 
 use super::der::element;
 
+/// A number from the environment: how many damaged things are compared, or with what seed.
+pub fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
 /// Numbers that look random (`SplitMix64`).
 pub struct Random(u64);
 

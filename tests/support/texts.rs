@@ -158,3 +158,58 @@ pub fn certificate(random: &mut Random) -> Vec<u8> {
 fn joined(pieces: &[&str], random: &mut Random) -> String {
     (0..random.below(7)).map(|_| *random.pick(pieces)).collect()
 }
+
+/// What may stand in and around PEM blocks.
+const PEM_PIECES: [&str; 24] = [
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "\t",
+    "-",
+    "-----",
+    "-----BEGIN ",
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN CERTIFICATE-----\n",
+    "\n-----END CERTIFICATE-----",
+    "\n-----END CERTIFICATE-----\n",
+    "\n-----END ",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    "-----BEGIN X-----\nA: b\n\nAAAA\n-----END X-----\n",
+    "Proc-Type: 4,ENCRYPTED\n",
+    ":",
+    "a: b\n",
+    "=",
+    "==",
+    "A",
+    "text before\n",
+    "\u{a0}",
+];
+
+/// Certificates in PEM, most of them damaged, with other texts around and in them.
+pub fn pem(certificates: &[String], random: &mut Random) -> String {
+    let mut text = String::new();
+    for _ in 0..random.below(4) {
+        if random.below(3) == 0 {
+            let piece = *random.pick(&PEM_PIECES);
+            text.push_str(piece);
+        }
+        text.push_str(random.pick(certificates).as_str());
+    }
+    if random.below(4) == 0 {
+        let line_end = *random.pick(&["\r\n", " \n", "\n\n", "\t\r\n", ""]);
+        text = text.replace('\n', line_end);
+    }
+    for _ in 0..random.below(3) {
+        // Where lines begin and end is where it matters.
+        let edges: Vec<usize> = text.match_indices('\n').flat_map(|(at, _)| [at, at + 1]).collect();
+        let any = random.below(text.len() + 1);
+        let at = if edges.is_empty() || random.below(3) == 0 { any } else { *random.pick(&edges) };
+        let at = text.floor_char_boundary(at);
+        let end = text.floor_char_boundary(text.len().min(at + random.below(3) * random.below(12)));
+        let piece = *random.pick(&PEM_PIECES);
+        text.replace_range(at..end, if random.below(4) == 0 { "" } else { piece });
+    }
+    text
+}

@@ -1,8 +1,10 @@
 //! One CA.
 
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use super::super::description::name_text;
+use super::super::public_key::hexadecimal;
 use super::super::signature::{NotSigned, Scheme, Signer};
 use super::super::strict::{self, Certificate, Validity};
 use super::super::{der, oid};
@@ -18,6 +20,7 @@ pub struct Authority {
     pub(super) subject_key_identifier: Vec<u8>,
     /// When it is valid, both ends included.
     pub validity: Validity,
+    sha256: String,
     issuer: Vec<u8>,
     key_info: Vec<u8>,
     subject_alt_name: Option<Vec<u8>>,
@@ -40,6 +43,7 @@ impl Authority {
             subject: certificate.subject.to_vec(),
             subject_key_identifier: subject_key_identifier(&certificate),
             validity: certificate.validity,
+            sha256: hexadecimal(&Sha256::digest(bytes)),
             issuer: certificate.issuer.to_vec(),
             key_info: certificate.key_info.to_vec(),
             subject_alt_name: certificate.extension(oid::SUBJECT_ALT_NAME).map(<[u8]>::to_vec),
@@ -56,6 +60,12 @@ impl Authority {
     #[must_use]
     pub fn subject_text(&self) -> String {
         name_text(&self.subject).unwrap_or_else(|| "a CA without a name".to_owned())
+    }
+
+    /// SHA-256 of the certificate in DER, lower-case hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// Whether subject and issuer are the same, as in the certificate of a root.
