@@ -54,13 +54,9 @@ impl EkCertificate {
     /// Parses the `ek_cert_pem` that `identify` answers: one PEM block of type `CERTIFICATE`, without headers, and
     /// nothing after the certificate in it.
     pub fn from_pem(text: &str) -> std::result::Result<Self, NotACertificate> {
-        let blocks: Vec<pem::Block> = pem::blocks(text.as_bytes()).collect();
-        match &blocks[..] {
-            [block] if block.is_certificate() && !block.has_headers && pem::begun(text) == 1 => {
-                Ok(Self::new(strict::read_whole(&block.content)?))
-            }
-            _ => Err(NotACertificate("it is not one PEM block of type CERTIFICATE")),
-        }
+        let content = pem::only_certificate(text)
+            .ok_or(NotACertificate("it is not one PEM block of type CERTIFICATE"))?;
+        Ok(Self::new(strict::read_whole(&content)?))
     }
 
     fn new(reading: Reading<'_>) -> Self {

@@ -55,7 +55,8 @@ pub enum NotVerified {
     },
 }
 
-/// What is wrong with a CA, the more telling the later it stands here.
+/// What is wrong with a CA, the more telling the later it stands here. As text, it continues a sentence
+/// that starts with the CA's name ("expired on 2026-01-01T00:00:00Z").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flaw {
     /// Its key did not make the certificate's signature.
@@ -128,20 +129,20 @@ impl fmt::Display for NotVerified {
                 "the EK certificate was issued by {issuer}; the token allows a CA of that name, but its certificate writes the name in other bytes (another string type, or other letter case), and the cluster compares bytes: look for another certificate of that CA, or {WITHOUT}"
             ),
             Self::Issuer { issuer, flaw, candidates } => {
-                let which =
-                    if *candidates > 1 { "none of its certificates in" } else { "its certificate in" };
-                let can = if *candidates > 1 { "can" } else { "cannot" };
-                write!(
-                    formatter,
-                    "the EK certificate was issued by {issuer}, but {which} `ekcert_allowed_cas` {can} show that: {flaw}"
-                )?;
-                if *candidates > MOST_CANDIDATES {
-                    write!(
+                write!(formatter, "the EK certificate was issued by {issuer}, ")?;
+                match candidates {
+                    ..=1 => {
+                        write!(formatter, "and the certificate of that name in `ekcert_allowed_cas` {flaw}")
+                    }
+                    ..=MOST_CANDIDATES => write!(
                         formatter,
-                        " (the cluster tries only {MOST_CANDIDATES} of its {candidates} certificates)"
-                    )?;
+                        "and none of the {candidates} certificates of that name in `ekcert_allowed_cas` lets it in: the closest one {flaw}"
+                    ),
+                    _ => write!(
+                        formatter,
+                        "and `ekcert_allowed_cas` has {candidates} certificates of that name, of which the cluster tries {MOST_CANDIDATES}; none of these lets it in: the closest one {flaw}"
+                    ),
                 }
-                Ok(())
             }
         }
     }
@@ -186,32 +187,31 @@ impl fmt::Display for Flaw {
         match self {
             Self::OtherKey => write!(
                 formatter,
-                "the signature was not made with that CA's key; the manufacturer may have several CAs of that name"
+                "holds another key than the one that signed it (a manufacturer may have several CAs of one name): add the certificate with the key that did"
             ),
             Self::UnknownKey(kind) => {
-                write!(formatter, "it holds a key with which the cluster checks no signatures ({kind})")
+                write!(formatter, "holds a key with which the cluster checks no signatures ({kind})")
             }
-            Self::WeakKey(what) => write!(formatter, "it holds {what}, which the cluster refuses"),
-            Self::SameKey => write!(formatter, "it is another certificate of the same name and key"),
+            Self::WeakKey(what) => write!(formatter, "holds {what}, which the cluster refuses"),
+            Self::SameKey => {
+                write!(formatter, "is another certificate of the same name and key, not its issuer's")
+            }
             Self::NotACa => write!(
                 formatter,
-                "it is no CA by its basicConstraints, so it lets in nothing but that very certificate"
+                "is no CA by its basicConstraints, so it lets in nothing but that very certificate"
             ),
             Self::MayNotSign => write!(
                 formatter,
-                "its keyUsage does not let it sign certificates, so it lets in nothing but that very certificate"
+                "may not sign certificates by its keyUsage, so it lets in nothing but that very certificate"
             ),
             Self::Unhandled(extension) => {
-                write!(
-                    formatter,
-                    "it has a critical extension that the cluster does not handle ({extension})"
-                )
+                write!(formatter, "has a critical extension that the cluster does not handle ({extension})")
             }
-            Self::NotYetValid(from) => write!(formatter, "it is not valid before {}", timestamp(*from)),
-            Self::Expired(until) => write!(formatter, "it expired on {}", timestamp(*until)),
-            Self::Disputed => write!(formatter, "versions of Teleport disagree about it"),
+            Self::NotYetValid(from) => write!(formatter, "is not valid before {}", timestamp(*from)),
+            Self::Expired(until) => write!(formatter, "expired on {}", timestamp(*until)),
+            Self::Disputed => write!(formatter, "is one that versions of Teleport disagree about"),
             Self::NotItsName(name) => {
-                write!(formatter, "its nameConstraints do not allow it to issue for {name}")
+                write!(formatter, "has nameConstraints that do not let it issue for {name}")
             }
         }
     }

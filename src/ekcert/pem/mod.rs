@@ -31,10 +31,13 @@ pub fn encode(label: &'static str, der: &[u8]) -> Result<String> {
 /// another type (a private key, say), and a certificate that does not parse are `certificate_invalid`.
 pub fn certificates(text: &str, source: &str) -> Result<Vec<String>> {
     let blocks: Vec<Block> = blocks(text.as_bytes()).collect();
-    for block in &blocks {
-        refuse_other_types(block, source)?;
+    // Told even where the key's block is damaged.
+    if begins(text).any(|label| label.trim_end().ends_with("PRIVATE KEY-----")) {
+        return Err(invalid(source, "holds a private key", "").hint(
+            "remove the key: it does not belong there, and everyone who reads the token would have it",
+        ));
     }
-    let begun = begun(text);
+    let begun = begins(text).count();
     if blocks.len() < begun {
         let what = format!("begins {begun} PEM blocks, of which only {} can be read", blocks.len());
         return Err(invalid(source, &what, ""));
@@ -45,22 +48,12 @@ pub fn certificates(text: &str, source: &str) -> Result<Vec<String>> {
     blocks.iter().map(|block| certificate(block, source)).collect()
 }
 
-fn refuse_other_types(block: &Block, source: &str) -> Result<()> {
-    let label = escape(&block.label);
-    if block.label.ends_with("PRIVATE KEY") {
-        let what = format!("holds a private key (a PEM block of type `{label}`)");
-        return Err(invalid(source, &what, "").hint(
-            "remove the key: it does not belong there, and everyone who reads the token would have it",
-        ));
-    }
-    if block.is_certificate() {
-        return Ok(());
-    }
-    let what = format!("holds a PEM block of type `{label}`, where only CERTIFICATE belongs");
-    Err(invalid(source, &what, ""))
-}
-
 fn certificate(block: &Block, source: &str) -> Result<String> {
+    if !block.is_certificate() {
+        let label = escape(&block.label);
+        let what = format!("holds a PEM block of type `{label}`, where only CERTIFICATE belongs");
+        return Err(invalid(source, &what, ""));
+    }
     if block.has_headers {
         return Err(invalid(source, "holds a certificate with header lines in its PEM block", "").hint(
             "remove the lines with a colon that follow BEGIN CERTIFICATE: a cluster skips such a block",
@@ -71,9 +64,16 @@ fn certificate(block: &Block, source: &str) -> Result<String> {
     encode(CERTIFICATE, &block.content)
 }
 
-/// Lines that begin a PEM block, whether they are followed by a whole one or not.
-pub fn begun(text: &str) -> usize {
-    text.lines().filter(|line| line.starts_with("-----BEGIN ")).count()
+/// What follows BEGIN in each line that begins a PEM block, whether a whole one follows or not.
+fn begins(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("-----BEGIN "))
+}
+
+/// The content of a text that is one certificate's block, without headers, and holds no other.
+pub fn only_certificate(text: &str) -> Option<Vec<u8>> {
+    let mut blocks = blocks(text.as_bytes());
+    let block = blocks.next().filter(|block| block.is_certificate() && !block.has_headers)?;
+    (blocks.next().is_none() && begins(text).count() == 1).then_some(block.content)
 }
 
 /// Whether a cluster takes this text as an element of a token's `ekcert_allowed_cas`; the error says what
