@@ -12,6 +12,9 @@ use super::der::{bits, boolean, element, null, octets, oid, printable, sequence}
 use super::go::{Oracle, Question};
 use super::tool;
 
+pub const SHA256: &str = "2.16.840.1.101.3.4.2.1";
+pub const SHA384: &str = "2.16.840.1.101.3.4.2.2";
+pub const SHA512: &str = "2.16.840.1.101.3.4.2.3";
 pub const KEY_USAGE: &str = "2.5.29.15";
 pub const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";

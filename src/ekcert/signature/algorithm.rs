@@ -82,14 +82,7 @@ fn pss(parameters: &[u8]) -> Option<Hash> {
     let (mask, mask_parameters) = algorithm_identifier(explicit(&mut fields, 1)?)?;
     let (mask_hash, mask_hash_parameters) = algorithm_identifier(&mut Reader::new(mask_parameters))?;
     let salt = explicit(&mut fields, 2)?.small_integer(der::INTEGER)?;
-    let trailer = if fields.is_empty() {
-        1
-    } else if fields.peeks(der::constructed(3)) {
-        explicit(&mut fields, 3)?.small_integer(der::INTEGER)?
-    } else {
-        fields.header()?;
-        1
-    };
+    let trailer = trailer(&mut fields)?;
     let is_plain = |parameters: &[u8]| parameters.is_empty() || parameters == [der::NULL, 0];
     let is_usual = is_plain(hash_parameters)
         && mask.bytes() == oid::MGF1
@@ -102,6 +95,23 @@ fn pss(parameters: &[u8]) -> Option<Hash> {
         (oid::SHA512, 64) if is_usual => Some(Hash::Sha512),
         _ => None,
     }
+}
+
+/// The trailer field, which is 1 where it is left out. Go takes anything that is not this field, or holds no
+/// INTEGER, for its being left out, as long as something follows the header. (Only tags of several bytes,
+/// which Go reads there too, are refused here.)
+fn trailer(fields: &mut Reader<'_>) -> Option<i64> {
+    if fields.is_empty() {
+        return Some(1);
+    }
+    let (tag, length) = fields.header().filter(|_| !fields.is_empty())?;
+    if ![der::constructed(3), der::context(3)].contains(&tag) || tag == der::context(3) && length > 0 {
+        return Some(1);
+    }
+    if fields.peeks(der::INTEGER) {
+        return fields.small_integer(der::INTEGER).filter(|_| length > 0);
+    }
+    fields.header().filter(|_| length > 0).map(|_| 1)
 }
 
 /// Goes into the explicit tag `[number]`, whose length must not be zero and plays no other part.
