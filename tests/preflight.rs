@@ -142,7 +142,7 @@ fn tokens_are_taken_in_every_form_and_a_host_may_join_by_any() {
         token
     };
     let both = [named("web-0", 'a'), named("web-1", 'b')];
-    let yaml: String = both.iter().map(|it| format!("---\n{}", serde_yaml::to_string(it).unwrap())).collect();
+    let yaml = both.each_ref().map(|it| serde_yaml::to_string(it).unwrap()).join("---\n");
     for form in [json!(both), json!(json!(both).to_string()), json!(yaml)] {
         let hosts = json!(["a", "b", "c"].map(|digit| json!({ "ek_public_hash": digit.repeat(64) })));
         let answer = preflight(&form, hosts);
