@@ -131,7 +131,10 @@ fn a_ca_of_no_use_is_a_warning() {
     let own = host["ek_cert_pem"].as_str().unwrap();
     let answer =
         succeed(&request(json!({ "hosts": [host], "ekcert_allowed_cas": [manufacturer.issuing, own] })));
-    assert!(answer["warnings"].to_string().contains("has CN=EK, which is of no use"), "{answer}");
+    assert!(
+        answer["warnings"].to_string().contains("of no use in `ekcert_allowed_cas`: CN=EK is no CA"),
+        "{answer}"
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl<'a> Decision<'a> {
     pub fn ca_warnings(&self) -> Vec<String> {
         let warning = |ca: &Authority| {
             let flaw = ca.flaw(self.now)?;
-            Some(format!("`ekcert_allowed_cas` has {}, which is of no use: {flaw}", ca.subject_text()))
+            Some(format!("of no use in `ekcert_allowed_cas`: {} {flaw}", ca.subject_text()))
         };
         self.authorities.iter().filter_map(warning).collect()
     }
