@@ -1,9 +1,11 @@
 //! The registry: a directory with one `HOST.json` identity a file, which the user keeps in version
 //! control.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -28,24 +30,37 @@ impl Registry {
     pub fn read(directory: &Path) -> Result<Self> {
         let failed =
             |error: &io::Error| Error::io(&format!("read the registry {}", directory.display()), error);
-        let mut paths = Vec::new();
+        let mut hosts: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
         for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
             let path = entry.map_err(|e| failed(&e))?.path();
             let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
             if !hidden && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-                paths.push(path);
+                hosts.entry(path.file_stem().unwrap_or_default().to_owned()).or_default().push(path);
             }
         }
-        paths.sort();
         let mut registry = Self::default();
-        for path in paths {
-            match read_entry(&path) {
+        for mut paths in hosts.into_values() {
+            paths.sort();
+            match read_host(&paths) {
                 Ok(identity) => registry.identities.push(identity),
                 Err(problem) => registry.problems.push(problem),
             }
         }
         Ok(registry)
     }
+}
+
+/// The identity in the file of one host, or why its files, which differ in the case of `.json`, tell none.
+fn read_host(paths: &[PathBuf]) -> Result<Identity> {
+    if let [path] = paths {
+        return read_entry(path);
+    }
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Err(Error::new(
+        Kind::Conflict,
+        format!("the registry has several files of one host: {}", paths.join(", ")),
+    )
+    .hint("remove those that are out of date"))
 }
 
 fn read_entry(path: &Path) -> Result<Identity> {

@@ -23,7 +23,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let path = parameters.path.take();
     let output = Output::inspect(path.as_ref(), parameters.current.take())?;
     let only_takes_away = parameters.only_take_away();
-    let (hosts, mut warnings) = known_hosts(request, &mut parameters, output.knows_current())?;
+    let (hosts, mut warnings) = known_hosts(request, &mut parameters, &output)?;
     let knows_nobody = hosts.is_empty() && output.current().is_empty();
     if knows_nobody && request.controls.check_mode && !only_takes_away {
         warnings.push(
@@ -67,11 +67,11 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
 }
 
 /// The hosts that are to be let in. Registry files that say nothing usable are errors where the token would
-/// lose the host by that, and warnings where its rule stays.
+/// lose the host by that, or where there are no others, and warnings where its rule stays.
 fn known_hosts(
     request: &Request,
     parameters: &mut Parameters,
-    knows_current: bool,
+    output: &Output<'_>,
 ) -> Result<(Vec<Identity>, Vec<String>)> {
     if parameters.only_take_away() {
         return Ok((Vec::new(), Vec::new()));
@@ -87,8 +87,9 @@ fn known_hosts(
     let hashes: HashSet<String> =
         shared.iter().filter_map(|hosts| hosts.first()?.hash()).map(str::to_owned).collect();
     identities.retain(|identity| !identity.hash().is_some_and(|hash| hashes.contains(hash)));
+    let would_say_nothing = identities.is_empty() && output.current().is_empty();
     match problems.split_first() {
-        Some((first, others)) if parameters.prune || !knows_current => {
+        Some((first, others)) if parameters.prune || !output.knows_current() || would_say_nothing => {
             let mut error = first.clone();
             for other in others {
                 error.message = [&error.message, "; ", &other.message].concat();

@@ -26,7 +26,7 @@ pub fn place(union: Union, current: &Current<'_>, wanted: &Wanted) -> Result<Pla
     for (index, entry) in entries.iter().enumerate() {
         let (places, is_unready) = places(entry, &wanted.shards, wanted.retire);
         unready += usize::from(is_unready);
-        let moves = !entry.places.is_empty() && places.iter().any(|place| !entry.places.contains(place));
+        let moves = !entry.places.is_empty() && !places.iter().eq(&entry.places);
         if moves && !agree {
             refuse_disagreement(current, wanted)?;
             agree = true;
