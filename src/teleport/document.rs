@@ -13,11 +13,13 @@ use serde_json::{Map, Value};
 const SPARE_VALUES: usize = 10_000;
 /// Bytes that a value takes in a text at least. Rules of a token take several times that.
 const BYTES_A_VALUE: usize = 8;
+/// Brackets that may be open at a time. YAML's reader takes a time that grows with their square.
+const DEEPEST: usize = 1000;
 
 /// The one value of a JSON text.
 pub fn parse_json(text: &str) -> Result<Value, String> {
     // Nothing in it can stand for more than itself.
-    let budget = Budget(Cell::new(usize::MAX));
+    let budget = Budget { values: Cell::new(usize::MAX), bytes: Cell::new(usize::MAX) };
     let mut json = serde_json::Deserializer::from_str(text);
     let value = Strict(&budget).deserialize(&mut json);
     value.and_then(|value| json.end().map(|()| value)).map_err(|error| error.to_string())
@@ -31,7 +33,14 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
     {
         return Ok(vec![value]);
     }
-    let budget = Budget(Cell::new(text.len() / BYTES_A_VALUE + SPARE_VALUES));
+    if depth(text) > DEEPEST {
+        return Err(format!("more than {DEEPEST} brackets are open at once"));
+    }
+    let budget = Budget {
+        values: Cell::new(text.len() / BYTES_A_VALUE + SPARE_VALUES),
+        // An escaped character can be longer than its escape, by half.
+        bytes: Cell::new(2 * text.len()),
+    };
     let mut documents = Vec::new();
     if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
         return Ok(documents);
@@ -45,17 +54,39 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
     Ok(documents)
 }
 
-/// How many more values there may be.
-struct Budget(Cell<usize>);
+/// The most brackets that are open at a time, those in quotes and comments too.
+fn depth(text: &str) -> usize {
+    let step = |(open, most): (usize, usize), byte: u8| match byte {
+        b'[' | b'{' => (open + 1, most.max(open + 1)),
+        b']' | b'}' => (open.saturating_sub(1), most),
+        _ => (open, most),
+    };
+    text.bytes().fold((0, 0), step).1
+}
+
+/// How many more values, and bytes of texts, there may be.
+struct Budget {
+    values: Cell<usize>,
+    bytes: Cell<usize>,
+}
 
 impl Budget {
-    fn take<E: serde::de::Error>(&self) -> Result<(), E> {
-        let left = self.0.get().checked_sub(1);
-        self.0.set(left.unwrap_or(0));
-        left.map(drop).ok_or_else(|| {
-            E::custom("aliases (*name) make it hold more values than it has room for: write them out")
-        })
+    fn take_value<E: serde::de::Error>(&self) -> Result<(), E> {
+        take(&self.values, 1)
     }
+
+    fn take_text<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
+        take(&self.bytes, text.len())
+    }
+}
+
+fn take<E: serde::de::Error>(left: &Cell<usize>, amount: usize) -> Result<(), E> {
+    let rest = left
+        .get()
+        .checked_sub(amount)
+        .ok_or_else(|| E::custom("aliases (*name) make it hold more than it has room for: write them out"))?;
+    left.set(rest);
+    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -65,7 +96,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.0.take()?;
+        self.0.take_value()?;
         deserializer.deserialize_any(self)
     }
 }
@@ -108,11 +139,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(number.into())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        self.0.take_text(text)?;
         Ok(text.into())
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
+        self.0.take_text(&text)?;
         Ok(text.into())
     }
 
@@ -185,7 +218,9 @@ mod tests {
         }
         assert!(parse(&text).unwrap_err().contains("alias"));
         assert!(parse("a: &a [*a]\n").is_err());
-        assert!(parse(&"[".repeat(100_000)).is_err());
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(10_000), vec!["*a"; 1000].join(", "));
+        assert!(parse(&long).unwrap_err().contains("alias"));
+        assert!(parse(&"[".repeat(5_000_000)).unwrap_err().contains("brackets"));
         assert_eq!(parse("a: &a x\nb: *a\n").unwrap().len(), 1);
     }
 }
