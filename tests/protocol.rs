@@ -98,11 +98,9 @@ fn a_mistyped_parameter_is_named_with_what_was_expected() {
 #[test]
 fn what_a_later_version_will_do_says_so() {
     for request in [
-        json!({ "action": "preflight" }),
         json!({ "action": "ekcert_ca" }),
         json!({ "action": "config" }),
         json!({ "action": "cluster" }),
-        json!({ "action": "token", "name": "a", "shards": 2 }),
         json!({ "action": "storage", "path": "/srv/bot", "state": "absent" }),
         json!({ "action": "systemd", "mode": "drop_in" }),
         json!({ "action": "systemd", "hardening": true }),

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use support::manufacturer::Manufacturer;
 use support::tokens::{host, outcome, request, rules, stored, warnings};
 use support::{fail, succeed, tool};
 use tempfile::TempDir;
@@ -65,9 +66,10 @@ fn the_clusters_tokens_overwrite_the_file_and_what_only_it_has_is_named() {
     let (_directory, path) = place();
     let by_serial =
         |name: &str, serial: &str| json!({ "description": name, "ek_certificate_serial": serial });
+    let manufacturer = Manufacturer::new("Acme");
     let with_ca = |rules: Value| {
         let mut tokens = stored(rules);
-        tokens[0]["spec"]["tpm"]["ekcert_allowed_cas"] = json!(["a CA"]);
+        tokens[0]["spec"]["tpm"]["ekcert_allowed_cas"] = json!([manufacturer.issuing]);
         tokens
     };
     let file =

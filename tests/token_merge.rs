@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::manufacturer::Manufacturer;
 use support::tokens::{
     hash, host, hosts, merged, named, outcome, request, resources, rules, stored, warnings,
 };
@@ -140,7 +141,7 @@ fn to_replace_several_tpms_of_one_name_is_ambiguous() {
 /// A token with a CA, without which a cluster refuses rules without a hash.
 fn stored_with_ca(rules: Value) -> Value {
     let mut current = stored(rules);
-    current[0]["spec"]["tpm"]["ekcert_allowed_cas"] = json!(["a CA"]);
+    current[0]["spec"]["tpm"]["ekcert_allowed_cas"] = json!([Manufacturer::new("Acme").issuing]);
     current
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 const SPARE_VALUES: usize = 10_000;
 /// Bytes that a value takes in a text at least. Rules of a token take several times that.
 const BYTES_A_VALUE: usize = 8;
-/// Brackets that may be open at a time. YAML's reader takes a time that grows with their square.
+/// Levels that a text may go down. YAML's reader takes far too much time and memory for more.
 const DEEPEST: usize = 1000;
 
 /// The one value of a JSON text.
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
         return Ok(vec![value]);
     }
     if depth(text) > DEEPEST {
-        return Err(format!("more than {DEEPEST} brackets are open at once"));
+        return Err(format!("it goes down more than {DEEPEST} levels"));
     }
     let budget = Budget {
         values: Cell::new(text.len() / BYTES_A_VALUE + SPARE_VALUES),
@@ -54,8 +54,16 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
     Ok(documents)
 }
 
-/// The most brackets that are open at a time, those in quotes and comments too.
+/// About how many levels a text goes down: the most brackets that are open at a time, those in quotes and
+/// comments too, or the most lists or keys that begin in one line (`- - a`). Over several lines, each level
+/// takes more room than the one before.
 fn depth(text: &str) -> usize {
+    let begins = |word: &&str| ["-", "?"].contains(word) || word.starts_with(['&', '!']);
+    let in_line = |line: &str| line.split_ascii_whitespace().take_while(begins).count();
+    brackets(text).max(text.lines().map(in_line).max().unwrap_or(0))
+}
+
+fn brackets(text: &str) -> usize {
     let step = |(open, most): (usize, usize), byte: u8| match byte {
         b'[' | b'{' => (open + 1, most.max(open + 1)),
         b']' | b'}' => (open.saturating_sub(1), most),
@@ -220,7 +228,8 @@ mod tests {
         assert!(parse("a: &a [*a]\n").is_err());
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(10_000), vec!["*a"; 1000].join(", "));
         assert!(parse(&long).unwrap_err().contains("alias"));
-        assert!(parse(&"[".repeat(5_000_000)).unwrap_err().contains("brackets"));
+        assert!(parse(&"[".repeat(5_000_000)).unwrap_err().contains("levels"));
+        assert!(parse(&"- ".repeat(1_000_000)).unwrap_err().contains("levels"));
         assert_eq!(parse("a: &a x\nb: *a\n").unwrap().len(), 1);
     }
 }
