@@ -1,4 +1,4 @@
-//! Go's own answers, by the small program in `tests/go`.
+//! Go's own answers, by the small program in `tests/go/certificates`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -88,7 +88,7 @@ fn compile(go: &Path) -> Option<PathBuf> {
     let version = version.split(' ').nth(2)?.to_owned();
     let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&version);
     fs::create_dir_all(&build).unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go/certificates");
     for file in fs::read_dir(source).unwrap() {
         let file = file.unwrap();
         fs::copy(file.path(), build.join(file.file_name())).unwrap();
@@ -109,7 +109,7 @@ fn compile(go: &Path) -> Option<PathBuf> {
         .env("CGO_ENABLED", "0")
         .status()
         .unwrap();
-    assert!(status.success(), "{} builds tests/go", go.display());
+    assert!(status.success(), "{} builds tests/go/certificates", go.display());
     Some(build.join("oracle"))
 }
 
