@@ -1,9 +1,8 @@
 //! Signatures of certificates, as Go's `crypto/x509` checks them.
 //!
-//! aws-lc does the work. What Go checks and aws-lc does not offer (RSA keys of unusual sizes, P-224)
-//! is computed here: nothing in it is secret, so it may take a time of its own for every input. One
-//! difference stays: Ed25519 keys in an encoding that RFC 8032, section 5.1.3, forbids, which Go takes, have made no
-//! signature here. No CA can have made such a key honestly.
+//! aws-lc does the work on elliptic curves; RSA, of which it does not take every size that Go does, and
+//! P-224 are left to crates of `RustCrypto`. One difference stays: Ed25519 keys in an encoding that RFC 8032,
+//! section 5.1.3, forbids, which Go takes, have made no signature here. No CA can have made such a key honestly.
 
 mod algorithm;
 mod p224;

@@ -75,11 +75,6 @@ impl Curve {
         CURVES.iter().find(|curve| curve.name == name)
     }
 
-    /// The prime that coordinates are less than.
-    pub fn prime(&self) -> BigUint {
-        BigUint::from_bytes_be(self.prime)
-    }
-
     /// Whether this is a point of the curve in uncompressed form (SEC 1, section 2.3.3): 04, x, y.
     pub fn has_point(&self, point: &[u8]) -> bool {
         let Some((x, y)) = point.strip_prefix(&[0x04]).and_then(|both| both.split_at_checked(self.size))
