@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::iter::Peekable;
+use std::str::Bytes;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -54,22 +56,52 @@ pub fn parse(text: &str) -> Result<Vec<Value>, String> {
     Ok(documents)
 }
 
-/// About how many levels a text goes down: the most brackets that are open at a time, those in quotes and
-/// comments too, or the most lists or keys that begin in one line (`- - a`). Over several lines, each level
-/// takes more room than the one before.
+/// About how many levels a text goes down: the most brackets that are open at a time, or the most lists or
+/// keys that begin in one line (`- - a`). Over several lines, each level takes more room than the one before.
 fn depth(text: &str) -> usize {
     let begins = |word: &&str| ["-", "?"].contains(word) || word.starts_with(['&', '!']);
     let in_line = |line: &str| line.split_ascii_whitespace().take_while(begins).count();
     brackets(text).max(text.lines().map(in_line).max().unwrap_or(0))
 }
 
+/// The most brackets that are open at a time, without those in quotes, comments and the midst of a text.
 fn brackets(text: &str) -> usize {
-    let step = |(open, most): (usize, usize), byte: u8| match byte {
-        b'[' | b'{' => (open + 1, most.max(open + 1)),
-        b']' | b'}' => (open.saturating_sub(1), most),
-        _ => (open, most),
-    };
-    text.bytes().fold((0, 0), step).1
+    let (mut open, mut most) = (0_usize, 0);
+    // The last byte, and the last that is no space, which tells whether a value may begin after it.
+    let (mut last, mut solid) = (b'\n', b'\n');
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let may_begin = b"\n:,-?[{".contains(&solid);
+        match byte {
+            b'"' | b'\'' if may_begin => skip_quoted(byte, &mut bytes),
+            b'#' if last.is_ascii_whitespace() => {
+                bytes.find(|byte| *byte == b'\n');
+                (last, solid) = (b'\n', b'\n');
+                continue;
+            }
+            b'[' | b'{' if may_begin => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+        last = byte;
+        if !matches!(byte, b' ' | b'\t' | b'\r') {
+            solid = byte;
+        }
+    }
+    most
+}
+
+/// Goes behind the closing quote. A backslash in double quotes, and a quote before another in single ones, let
+/// a quote stand for itself.
+fn skip_quoted(quote: u8, bytes: &mut Peekable<Bytes<'_>>) {
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && quote == b'"' {
+            bytes.next();
+        } else if byte == quote && (quote == b'"' || bytes.next_if_eq(&quote).is_none()) {
+            return;
+        }
+    }
 }
 
 /// How many more values, and bytes of texts, there may be.
@@ -218,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn brackets_in_texts_are_no_levels() {
+        for item in ["- \"rack [7\"\n", "- 'rack [7'\n", "- rack [7 it's {\n", "- a # [\n"] {
+            let items = parse(&item.repeat(2000)).unwrap();
+            assert_eq!(items[0].as_array().unwrap().len(), 2000, "{item}");
+        }
+    }
+
+    #[test]
     fn aliases_cannot_fill_the_memory() {
         let mut text = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
@@ -229,6 +269,9 @@ mod tests {
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(10_000), vec!["*a"; 1000].join(", "));
         assert!(parse(&long).unwrap_err().contains("alias"));
         assert!(parse(&"[".repeat(5_000_000)).unwrap_err().contains("levels"));
+        assert!(parse(&r#"[ "]", "#.repeat(100_000)).unwrap_err().contains("levels"));
+        assert!(parse(&"[ 'a'']', # ]\n".repeat(100_000)).unwrap_err().contains("levels"));
+        assert!(parse(&"# : \"\n[".repeat(100_000)).unwrap_err().contains("levels"));
         assert!(parse(&"- ".repeat(1_000_000)).unwrap_err().contains("levels"));
         assert_eq!(parse("a: &a x\nb: *a\n").unwrap().len(), 1);
     }
