@@ -94,7 +94,15 @@ impl Error {
             Kind::PermissionDenied => {
                 failure.hint("run as root (become: true), or use a path that this user may write to")
             }
-            _ => failure,
+            _ => match error.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    failure.hint("make room on that file system, then run this again")
+                }
+                std::io::ErrorKind::ReadOnlyFilesystem => {
+                    failure.hint("mount that file system writable, or use a path on another one")
+                }
+                _ => failure,
+            },
         }
     }
 

@@ -8,7 +8,7 @@ mod systemd;
 mod token;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Account, Accounts, TextFile};
+use crate::host::{Account, Accounts, Change, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
@@ -58,4 +58,9 @@ fn foresee_directory(request: &Request, file: &TextFile<'_>) -> Vec<String> {
     }
     let directory = file.directory().display();
     vec![format!("there is no directory {directory}; the run fails unless an earlier task makes it")]
+}
+
+/// Changes a file, but in check mode.
+fn settle(request: &Request, file: &TextFile<'_>, change: Change<'_>) -> Result<()> {
+    if request.controls.check_mode { Ok(()) } else { file.settle(change) }
 }

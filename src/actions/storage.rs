@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::host::{self, AbsolutePath, Account, Directory, Mode};
+use crate::host::{self, AbsolutePath, Account, Attributes, Directory, Mode};
 use crate::protocol::{Answer, Diff, Request};
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let directory = Directory::inspect(path)?;
     let (accounts, missing) =
         super::find_accounts(request, parameters.owner.as_ref(), parameters.group.as_ref())?;
-    let wanted = directory.wanted(accounts, parameters.mode);
+    let wanted = Attributes::wanted(directory.current, accounts, parameters.mode);
     let changed = directory.current != Some(wanted) || !missing.is_empty();
     if changed && !request.controls.check_mode {
         directory.apply(wanted)?;
@@ -53,7 +53,8 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     if wanted.mode.bits() & 0o077 != 0 {
         warnings.push(format!("mode {} lets others than the owner at the bot's credentials", wanted.mode));
     }
-    let before = directory.current.map_or_else(|| "state: absent\n".to_owned(), |state| state.describe());
+    let describe = |found: Attributes| format!("state: directory\n{}", found.describe());
+    let before = directory.current.map_or_else(|| "state: absent\n".to_owned(), describe);
     Ok(Answer::new(changed)
         .result("path", path.as_str())
         .result("owner", host::user_name(wanted.user))
@@ -61,5 +62,5 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
         .result("mode", wanted.mode.to_string())
         .result("created", directory.current.is_none())
         .warnings(warnings)
-        .diff(Some(Diff::of(path.as_str(), before, wanted.describe()))))
+        .diff(Some(Diff::of(path.as_str(), before, describe(wanted)))))
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath, Account, MARKER, Mode, ServiceUnit, TextFile, UnitName};
+use crate::host::{
+    self, AbsolutePath, Account, Accounts, Change, MARKER, Mode, ServiceUnit, TextFile, UnitName,
+};
 use crate::protocol::{Answer, Diff, Request};
 
 const PLANNED: [&str; 1] = ["hardening"];
@@ -79,20 +81,21 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let path = Path::new(parameters.directory.as_str()).join(parameters.name.file_name());
     let file = TextFile::inspect(&path)?;
     let wanted = unit(&parameters)?;
+    let mode_now = file.attributes().map(|found| found.mode);
     let says_the_same = file.text().is_some_and(|text| host::same_directives(text, &wanted));
     // A unit that says the same in another form keeps its form.
     let content = file.text().filter(|_| says_the_same).unwrap_or(&wanted);
-    let changed = !says_the_same || file.mode() != Some(UNIT_MODE);
+    let changed = !says_the_same || mode_now != Some(UNIT_MODE);
     if !says_the_same && !parameters.force {
         refuse_foreign_unit(&parameters, &path, file.text())?;
     }
-    if changed && !request.controls.check_mode {
-        file.replace(content, UNIT_MODE)?;
-    }
+    let attributes = file.wanted(Accounts::default(), UNIT_MODE);
+    let change = if changed { Change::Write(content, attributes) } else { Change::Keep };
+    super::settle(request, &file, change)?;
     let describe = |mode: Option<Mode>, text: &str| {
         mode.map_or_else(String::new, |mode| format!("# mode: '{mode}'\n{text}"))
     };
-    let before = describe(file.mode(), file.text().unwrap_or_default());
+    let before = describe(mode_now, file.text().unwrap_or_default());
     Ok(Answer::new(changed)
         .result("path", path.display().to_string())
         .result("content", content)

@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use rustix::fs::OFlags;
 
-use super::{AbsolutePath, Accounts, Mode, group_name, user_name};
+use super::{AbsolutePath, Attributes, Mode};
 use crate::error::{Error, Kind, Result};
 
 /// Directories of the system that are no one program's, whatever is in them.
@@ -55,36 +55,12 @@ const SYSTEM_TREES: &[&str] = &[
 /// The mode of parents that have to be made.
 const PARENT_MODE: Mode = Mode::new(0o755);
 
-/// Owner, group and mode of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirectoryState {
-    /// The owner's number.
-    pub user: u32,
-    /// The group's number.
-    pub group: u32,
-    /// The permission bits.
-    pub mode: Mode,
-}
-
-impl DirectoryState {
-    /// The state as lines for a diff.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        format!(
-            "state: directory\nowner: {}\ngroup: {}\nmode: '{}'\n",
-            user_name(self.user),
-            group_name(self.group),
-            self.mode
-        )
-    }
-}
-
 /// A directory to be made or put right.
 #[derive(Debug)]
 pub struct Directory<'a> {
     path: &'a AbsolutePath,
     /// The directory as it is; none where it does not exist.
-    pub current: Option<DirectoryState>,
+    pub current: Option<Attributes>,
 }
 
 impl<'a> Directory<'a> {
@@ -111,20 +87,9 @@ impl<'a> Directory<'a> {
         Ok(Self { path, current })
     }
 
-    /// The state that the directory should have: what is not given stays as it is, or is what a new
-    /// directory of this process would have.
-    #[must_use]
-    pub fn wanted(&self, accounts: Accounts, mode: Mode) -> DirectoryState {
-        let (user, group) = match self.current {
-            Some(current) => (current.user, current.group),
-            None => (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
-        };
-        DirectoryState { user: accounts.user.unwrap_or(user), group: accounts.group.unwrap_or(group), mode }
-    }
-
     /// Makes the directory and its missing parents, or puts it right. Nothing is ever wider open than
     /// `wanted`, not for a moment: it is made 0700, and then given owner, group and mode in this order.
-    pub fn apply(&self, wanted: DirectoryState) -> Result<()> {
+    pub fn apply(&self, wanted: Attributes) -> Result<()> {
         let path: &Path = self.path.as_ref();
         let what = || format!("prepare the directory {}", self.path.as_str());
         let change = || -> io::Result<()> {
@@ -134,7 +99,7 @@ impl<'a> Directory<'a> {
             }
             let directory = File::options()
                 .read(true)
-                .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+                .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed())
                 .open(path)?;
             let found = state(&directory.metadata()?);
             if (found.user, found.group) != (wanted.user, wanted.group) {
@@ -189,8 +154,8 @@ fn make(path: &Path, mode: Mode) -> io::Result<bool> {
     }
 }
 
-fn state(found: &fs::Metadata) -> DirectoryState {
-    DirectoryState { user: found.uid(), group: found.gid(), mode: Mode::new(found.mode()) }
+fn state(found: &fs::Metadata) -> Attributes {
+    Attributes { user: found.uid(), group: found.gid(), mode: Mode::new(found.mode()) }
 }
 
 fn unsafe_path(path: &Path, what: &str) -> Error {

@@ -1,6 +1,7 @@
 //! The host's files: paths, accounts, atomic replacement, directories and units.
 
 mod accounts;
+mod attributes;
 mod directory;
 mod file;
 mod mode;
@@ -8,8 +9,9 @@ mod path;
 mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
-pub use directory::{Directory, DirectoryState};
-pub use file::{TextFile, read};
+pub use attributes::Attributes;
+pub use directory::Directory;
+pub use file::{Change, TextFile, read};
 pub use mode::Mode;
 pub use path::AbsolutePath;
 pub use unit::{MARKER, ServiceUnit, UnitName, same_directives};

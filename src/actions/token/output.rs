@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::actions::foresee_directory;
+use crate::actions::{foresee_directory, settle};
 use crate::error::{Kind, Result};
-use crate::host::{AbsolutePath, Mode, TextFile};
+use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile};
 use crate::protocol::{Diff, Request};
 use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
 
@@ -85,15 +85,18 @@ impl<'a> Output<'a> {
                 [before, &merged.tokens].map(|tokens| documents(tokens, Token::to_bare_yaml));
             request.controls.diff.then(|| Diff::of(header, before, after))
         };
-        if let Some(file) = self.file.as_ref().filter(|_| !are_same(&self.in_file, &merged.tokens)) {
-            if !request.controls.check_mode {
-                match content.as_str() {
-                    "" => file.remove()?,
-                    content => file.replace(content, file.mode().unwrap_or(NEW_FILE_MODE))?,
-                }
+        if let Some(file) = &self.file {
+            let mode = file.attributes().map_or(NEW_FILE_MODE, |found| found.mode);
+            let change = match content.as_str() {
+                _ if are_same(&self.in_file, &merged.tokens) => Change::Keep,
+                "" => Change::Remove,
+                content => Change::Write(content, file.wanted(Accounts::default(), mode)),
+            };
+            settle(request, file, change)?;
+            if change != Change::Keep {
+                let diff = diff(file.path().display().to_string(), &self.in_file);
+                return Ok(Written { changed: true, content, diff });
             }
-            let diff = diff(file.path().display().to_string(), &self.in_file);
-            return Ok(Written { changed: true, content, diff });
         }
         let changes_cluster = |current: &&Vec<Token>| !are_same(current, &merged.tokens);
         let diff = self.in_cluster.as_ref().filter(changes_cluster).map(|current| {

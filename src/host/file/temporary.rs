@@ -1,0 +1,113 @@
+//! The file that takes another's place: complete and with the right owner and mode before anyone sees it
+//! under its name, and swept away by a later run where this one is killed on the way.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, fchown, flock, fstat, fsync, openat,
+    renameat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use crate::host::Attributes;
+
+const PREFIX: &str = ".tbot_tpm.";
+
+/// A new file in a directory, under a name that means nothing. It is gone with the value, unless it takes
+/// another's place before.
+///
+/// It is locked (flock(2)) as long as this process lives: what is not locked was left behind.
+pub struct Temporary<'a> {
+    directory: BorrowedFd<'a>,
+    name: String,
+    file: File,
+    is_in_place: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Makes one that nobody but this process's user may open.
+    pub fn create(directory: &'a OwnedFd) -> io::Result<Self> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            let name = random_name()?;
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = match openat(directory, &name, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => File::from(file),
+                Err(Errno::EXIST) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let temporary = Self { directory: directory.as_fd(), name, file, is_in_place: false };
+            if temporary.is_ours()? {
+                return Ok(temporary);
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+
+    /// Locks it. Another process may have taken it for one left behind, in the moment before.
+    fn is_ours(&self) -> io::Result<bool> {
+        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            // Without locks nothing is ever taken for left behind either.
+            Ok(()) | Err(_) => Ok(fstat(&self.file)?.st_nlink > 0),
+        }
+    }
+
+    /// Fills it, and puts it in the place of `name` in the same directory, on the disk.
+    pub fn take_place(mut self, name: &str, content: &str, attributes: Attributes) -> io::Result<()> {
+        let (user, group) = attributes.owners();
+        if Attributes::of(&fstat(&self.file)?).owners() != (user, group) {
+            fchown(&self.file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        }
+        fchmod(&self.file, Mode::from_raw_mode(attributes.mode.bits()))?;
+        self.file.write_all(content.as_bytes())?;
+        self.file.sync_all()?;
+        renameat(self.directory, &self.name, self.directory, name)?;
+        self.is_in_place = true;
+        sync(self.directory)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.is_in_place {
+            let _ = unlinkat(self.directory, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0_u8; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(format!("{PREFIX}{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+/// Brings the directory's entries to the disk.
+pub fn sync(directory: impl AsFd) -> io::Result<()> {
+    Ok(fsync(reopened(directory)?)?)
+}
+
+/// Removes temporary files that no process holds any longer. What cannot be removed stays: a later run, or
+/// one by another user, may do it.
+pub fn sweep(directory: &OwnedFd) {
+    let Ok(entries) = reopened(directory).and_then(|directory| Ok(Dir::new(directory)?)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.to_bytes().starts_with(PREFIX.as_bytes()) {
+            let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(file) = openat(directory, name, flags, Mode::empty()) else { continue };
+            let is_file = fstat(&file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file());
+            if is_file && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let _ = unlinkat(directory, name, AtFlags::empty());
+            }
+        }
+    }
+}
+
+/// The same directory, opened for reading, which `O_PATH` does not allow.
+fn reopened(directory: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
