@@ -21,6 +21,7 @@ pub mod ekcert;
 pub mod error;
 pub mod host;
 mod json;
+mod message;
 pub mod protocol;
 pub mod teleport;
 pub mod tpm;

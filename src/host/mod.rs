@@ -6,6 +6,7 @@ mod directory;
 mod file;
 mod mode;
 mod path;
+mod reopen;
 mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};

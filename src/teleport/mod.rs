@@ -17,7 +17,7 @@ pub mod yaml;
 
 pub use decision::Decision;
 pub use identity::{Identity, ONE_TPM_HINT, distinct, one_tpm, sharing_a_tpm};
-pub use merge::{Changes, Match, Merged, Outcome, Wanted, merge, shown};
+pub use merge::{Changes, Match, Merged, Outcome, Wanted, merge};
 pub use name::{Description, Label, Name};
 pub use readiness::join_warnings;
 pub use registry::Registry;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::actions::{foresee_directory, settle};
 use crate::error::{Kind, Result};
 use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile};
+use crate::message::shown;
 use crate::protocol::{Diff, Request};
 use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
 
@@ -65,10 +66,7 @@ impl<'a> Output<'a> {
         let labels: Vec<&str> =
             self.in_file.iter().flat_map(Token::rules).filter(goes).map(Rule::label).collect();
         Ok((!labels.is_empty()).then(|| {
-            format!(
-                "rules of the file that the cluster's tokens do not have leave it: {}",
-                teleport::shown(&labels)
-            )
+            format!("rules of the file that the cluster's tokens do not have leave it: {}", shown(&labels))
         }))
     }
 

@@ -10,9 +10,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, Stat, fstat, open, openat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::reopen::sync;
 use super::{Accounts, Attributes, Mode};
 use crate::error::{Error, Kind, Result};
-use temporary::{Temporary, sweep, sync};
+use temporary::{Temporary, sweep};
 
 /// Bytes of the largest file that is read: several times the tokens of 100,000 hosts.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, fchown, flock, fstat, fsync, openat,
-    renameat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, fchown, flock, fstat, openat, renameat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use crate::host::Attributes;
+use crate::host::reopen::{reopened, sync};
 
 const PREFIX: &str = ".tbot_tpm.";
 
@@ -85,11 +86,6 @@ fn random_name() -> io::Result<String> {
     Ok(format!("{PREFIX}{:016x}", u64::from_ne_bytes(bytes)))
 }
 
-/// Brings the directory's entries to the disk.
-pub fn sync(directory: impl AsFd) -> io::Result<()> {
-    Ok(fsync(reopened(directory)?)?)
-}
-
 /// Removes temporary files that no process holds any longer. What cannot be removed stays: a later run, or
 /// one by another user, may do it.
 pub fn sweep(directory: &OwnedFd) {
@@ -105,9 +101,4 @@ pub fn sweep(directory: &OwnedFd) {
             }
         }
     }
-}
-
-/// The same directory, opened for reading, which `O_PATH` does not allow.
-fn reopened(directory: impl AsFd) -> io::Result<OwnedFd> {
-    Ok(openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use rules::shown;
-
 use super::shards::Place;
 use super::{Identity, Label, Name, Role, Settings, Shards, Timestamp, Token};
 use crate::error::{Error, Kind, Result};

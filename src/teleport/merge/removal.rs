@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::rules::{Union, given_hashes, shown};
+use super::rules::{Union, given_hashes};
 use super::{Error, Kind, Result, Wanted};
+use crate::message::shown;
 use crate::teleport::{Identity, Rule};
 
 /// Drops the rules that the request names, and those of hosts that it does not give where it prunes.

@@ -5,10 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::{Current, Match, Outcome, Place, Wanted};
 use crate::ekcert::Serial;
 use crate::error::{Error, Kind, Result};
+use crate::message::shown;
 use crate::teleport::{Identity, Rule};
-
-/// Rules of one kind that warnings name.
-const LABELS_SHOWN: usize = 10;
 
 /// Every rule once, whatever tokens it is in.
 pub struct Union {
@@ -247,14 +245,4 @@ fn serial_to_compare(host: &Identity, compare: Match) -> Result<Option<&Serial>>
 /// The hashes of the given hosts.
 pub fn given_hashes(hosts: &[Identity]) -> HashSet<&str> {
     hosts.iter().filter_map(Identity::hash).collect()
-}
-
-/// The first of many names, for a message.
-pub fn shown<T: AsRef<str>>(labels: &[T]) -> String {
-    let first: Vec<String> =
-        labels.iter().take(LABELS_SHOWN).map(|label| format!("`{}`", label.as_ref())).collect();
-    match labels.len().checked_sub(LABELS_SHOWN) {
-        Some(more) if more > 0 => format!("{} and {more} more", first.join(", ")),
-        _ => first.join(", "),
-    }
 }

@@ -1,0 +1,91 @@
+//! Directories of the system, which are no one program's (hier(7), file-hierarchy(7)).
+
+use std::path::Path;
+
+/// Directories that hold others' files, but may have a bot's directory below them.
+const DIRECTORIES: &[&str] = &[
+    "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/run/user",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/usr/local/var",
+    "/usr/local/var/lib",
+    "/var",
+    "/var/cache",
+    "/var/home",
+    "/var/lib",
+    "/var/lib/private",
+    "/var/lib/teleport",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/mnt",
+    "/var/opt",
+    "/var/roothome",
+    "/var/run",
+    "/var/spool",
+    "/var/srv",
+    "/var/tmp",
+];
+
+/// Directories with everything below them.
+const TREES: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/efi",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/lost+found",
+    "/ostree",
+    "/proc",
+    "/run/systemd",
+    "/run/udev",
+    "/sbin",
+    "/sys",
+    "/sysroot",
+    "/usr/bin",
+    "/usr/games",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/libx32",
+    "/usr/local/bin",
+    "/usr/local/etc",
+    "/usr/local/games",
+    "/usr/local/include",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/libexec",
+    "/usr/local/man",
+    "/usr/local/sbin",
+    "/usr/local/share",
+    "/usr/local/src",
+    "/usr/sbin",
+    "/usr/share",
+    "/usr/src",
+    "/var/lib/dpkg",
+    "/var/lib/pacman",
+    "/var/lib/rpm",
+    "/var/lib/systemd",
+];
+
+/// Whether a path is a directory of the system, or lies where nothing but the system's own files belong.
+#[must_use]
+pub fn is_of_the_system(path: &Path) -> bool {
+    DIRECTORIES.iter().any(|directory| path == Path::new(directory))
+        || TREES.iter().any(|tree| path.starts_with(tree))
+}

@@ -1,0 +1,264 @@
+//! Walks to where a path leads, from one open directory to the next, so that nobody can change the way
+//! behind it, and stops where somebody could have laid it.
+
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat};
+use rustix::io::Errno;
+
+use super::trust::{Trust, is_root, is_sticky, others_write};
+use super::{system, unsafe_path};
+use crate::error::{Error, Result};
+use crate::host::{AbsolutePath, user_name};
+
+/// Symbolic links that a path may go through, as in the kernel (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+/// A directory on the way, opened as a place only (`O_PATH`).
+#[derive(Debug)]
+pub struct Step {
+    /// Where it is, without symbolic links.
+    pub path: PathBuf,
+    /// What it is opened as.
+    pub directory: OwnedFd,
+    /// Whether others may put something into it.
+    pub is_shared: bool,
+    /// Whether it and all above it are root's, and not writable by others.
+    is_roots: bool,
+    /// Whether it and all above it are root's or the caller's, and not writable by others.
+    is_own: bool,
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub struct Place {
+    /// The last directory on the way that exists.
+    pub parent: Step,
+    /// The names below it: directories that are missing, and last the target's own.
+    pub names: Vec<OsString>,
+    /// What the path leads to, as a place only, where it exists.
+    pub target: Option<(OwnedFd, Stat)>,
+}
+
+impl Place {
+    /// The path without symbolic links.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let mut path = self.parent.path.clone();
+        path.extend(&self.names);
+        path
+    }
+}
+
+/// One walk.
+pub struct Walk<'a> {
+    path: &'a AbsolutePath,
+    trust: Trust,
+    /// Whether the kernel has openat2(2), as far as it is known yet.
+    has_openat2: Cell<bool>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk along `path` that trusts these users.
+    #[must_use]
+    pub fn new(path: &'a AbsolutePath, trust: Trust) -> Self {
+        Self { path, trust, has_openat2: Cell::new(true) }
+    }
+
+    /// Goes as far as the path exists. `unsafe_path` where it is a directory of the system, where a user who
+    /// is not trusted could have placed or could replace what it goes through, or where it goes through
+    /// something that is no directory.
+    pub fn to_the_end(&self) -> Result<Place> {
+        if system::is_of_the_system(self.path.as_ref()) {
+            return Err(unsafe_path(self.path.as_ref(), "is a directory of the system"));
+        }
+        let place = self.follow()?;
+        if system::is_of_the_system(&place.path()) {
+            let what = format!("leads to {}, a directory of the system", place.path().display());
+            return Err(unsafe_path(self.path.as_ref(), &what));
+        }
+        Ok(place)
+    }
+
+    fn follow(&self) -> Result<Place> {
+        let mut ahead: Vec<OsString> = components(self.path.as_ref());
+        let mut steps = vec![self.root()?];
+        let mut links = 0;
+        while let (Some(name), Some(here)) = (ahead.pop(), steps.last()) {
+            if name == ".." {
+                // Above the root is the root.
+                steps.truncate((steps.len() - 1).max(1));
+                continue;
+            }
+            let (entry, found) = match self.open(&here.directory, &name) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    ahead.push(name);
+                    return self.missing(steps, ahead);
+                }
+                Err(error) => return Err(self.failed(&error)),
+            };
+            let is_last = ahead.is_empty();
+            match FileType::from_raw_mode(found.st_mode) {
+                FileType::Symlink if is_last => return Err(self.refused("is a symbolic link")),
+                FileType::Symlink => {
+                    links += 1;
+                    let target = self.link(here, &name, &entry, &found, links)?;
+                    if target.is_absolute() {
+                        steps.truncate(1);
+                    }
+                    ahead.extend(components(&target));
+                }
+                FileType::Directory if is_last => {
+                    return self.place(steps, vec![name], Some((entry, found)));
+                }
+                FileType::Directory => {
+                    let step = self.step(Some(here), here.path.join(&name), entry, found)?;
+                    steps.push(step);
+                }
+                _ => {
+                    let what = here.path.join(&name);
+                    return Err(self.refused(&format!("{}is not a directory", self.below(&what))));
+                }
+            }
+        }
+        Err(self.refused("leads nowhere"))
+    }
+
+    fn root(&self) -> Result<Step> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, c"/", flags, Mode::empty()).map_err(io::Error::from);
+        let opened = root.and_then(|root| Ok((fstat(&root)?, root)));
+        let (found, root) = opened.map_err(|error| self.failed(&error))?;
+        self.step(None, PathBuf::from("/"), root, found)
+    }
+
+    /// Steps into a directory that others than the trusted users can't have tampered with.
+    fn step(&self, above: Option<&Step>, path: PathBuf, directory: OwnedFd, found: Stat) -> Result<Step> {
+        let is_shared = others_write(&directory, &found, &path);
+        let owner = found.st_uid;
+        if !self.trust.is_trusted(owner) {
+            return Err(self.refused(&format!(
+                "{}belongs to {}, who could put something else there",
+                self.below(&path),
+                user_name(owner)
+            )));
+        }
+        if is_shared && !is_sticky(&found) {
+            return Err(self.refused(&format!(
+                "{}is writable by others than its owner, who could put something else there",
+                self.below(&path)
+            )));
+        }
+        let is_roots = above.is_none_or(|above| above.is_roots) && is_root(owner) && !is_shared;
+        let is_own = above.is_none_or(|above| above.is_own)
+            && (is_root(owner) || self.trust.is_caller(owner))
+            && !is_shared;
+        Ok(Step { path, directory, is_shared, is_roots, is_own })
+    }
+
+    /// Where a symbolic link on the way leads. It must be root's where only root can have placed it, or the
+    /// caller's in the caller's own home.
+    fn link(&self, here: &Step, name: &OsStr, link: &OwnedFd, found: &Stat, count: usize) -> Result<PathBuf> {
+        let path = here.path.join(name);
+        let is_roots = here.is_roots && is_root(found.st_uid);
+        let is_own = here.is_own
+            && (is_root(found.st_uid) || self.trust.is_caller(found.st_uid))
+            && self.trust.is_in_own_home(&here.path);
+        if !is_roots && !is_own {
+            return Err(self.refused(&format!(
+                "goes through the symbolic link {}, which others than root could have placed or could replace",
+                path.display()
+            )));
+        }
+        if count > MOST_LINKS {
+            return Err(self.refused("goes through too many symbolic links"));
+        }
+        let target = readlinkat(link, c"", Vec::new()).map_err(|error| self.failed(&error.into()))?;
+        Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    fn missing(&self, steps: Vec<Step>, mut ahead: Vec<OsString>) -> Result<Place> {
+        ahead.reverse();
+        if ahead.iter().any(|name| name == "..") {
+            return Err(self.refused("goes through a symbolic link to something that does not exist"));
+        }
+        self.place(steps, ahead, None)
+    }
+
+    fn place(
+        &self,
+        mut steps: Vec<Step>,
+        names: Vec<OsString>,
+        target: Option<(OwnedFd, Stat)>,
+    ) -> Result<Place> {
+        let parent = steps.pop().ok_or_else(|| self.refused("leads nowhere"))?;
+        Ok(Place { parent, names, target })
+    }
+
+    /// Opens one name in a directory as a place, never through a symbolic link.
+    fn open(&self, directory: &OwnedFd, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let entry = self.open_as(directory.as_fd(), name, flags)?;
+        let found = fstat(&entry)?;
+        Ok((entry, found))
+    }
+
+    /// Opens a directory that is there to work in it.
+    pub fn open_directory(&self, parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open_as(parent.as_fd(), name, flags)
+    }
+
+    fn open_as(&self, directory: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> io::Result<OwnedFd> {
+        if self.has_openat2.get() {
+            let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
+            match openat2(directory, name, flags, Mode::empty(), resolve) {
+                // Before Linux 5.6, and in containers whose filter of system calls is older than that.
+                Err(Errno::NOSYS | Errno::PERM) => self.has_openat2.set(false),
+                opened => return Ok(opened?),
+            }
+        }
+        Ok(openat(directory, name, flags, Mode::empty())?)
+    }
+
+    /// Takes a directory that has just been made, or that another process has made meanwhile, as a step.
+    pub fn step_into_made(&self, above: &Step, name: &OsStr, directory: OwnedFd) -> Result<Step> {
+        let found = fstat(&directory).map_err(|error| self.failed(&error.into()))?;
+        self.step(Some(above), above.path.join(name), directory, found)
+    }
+
+    /// An error of the operating system on the way.
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::io(&format!("look at {}", self.path.as_str()), error)
+    }
+
+    fn refused(&self, what: &str) -> Error {
+        unsafe_path(self.path.as_ref(), what)
+    }
+
+    /// The words that name a place on the way, where it is not the path itself.
+    fn below(&self, place: &Path) -> String {
+        if place == Path::new(self.path.as_str()) {
+            return String::new();
+        }
+        format!("lies below {}, which ", place.display())
+    }
+}
+
+/// The components of a path, the first one last; `.` is left out.
+fn components(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name.to_owned()),
+        std::path::Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    });
+    let mut parts: Vec<OsString> = parts.collect();
+    parts.reverse();
+    parts
+}
