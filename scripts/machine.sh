@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches what the tests boot a whole machine with: this Debian's own kernel, QEMU and busybox, unpacked in
-# .cache/machine as `vmlinuz`, `qemu` and `busybox`. Nothing is installed, so that no package of this machine is in the
+# .cache/machine as `vmlinuz`, `qemu` and `busybox`; and the tools of SELinux, below `root`. Nothing is installed, so that no package of this machine is in the
 # way: it may have parts of another QEMU, and busybox-static conflicts with the busybox that many have. Needs no root.
 # A second run does nothing.
 set -euo pipefail
@@ -20,11 +20,12 @@ main() {
     mkdir -p "$machine/root" "$machine/apt/lists/partial" "$machine/apt/packages"
     # Package lists of our own: the machine's may be too old to download by, and need root to renew.
     quietly apt_get update
-    local kernel qemu
+    local kernel qemu selinux
     kernel=$(apt-cache "${apt_options[@]}" depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p')
     qemu=$(not_installed qemu-system-x86)
+    selinux=$(not_installed policycoreutils secilc)
     # shellcheck disable=SC2086 # a list of words
-    download busybox-static "$kernel" $qemu
+    download busybox-static "$kernel" $qemu policycoreutils secilc $selinux
     unpack
     rm -rf "$machine/apt"
     echo "$stamp" >"$machine/stamp"
@@ -44,9 +45,9 @@ apt_options=(
     -o "Debug::NoLocking=1"
 )
 
-# The names of a package and of what else it needs, as far as this machine lacks them.
+# The names of packages and of what else they need, as far as this machine lacks them.
 not_installed() {
-    apt_get --simulate install --no-install-recommends "$1" | awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }'
+    apt_get --simulate install --no-install-recommends "$@" | awk '$1 == "Inst" && $3 !~ /^\[/ { print $2 }'
 }
 
 download() {

@@ -33,6 +33,17 @@ pub enum MachineTpm<'a> {
     Tpm20(&'a mut SoftwareTpm),
 }
 
+/// What a machine has besides the binary and busybox.
+#[derive(Default)]
+pub struct Setup<'a> {
+    /// Files: absolute path and content.
+    pub files: &'a [(&'a str, &'a [u8])],
+    /// Programs of the machine that runs the tests, or fetched ones, and where they are to be.
+    pub programs: &'a [(&'a Path, &'a str)],
+    /// Further arguments for the kernel.
+    pub kernel: &'a str,
+}
+
 /// What a machine's checks brought.
 pub struct Machine {
     outputs: BTreeMap<String, Output>,
@@ -45,30 +56,38 @@ impl Machine {
     ///
     /// None, and a note, where `scripts/machine.sh` fetched no kernel, unless that is required.
     pub fn boot(tpm: MachineTpm, checks: &str, files: &[(&str, &[u8])]) -> Option<Self> {
+        Self::boot_with(tpm, checks, &Setup { files, ..Setup::default() })
+    }
+
+    /// The same with more than files.
+    pub fn boot_with(tpm: MachineTpm, checks: &str, setup: &Setup) -> Option<Self> {
         let parts = Parts::find()?;
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
 
         let mut initramfs =
             Initramfs::with_program(Path::new(env!("CARGO_BIN_EXE_tbot_tpm")), "/bin/tbot_tpm");
-        initramfs.add("/bin/busybox", 0o755, &fs::read(parts.busybox).unwrap());
+        initramfs.add("/bin/busybox", 0o755, &fs::read(&parts.busybox).unwrap());
         initramfs.add("/init", 0o755, include_bytes!("../machine/init"));
         initramfs.add("/checks", 0o644, checks.as_bytes());
-        for (path, content) in files {
+        for (path, content) in setup.files {
             initramfs.add(path, 0o644, content);
+        }
+        for (program, path) in setup.programs {
+            initramfs.add_program(program, path, &parts.libraries());
         }
         fs::write(at("initramfs"), initramfs.finish()).unwrap();
 
         // Always emulated: hardware virtualisation, where there is any, fails in other ways on each machine. Without
         // cmpxchg16b, after which QEMU 7.2 now and then gets the flags wrong, so that the kernel panics.
-        let mut qemu = Command::new(parts.qemu);
+        let mut qemu = Command::new(&parts.qemu);
         qemu.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max,-cx16", "-smp", "2", "-m", "512"])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .arg("-kernel")
-            .arg(parts.kernel)
+            .arg(&parts.kernel)
             .arg("-initrd")
             .arg(at("initramfs"))
-            .args(["-append", "console=ttyS0 quiet panic=-1"])
+            .args(["-append", &format!("console=ttyS0 quiet panic=-1 {}", setup.kernel)])
             .args(["-serial", "file:console", "-serial", "file:results"])
             .current_dir(directory.path())
             .stdin(Stdio::null())
@@ -114,18 +133,20 @@ impl Machine {
 }
 
 /// What `scripts/machine.sh` fetched.
-struct Parts {
+pub struct Parts {
     kernel: PathBuf,
     qemu: PathBuf,
     busybox: PathBuf,
+    root: PathBuf,
 }
 
 impl Parts {
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/machine");
         if fetched.join("stamp").exists() {
             let at = |name: &str| fetched.join(name);
-            return Some(Self { kernel: at("vmlinuz"), qemu: at("qemu"), busybox: at("busybox") });
+            let root = at("root");
+            return Some(Self { kernel: at("vmlinuz"), qemu: at("qemu"), busybox: at("busybox"), root });
         }
         let required = std::env::var_os("TBOT_TPM_MACHINE").is_some_and(|value| value == "required");
         assert!(!required, "there is no kernel to boot: run scripts/machine.sh");
@@ -134,6 +155,20 @@ impl Parts {
             .write_all(b"skipped: there is no kernel to boot; on Debian scripts/machine.sh fetches one\n")
             .unwrap();
         None
+    }
+}
+
+impl Parts {
+    /// A fetched program.
+    pub fn program(&self, name: &str) -> PathBuf {
+        let places = ["usr/sbin", "sbin", "usr/bin", "bin"].map(|place| self.root.join(place).join(name));
+        places.into_iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{name} was not fetched"))
+    }
+
+    /// Where its libraries are, as `LD_LIBRARY_PATH` lists them.
+    pub fn libraries(&self) -> String {
+        let places = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|place| self.root.join(place));
+        places.map(|place| place.display().to_string()).join(":")
     }
 }
 

@@ -41,6 +41,18 @@ impl Initramfs {
         all
     }
 
+    /// Adds another program, and the libraries that it needs, which may be in these directories too.
+    pub fn add_program(&mut self, program: &Path, path: &str, directories: &str) {
+        self.add(path, 0o755, &fs::read(program).unwrap());
+        let own = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+        for library in libraries_with(program, &format!("{directories}:{own}")) {
+            let name = library.file_name().unwrap().to_str().unwrap();
+            let is_loader = name.starts_with("ld-linux");
+            let place = if is_loader { library.to_str().unwrap().to_owned() } else { format!("/lib/{name}") };
+            self.add(&place, 0o755, &fs::read(&library).unwrap());
+        }
+    }
+
     /// Adds a file that root owns, and the directories above it.
     pub fn add(&mut self, path: &str, mode: u32, content: &[u8]) {
         let path = path.strip_prefix('/').expect("an absolute path");
@@ -82,7 +94,11 @@ impl Initramfs {
 
 /// The shared libraries of a program or library; none of a static one.
 fn libraries(of: &Path) -> BTreeSet<PathBuf> {
-    let output = Command::new("ldd").arg(of).output().unwrap();
+    libraries_with(of, &std::env::var("LD_LIBRARY_PATH").unwrap_or_default())
+}
+
+fn libraries_with(of: &Path, directories: &str) -> BTreeSet<PathBuf> {
+    let output = Command::new("ldd").arg(of).env("LD_LIBRARY_PATH", directories).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("not found"), "{text}");
     text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
