@@ -38,6 +38,39 @@ pub fn write_item(item: &Value, depth: usize, out: &mut String) {
     }
 }
 
+/// `value` in flow style, in one line without a line break at its end. It is JSON as well.
+#[must_use]
+pub fn write_flow(value: &Value) -> String {
+    let mut text = String::new();
+    flow(value, &mut text);
+    text
+}
+
+fn flow(value: &Value, out: &mut String) {
+    match value {
+        Value::String(text) => quoted(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                flow(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push('{');
+            for (index, (name, field)) in fields.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                quoted(name, out);
+                out.push_str(": ");
+                flow(field, out);
+            }
+            out.push('}');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => plain(value, out),
+    }
+}
+
 /// Whether a value takes lines of its own; an empty mapping or sequence is written `{}` or `[]`.
 fn has_lines(value: &Value) -> bool {
     match value {
@@ -96,15 +129,22 @@ fn child(value: &Value, depth: usize, out: &mut String) {
 /// block's lines.
 fn scalar(value: &Value, depth: usize, out: &mut String) {
     match value {
+        Value::String(lines) if is_literal(lines) => return literal(lines, depth, out),
+        _ => plain(value, out),
+    }
+    out.push('\n');
+}
+
+/// Writes a value without lines of its own within a line.
+fn plain(value: &Value, out: &mut String) {
+    match value {
         Value::Null => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
         Value::Number(value) => number(value, out),
-        Value::String(lines) if is_literal(lines) => return literal(lines, depth, out),
         Value::String(line) => text(line, out),
         Value::Array(_) => out.push_str("[]"),
         Value::Object(_) => out.push_str("{}"),
     }
-    out.push('\n');
 }
 
 /// YAML 1.1 takes `1e16` for a text: its floats have a point, and their exponent a sign.
@@ -224,7 +264,7 @@ fn indent(depth: usize, out: &mut String) {
 mod tests {
     use serde_json::json;
 
-    use super::{write, write_item};
+    use super::{write, write_flow, write_item};
 
     #[test]
     fn a_document_is_written_in_block_style() {
@@ -267,6 +307,16 @@ pem: |
     #[test]
     fn what_nobody_sees_is_escaped_and_other_letters_are_not() {
         assert_eq!(write(&json!("é\u{202e}\u{1f600}\u{feff}")), "\"é\\u202e\u{1f600}\\ufeff\"\n");
+    }
+
+    #[test]
+    fn flow_style_is_json_too() {
+        let document =
+            json!({ "a": ["12:34", 1, null, [], {}], "b c": { "d": 1e16, "e": "\u{feff}\n" }, "f": "x" });
+        let expected =
+            r#"{"a": ["12:34", 1, null, [], {}], "b c": {"d": 1.0e+16, "e": "\ufeff\n"}, "f": "x"}"#;
+        assert_eq!(write_flow(&document), expected);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(expected).unwrap(), document);
     }
 
     #[test]

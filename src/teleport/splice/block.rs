@@ -1,0 +1,223 @@
+//! Mappings in block style: entries in lines of their own.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use super::flow;
+use super::tree::{Entry, Node, Style, colon_end, line_end, line_start};
+use crate::teleport::yaml;
+
+/// Changes to a text in block style.
+pub struct Splicer<'a> {
+    text: &'a str,
+    line_break: &'static str,
+    /// What comes in place of what, inner changes before outer ones.
+    edits: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Splicer<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { text, line_break: line_break(text), edits: Vec::new() }
+    }
+
+    /// Puts values behind a text that says nothing.
+    pub fn append(&mut self, new: &Map<String, Value>) {
+        let start = if self.text.is_empty() || self.text.ends_with(['\n', '\r']) { "" } else { "\n" };
+        let end = self.text.len();
+        self.edit(end..end, format!("{start}{}", yaml::write(&Value::Object(new.clone()))));
+    }
+
+    /// Puts lines in the place of others. The last line break is that of the text.
+    fn edit(&mut self, place: Range<usize>, lines: impl AsRef<str>) {
+        self.edits.push((place, lines.as_ref().replace('\n', self.line_break)));
+    }
+
+    /// Changes the entries of a mapping.
+    pub fn mapping(
+        &mut self,
+        entries: &[Entry],
+        old: &Map<String, Value>,
+        new: &Map<String, Value>,
+    ) -> Result<(), String> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let column = self.column(first.whole.start);
+        let stays = |entry: &&Entry| entry.name.as_ref().is_none_or(|name| new.contains_key(name));
+        let Some(last_to_stay) = entries.iter().rfind(stays) else {
+            let lines = lines(&Value::Object(new.clone()), column);
+            let place = line_start(self.text, first.whole.start)..line_end(self.text, last.whole.end);
+            self.edit(place, lines);
+            return Ok(());
+        };
+        for entry in entries {
+            let Some(name) = &entry.name else { continue };
+            match (old.get(name), new.get(name)) {
+                (_, None) => self.remove(entry),
+                (Some(was), Some(value)) if was != value => self.replace(entry, column, was, value)?,
+                _ => {}
+            }
+        }
+        let is_new = |name: &String| !entries.iter().any(|entry| entry.name.as_ref() == Some(name));
+        let added: Map<String, Value> = new
+            .iter()
+            .filter(|(name, _)| is_new(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if !added.is_empty() {
+            let at = line_end(self.text, last_to_stay.whole.end);
+            self.edit(at..at, format!("\n{}", lines(&Value::Object(added), column)));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, entry: &Entry) {
+        let end = line_end(self.text, entry.whole.end);
+        let rest = &self.text[end..];
+        let line_break = ["\r\n", "\n", "\r"].into_iter().find(|it| rest.starts_with(it)).unwrap_or_default();
+        self.edit(line_start(self.text, entry.whole.start)..end + line_break.len(), "");
+    }
+
+    fn replace(&mut self, entry: &Entry, column: usize, was: &Value, value: &Value) -> Result<(), String> {
+        if entry.is_announced {
+            let name = entry.name.clone().unwrap_or_default();
+            let lines = lines(&Value::Object([(name, value.clone())].into_iter().collect()), column);
+            let place = line_start(self.text, entry.whole.start)..line_end(self.text, entry.whole.end);
+            self.edit(place, lines);
+            return Ok(());
+        }
+        let colon = colon_end(self.text, entry.key.end).ok_or("a key has no colon")?;
+        match (&entry.value.style, was, value) {
+            (Style::BlockMapping(entries), Value::Object(was), Value::Object(value)) if !value.is_empty() => {
+                return self.mapping(entries, was, value);
+            }
+            (Style::FlowMapping(open, entries), Value::Object(was), Value::Object(value))
+                if !was.is_empty() && !value.is_empty() =>
+            {
+                let end = entry.value.end;
+                let spliced = flow::spliced(self.text, *open, end, entries, was, value);
+                self.edits.push((*open..end, spliced));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let text = yaml::write(value);
+        match (value, text.trim_end_matches('\n').split_once('\n')) {
+            (Value::String(_), Some((sign, _))) => {
+                self.put_in_lines(&entry.value, colon, column, value, sign);
+            }
+            (Value::String(_), None) => self.put_in_line(&entry.value, colon, text.trim_end_matches('\n')),
+            _ if has_lines(value) => self.put_in_lines(&entry.value, colon, column, value, ""),
+            _ => self.put_in_line(&entry.value, colon, text.trim_end_matches('\n')),
+        }
+        Ok(())
+    }
+
+    fn put_in_line(&mut self, old: &Node, colon: usize, text: &str) {
+        match old.style {
+            Style::Inline | Style::FlowMapping(..) => self.edit(old.start..old.end, text),
+            Style::Absent => self.edit(colon..colon, format!(" {text}")),
+            _ => {
+                let place = colon..line_end(self.text, old.end);
+                self.edits.push((place, format!(" {text}{}", self.before(old, colon))));
+            }
+        }
+    }
+
+    /// Comments in the key's line, and between the key and its value, stay there.
+    fn put_in_lines(&mut self, old: &Node, colon: usize, column: usize, value: &Value, sign: &str) {
+        let end = old.end.max(colon);
+        let place = colon..line_end(self.text, end);
+        let before = self.before(old, colon);
+        let (in_line, between) = before.split_at(before.find(['\n', '\r']).unwrap_or(before.len()));
+        let behind = match old.style {
+            Style::Absent | Style::Inline | Style::FlowMapping(..) => self.text[end..place.end].trim(),
+            _ => "",
+        };
+        // One line has room for one comment.
+        let comment = if in_line.is_empty() { behind } else { in_line.trim() };
+        let words = [sign, comment].into_iter().filter(|word| !word.is_empty());
+        let mut out: String = words.flat_map(|word| [" ", word]).collect();
+        let lines = if sign.is_empty() {
+            out.push_str(between);
+            lines(value, self.column_of(old, column, value))
+        } else {
+            let literal = yaml::write(value);
+            indented(literal.split_once('\n').map_or("", |(_, lines)| lines), column)
+        };
+        out.push_str(self.line_break);
+        out.push_str(&lines.replace('\n', self.line_break));
+        self.edits.push((place, out));
+    }
+
+    /// The comments between a colon and a value, with the line breaks before them.
+    fn before(&self, old: &Node, colon: usize) -> &str {
+        match old.style {
+            Style::Absent | Style::BlockScalar => "",
+            _ => self.text[colon..old.start].trim_end(),
+        }
+    }
+
+    /// The column for a value in lines of its own: that of the former one where it can be.
+    fn column_of(&self, old: &Node, column: usize, value: &Value) -> usize {
+        const STEP: usize = 2;
+        let found = match old.style {
+            Style::BlockSequence | Style::BlockMapping(_) => self.column(old.start),
+            _ => column + STEP,
+        };
+        let is_list = value.is_array() && matches!(old.style, Style::BlockSequence);
+        // A list may stand in the column of its key.
+        if found > column || (is_list && found == column) { found } else { column + STEP }
+    }
+
+    fn column(&self, at: usize) -> usize {
+        self.text[line_start(self.text, at)..at].chars().count()
+    }
+
+    /// The changed text.
+    pub fn finish(mut self) -> Result<String, String> {
+        self.edits.sort_by_key(|(place, _)| place.start);
+        let mut out = String::with_capacity(self.text.len());
+        let mut at = 0;
+        let mut ends_in_lines = false;
+        for (place, new) in &self.edits {
+            out.push_str(self.text.get(at..place.start).ok_or("two changes meet")?);
+            out.push_str(new);
+            at = place.end;
+            ends_in_lines = at == self.text.len() && new.contains(['\n', '\r']);
+        }
+        out.push_str(&self.text[at..]);
+        if ends_in_lines && !out.ends_with(['\n', '\r']) {
+            out.push_str(self.line_break);
+        }
+        Ok(out)
+    }
+}
+
+/// Whether a value takes lines of its own.
+fn has_lines(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// A value in lines that begin in this column, without the last line break.
+fn lines(value: &Value, column: usize) -> String {
+    indented(&yaml::write(value), column)
+}
+
+fn indented(text: &str, column: usize) -> String {
+    let indentation = " ".repeat(column);
+    let line = |line: &str| if line.is_empty() { String::new() } else { format!("{indentation}{line}") };
+    text.trim_end_matches('\n').split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// That of the first line.
+fn line_break(text: &str) -> &'static str {
+    match text.find(['\n', '\r']).map(|at| &text[at..]) {
+        Some(rest) if rest.starts_with("\r\n") => "\r\n",
+        Some(rest) if rest.starts_with('\r') => "\r",
+        _ => "\n",
+    }
+}
