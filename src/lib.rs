@@ -10,7 +10,7 @@
 //! - [`tpm`]: the TPM: which device, by what way, NV indexes, the endorsement key (EK).
 //! - [`ekcert`]: EK certificates and public keys: parsing, serial numbers, hashes, PEM.
 //! - [`teleport`]: Teleport's resources and rules: identities, the registry, join tokens and merging into
-//!   them, the join decision, and what of a TPM makes a join fail.
+//!   them, the join decision, what of a TPM makes a join fail, and `tbot`'s configuration.
 //! - [`host`]: the host's files: atomic replacement, directories, owners, units.
 //!
 //! Domain modules know nothing of actions and print nothing; only `main.rs` touches standard input,

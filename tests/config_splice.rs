@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
 use serde_json::{Map, Value, json};
+use support::readers;
+use support::written::{Edit, File, files_and_edits};
 use tbot_tpm::teleport::splice;
 
 /// The values of a text with others merged in, null taking a key away (RFC 7396).
@@ -70,6 +76,7 @@ fn lines_of_text_are_replaced_to_their_end_and_no_further() {
             "a:\n    b: |- # why\n      y\n\n      z\nc: 3\n",
         ),
         ("b: >\n  x\nc: 3\n", json!({ "b": "y\nz\n" }), "b: |\n  y\n  z\nc: 3\n"),
+        ("b: x\n  # z\n", json!({ "b": "y\nz\n" }), "b: \"y\\nz\\n\"\n  # z\n"),
         ("b: x", json!({ "b": "y\nz\n" }), "b: |\n  y\n  z\n"),
     ]);
 }
@@ -150,7 +157,10 @@ fn keys_come_behind_the_last_and_go_with_their_lines() {
         ("a: 1\n# of b\nb: 2 # b\n# of c\nc: 3\n", json!({ "b": null }), "a: 1\n# of b\n# of c\nc: 3\n"),
         ("a: 1\nb:\n- x\n\n- y\n\nc: 3\n", json!({ "b": null }), "a: 1\n\nc: 3\n"),
         ("a: 1\nb: 2", json!({ "b": null }), "a: 1\n"),
+        ("a: 1\nb: 2", json!({ "a": null }), "b: 2"),
+        ("a: |\n  x\nb: 2", json!({ "b": null }), "a: |\n  x\n"),
         ("a: 1\nb: 2 # b", json!({ "b": null, "c": 3 }), "a: 1\nc: 3\n"),
+        ("a:\n  x: 1\n  y: 2\n# z\n", json!({ "a": { "y": null }, "c": 3 }), "a:\n  x: 1\nc: 3\n# z\n"),
         ("a: 1\nb: 2\n", json!({ "a": null, "b": null, "c": { "d": 1 } }), "c:\n  d: 1\n"),
     ]);
 }
@@ -278,4 +288,63 @@ fn what_cannot_be_changed_alone_is_not_changed() {
             .unwrap_or_else(|_| changes.as_object().unwrap().clone());
         assert!(splice(before, &wanted).is_err(), "{before:?}");
     }
+}
+
+#[test]
+fn arbitrary_files_mean_what_they_should_and_keep_all_other_lines() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    let config = ProptestConfig {
+        cases,
+        max_shrink_iters: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let batches = prop::collection::vec(files_and_edits(), 1..300);
+    TestRunner::new(config).run(&batches, |batch| check_all(&batch)).unwrap();
+}
+
+#[test]
+fn arbitrary_text_is_changed_right_or_not_at_all() {
+    let config = ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() };
+    let characters =
+        prop::sample::select("ab\u{e9}:-?#,[]{}&*!|>+'\"%~ \n\r\t\u{feff}".chars().collect::<Vec<_>>());
+    let text = prop_oneof![
+        prop::collection::vec(characters, 0..40).prop_map(String::from_iter),
+        (files_and_edits(), any::<prop::sample::Index>(), any::<char>()).prop_map(|((file, _), at, c)| {
+            let mut characters: Vec<char> = file.text().chars().collect();
+            let at = at.index(characters.len());
+            characters[at] = c;
+            characters.into_iter().collect()
+        }),
+    ];
+    let wanted = json!({ "a": { "b": 1 }, "b": "x\ny\n", "k0": [{ "a": "b" }] });
+    let wanted = wanted.as_object().unwrap();
+    let check = |text: String| {
+        if let Ok(result) = splice(&text, wanted) {
+            prop_assert_eq!(&merged(&result, &json!({})), wanted, "{:?}", result);
+        }
+        Ok(())
+    };
+    TestRunner::new(config).run(&text, check).unwrap();
+}
+
+fn check_all(batch: &[(File, Vec<Edit>)]) -> TestCaseResult {
+    let mut wanted = Vec::new();
+    let mut results = Vec::new();
+    for (file, edits) in batch {
+        let text = file.text();
+        prop_assert_eq!(merged(&text, &json!({})), file.values(), "the test itself, by {:?}", text);
+        let values = file.changed(edits);
+        let result = splice(&text, &values);
+        let result = result.map_err(|why| TestCaseError::fail(format!("{text:?} to {values:?}: {why}")))?;
+        let mut lines = result.trim_start_matches('\u{feff}').split(file.line_break());
+        for line in file.lasting(&values) {
+            prop_assert!(lines.any(|found| found == line), "{line:?} of {text:?} is not in {result:?}");
+        }
+        let bare = if file.line_break() == "\r\n" { result.replace("\r\n", "") } else { String::new() };
+        prop_assert!(!bare.contains('\n'), "{text:?} has other line ends in {result:?}");
+        wanted.push(Value::Object(values));
+        results.push(result);
+    }
+    readers::compare(&wanted, &results)
 }

@@ -99,7 +99,6 @@ fn a_mistyped_parameter_is_named_with_what_was_expected() {
 fn what_a_later_version_will_do_says_so() {
     for request in [
         json!({ "action": "ekcert_ca" }),
-        json!({ "action": "config" }),
         json!({ "action": "cluster" }),
         json!({ "action": "storage", "path": "/srv/bot", "state": "absent" }),
         json!({ "action": "systemd", "mode": "drop_in" }),

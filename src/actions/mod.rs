@@ -1,5 +1,6 @@
 //! One file for each action: parameters in, domain call, result out.
 
+mod config;
 mod hosts;
 mod identify;
 mod preflight;
@@ -12,13 +13,14 @@ use crate::host::{Account, Accounts, Change, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
-const ACTIONS: [&str; 5] = ["identify", "preflight", "storage", "systemd", "token"];
+const ACTIONS: [&str; 6] = ["config", "identify", "preflight", "storage", "systemd", "token"];
 /// Actions of the contract that this version does not have.
-const PLANNED: [&str; 3] = ["cluster", "config", "ekcert_ca"];
+const PLANNED: [&str; 2] = ["cluster", "ekcert_ca"];
 
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
+        "config" => config::run(request),
         "identify" => identify::run(request),
         "preflight" => preflight::run(request),
         "storage" => storage::run(request),

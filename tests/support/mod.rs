@@ -24,13 +24,16 @@ pub mod machine;
 pub mod manufacturer;
 pub mod mutation;
 pub mod random_state;
+pub mod readers;
 pub mod states;
 pub mod texts;
 pub mod tokens;
+pub mod written;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -91,6 +94,25 @@ pub fn fail(request: &Value, kind: &str) -> String {
     assert_eq!(answer["failed"], true, "{answer}");
     assert_eq!(answer["error"]["kind"], kind, "{answer}");
     answer["msg"].as_str().unwrap().to_owned()
+}
+
+/// The answer to a request by another user, for a test that runs as root; none, and a word of that, where that
+/// user cannot run the binary or the test is another user's itself.
+pub fn run_as(user: u32, request: &Value) -> Option<Value> {
+    let child = Command::new(env!("CARGO_BIN_EXE_tbot_tpm"))
+        .current_dir("/")
+        .uid(user)
+        .gid(user)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("skipped: user {user} cannot run the binary");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
+    Some(parse(&child.wait_with_output().unwrap()))
 }
 
 /// Runs a program that must succeed, and returns its standard output.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// Where `tbot` keeps its state if the configuration does not say.
-const DEFAULT_STORAGE: &str = "/var/lib/teleport/bot";
+use super::DEFAULT_STORAGE;
+
 /// Services to which other processes connect, and which look at these processes.
 const WORKLOAD_APIS: [&str; 2] = ["workload-identity-api", "spiffe-workload-api"];
 

@@ -12,13 +12,16 @@ use crate::teleport::yaml;
 pub struct Splicer<'a> {
     text: &'a str,
     line_break: &'static str,
+    /// Whether new values are written within one line.
+    in_flow: bool,
+    first_line_goes: bool,
     /// What comes in place of what, inner changes before outer ones.
     edits: Vec<(Range<usize>, String)>,
 }
 
 impl<'a> Splicer<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { text, line_break: line_break(text), edits: Vec::new() }
+    pub fn new(text: &'a str, in_flow: bool) -> Self {
+        Self { text, line_break: line_break(text), in_flow, first_line_goes: false, edits: Vec::new() }
     }
 
     /// Puts values behind a text that says nothing.
@@ -40,13 +43,15 @@ impl<'a> Splicer<'a> {
         old: &Map<String, Value>,
         new: &Map<String, Value>,
     ) -> Result<(), String> {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let Some((first, others)) = entries.split_first() else { return Ok(()) };
         let column = self.column(first.whole.start);
         let stays = |entry: &&Entry| entry.name.as_ref().is_none_or(|name| new.contains_key(name));
         let Some(last_to_stay) = entries.iter().rfind(stays) else {
-            let lines = lines(&Value::Object(new.clone()), column);
-            let place = line_start(self.text, first.whole.start)..line_end(self.text, last.whole.end);
-            self.edit(place, lines);
+            let place = line_start(self.text, first.whole.start)..line_end(self.text, first.whole.end);
+            self.edit(place, self.entries(new.clone(), column));
+            for entry in others {
+                self.remove(entry);
+            }
             return Ok(());
         };
         for entry in entries {
@@ -65,22 +70,34 @@ impl<'a> Splicer<'a> {
             .collect();
         if !added.is_empty() {
             let at = line_end(self.text, last_to_stay.whole.end);
-            self.edit(at..at, format!("\n{}", lines(&Value::Object(added), column)));
+            self.edit(at..at, format!("\n{}", self.entries(added, column)));
         }
         Ok(())
     }
 
+    /// The lines of new entries.
+    fn entries(&self, new: Map<String, Value>, column: usize) -> String {
+        if !self.in_flow || new.is_empty() {
+            return lines(&Value::Object(new), column);
+        }
+        let line = |(name, value): (&String, &Value)| {
+            format!("{}: {}", yaml::write_flow(&Value::from(name.as_str())), yaml::write_flow(value))
+        };
+        indented(&new.iter().map(line).collect::<Vec<_>>().join("\n"), column)
+    }
+
+    /// Removes lines with the line break before them, so that others can follow where they end.
     fn remove(&mut self, entry: &Entry) {
-        let end = line_end(self.text, entry.whole.end);
-        let rest = &self.text[end..];
-        let line_break = ["\r\n", "\n", "\r"].into_iter().find(|it| rest.starts_with(it)).unwrap_or_default();
-        self.edit(line_start(self.text, entry.whole.start)..end + line_break.len(), "");
+        let before = &self.text[..line_start(self.text, entry.whole.start)];
+        let start = before.len() - last_line_break(before).len();
+        self.first_line_goes |= before.is_empty();
+        self.edits.push((start..line_end(self.text, entry.whole.end), String::new()));
     }
 
     fn replace(&mut self, entry: &Entry, column: usize, was: &Value, value: &Value) -> Result<(), String> {
         if entry.is_announced {
             let name = entry.name.clone().unwrap_or_default();
-            let lines = lines(&Value::Object([(name, value.clone())].into_iter().collect()), column);
+            let lines = self.entries([(name, value.clone())].into_iter().collect(), column);
             let place = line_start(self.text, entry.whole.start)..line_end(self.text, entry.whole.end);
             self.edit(place, lines);
             return Ok(());
@@ -100,13 +117,15 @@ impl<'a> Splicer<'a> {
             }
             _ => {}
         }
-        let text = yaml::write(value);
+        let text = if self.in_flow { yaml::write_flow(value) } else { yaml::write(value) };
         match (value, text.trim_end_matches('\n').split_once('\n')) {
             (Value::String(_), Some((sign, _))) => {
                 self.put_in_lines(&entry.value, colon, column, value, sign);
             }
             (Value::String(_), None) => self.put_in_line(&entry.value, colon, text.trim_end_matches('\n')),
-            _ if has_lines(value) => self.put_in_lines(&entry.value, colon, column, value, ""),
+            _ if has_lines(value) && !self.in_flow => {
+                self.put_in_lines(&entry.value, colon, column, value, "");
+            }
             _ => self.put_in_line(&entry.value, colon, text.trim_end_matches('\n')),
         }
         Ok(())
@@ -175,21 +194,30 @@ impl<'a> Splicer<'a> {
 
     /// The changed text.
     pub fn finish(mut self) -> Result<String, String> {
-        self.edits.sort_by_key(|(place, _)| place.start);
+        self.edits.sort_by_key(|(place, _)| (place.start, place.end));
         let mut out = String::with_capacity(self.text.len());
         let mut at = 0;
         let mut ends_in_lines = false;
-        for (place, new) in &self.edits {
-            out.push_str(self.text.get(at..place.start).ok_or("two changes meet")?);
-            out.push_str(new);
+        for (place, new) in std::mem::take(&mut self.edits) {
+            let stays = self.text.get(at..place.start).ok_or("two changes meet")?;
+            out.push_str(self.without_first_break(stays));
+            out.push_str(&new);
             at = place.end;
-            ends_in_lines = at == self.text.len() && new.contains(['\n', '\r']);
+            ends_in_lines = at == self.text.len() && (new.is_empty() || new.contains(['\n', '\r']));
         }
-        out.push_str(&self.text[at..]);
+        out.push_str(self.without_first_break(&self.text[at..]));
         if ends_in_lines && !out.ends_with(['\n', '\r']) {
             out.push_str(self.line_break);
         }
         Ok(out)
+    }
+
+    /// Lines go with the line break before them, and the first one with that behind it.
+    fn without_first_break<'b>(&mut self, stays: &'b str) -> &'b str {
+        if stays.is_empty() || !std::mem::take(&mut self.first_line_goes) {
+            return stays;
+        }
+        &stays[first_line_break(stays).map_or(0, str::len)..]
     }
 }
 
@@ -215,9 +243,17 @@ fn indented(text: &str, column: usize) -> String {
 
 /// That of the first line.
 fn line_break(text: &str) -> &'static str {
-    match text.find(['\n', '\r']).map(|at| &text[at..]) {
-        Some(rest) if rest.starts_with("\r\n") => "\r\n",
-        Some(rest) if rest.starts_with('\r') => "\r",
-        _ => "\n",
-    }
+    text.find(['\n', '\r']).and_then(|at| first_line_break(&text[at..])).unwrap_or("\n")
+}
+
+const LINE_BREAKS: [&str; 3] = ["\r\n", "\n", "\r"];
+
+/// The line break that a text begins with.
+fn first_line_break(text: &str) -> Option<&'static str> {
+    LINE_BREAKS.into_iter().find(|line_break| text.starts_with(line_break))
+}
+
+/// The line break that a text ends with.
+fn last_line_break(text: &str) -> &'static str {
+    LINE_BREAKS.into_iter().find(|line_break| text.ends_with(line_break)).unwrap_or_default()
 }

@@ -27,13 +27,16 @@ pub fn splice(text: &str, wanted: &Map<String, Value>) -> Result<String, String>
         return Ok(text.to_owned());
     }
     let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let changed = changed(body, &old.unwrap_or_default(), wanted)?;
-    let result = [&text[..text.len() - body.len()], &changed].concat();
-    match mapping(&result) {
-        Ok(Some(found)) if found == *wanted => Ok(result),
-        // What refers to other places of the text (`*name`), or reaches as far as it goes on (`|+`).
-        _ => Err("it cannot be changed without changing what else it says".to_owned()),
+    let (mark, old) = (&text[..text.len() - body.len()], old.unwrap_or_default());
+    // Lines of text would take a comment below that is indented as they are: then all is in quotes.
+    for in_flow in [false, true] {
+        let result = [mark, &changed(body, &old, wanted, in_flow)?].concat();
+        if mapping(&result).is_ok_and(|found| found.as_ref() == Some(wanted)) {
+            return Ok(result);
+        }
     }
+    // What refers to other places of the text (`*name`), or reaches as far as it goes on (`|+`).
+    Err("it cannot be changed without changing what else it says".to_owned())
 }
 
 /// The mapping that is all of a text; none where there are only comments.
@@ -48,15 +51,20 @@ pub fn mapping(text: &str) -> Result<Option<Map<String, Value>>, String> {
     }
 }
 
-fn changed(text: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> Result<String, String> {
+fn changed(
+    text: &str,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    in_flow: bool,
+) -> Result<String, String> {
     match tree::parse(text)? {
         None | Some(Node { style: Style::Absent, .. }) => {
-            let mut splicer = Splicer::new(text);
+            let mut splicer = Splicer::new(text, in_flow);
             splicer.append(new);
             splicer.finish()
         }
         Some(Node { style: Style::BlockMapping(entries), .. }) => {
-            let mut splicer = Splicer::new(text);
+            let mut splicer = Splicer::new(text, in_flow);
             splicer.mapping(&entries, old, new)?;
             splicer.finish()
         }

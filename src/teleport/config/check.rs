@@ -1,0 +1,155 @@
+//! What `tbot` would refuse in a configuration.
+
+use serde_json::{Map, Value};
+
+use super::host_port::{is_port, split};
+use super::{CaPin, HostPort};
+use crate::host::AbsolutePath;
+use crate::teleport::Name;
+
+type Values = Map<String, Value>;
+
+/// Keys that `tbot` takes only one of.
+const EXCLUSIVE: [(&str, &str, &str); 2] =
+    [("", "proxy_server", "auth_server"), ("onboarding", "ca_pins", "ca_path")];
+const BOOLEANS: [&str; 4] = ["debug", "fips", "insecure", "oneshot"];
+/// What Go's YAML reader takes for a boolean besides `true` and `false`, where one is wanted (YAML 1.1).
+const BOOLEAN_WORDS: [&str; 6] = ["y", "yes", "on", "n", "no", "off"];
+
+/// What is wrong with values, in one sentence. Keys that are not there are no matter, but for the type and path
+/// of a storage where all is `complete`.
+pub(super) fn check(values: &Values, is_complete: bool) -> Result<(), String> {
+    exclusive(values)?;
+    if values.contains_key("destinations") {
+        return Err("`destinations` is of version v1; version v2 has `services`".to_owned());
+    }
+    for name in ["proxy_server", "auth_server"] {
+        if let Some(address) = text(values, "", name)? {
+            HostPort::try_from(address.to_owned()).map_err(|why| format!("`{name}`: {why}"))?;
+        }
+    }
+    if let Some(address) = text(values, "", "diag_addr")? {
+        listener(address).map_err(|why| format!("`diag_addr`: {why}"))?;
+    }
+    for name in BOOLEANS {
+        match values.get(name) {
+            None | Some(Value::Null | Value::Bool(_)) => {}
+            Some(Value::String(word)) if is_complete && is_boolean(word) => {}
+            Some(_) => return Err(format!("`{name}` is true or false")),
+        }
+    }
+    if let Some(onboarding) = object(values, "onboarding")? {
+        check_onboarding(onboarding)?;
+    }
+    if let Some(storage) = object(values, "storage")? {
+        check_storage(storage, is_complete)?;
+    }
+    for name in ["services", "outputs"] {
+        check_services(values, name)?;
+    }
+    Ok(())
+}
+
+/// Whether a key says something: `tbot` takes an empty value for none.
+pub(super) fn is_set(values: &Values, name: &str) -> bool {
+    match values.get(name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// The object of this name; none where there is none.
+pub(super) fn object<'a>(values: &'a Values, name: &str) -> Result<Option<&'a Values>, String> {
+    match values.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(fields)) => Ok(Some(fields)),
+        Some(_) => Err(format!("`{name}` is no mapping of keys to values")),
+    }
+}
+
+fn exclusive(values: &Values) -> Result<(), String> {
+    for (place, one, other) in EXCLUSIVE {
+        let both = |values: &Values| is_set(values, one) && is_set(values, other);
+        let inner = values.get(place).and_then(Value::as_object);
+        if (place.is_empty() && both(values)) || inner.is_some_and(both) {
+            return Err(format!("`{one}` and `{other}` exclude each other; keep one of them"));
+        }
+    }
+    Ok(())
+}
+
+fn text<'a>(values: &'a Values, place: &str, name: &str) -> Result<Option<&'a str>, String> {
+    match values.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{place}{name}` is a text; put it in quotes")),
+    }
+}
+
+/// A listener may leave the host out, and so listen at every address.
+fn listener(address: &str) -> Result<(), String> {
+    match split(address) {
+        Some(("", port)) if is_port(port) => Ok(()),
+        _ => HostPort::try_from(address.to_owned()).map(|_| ()),
+    }
+}
+
+fn is_boolean(word: &str) -> bool {
+    BOOLEAN_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn check_onboarding(onboarding: &Values) -> Result<(), String> {
+    match onboarding.get("token") {
+        // Go's YAML reader takes a number for a text where one is wanted.
+        None | Some(Value::Null | Value::Number(_)) => {}
+        // A token may also be the path of a file that holds it.
+        Some(Value::String(token)) if token.starts_with('/') => {}
+        Some(Value::String(token)) if token.is_empty() => {}
+        Some(Value::String(token)) => {
+            Name::try_from(token.clone()).map_err(|why| format!("`onboarding.token`: {why}"))?;
+        }
+        Some(_) => return Err("`onboarding.token` is a text".to_owned()),
+    }
+    text(onboarding, "onboarding.", "join_method")?;
+    text(onboarding, "onboarding.", "ca_path")?;
+    match onboarding.get("ca_pins") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(pins)) => pins.iter().try_for_each(|pin| {
+            let pin = pin.as_str().ok_or("`onboarding.ca_pins` is a list of texts")?;
+            CaPin::try_from(pin.to_owned()).map_err(|why| format!("`onboarding.ca_pins`: {why}"))?;
+            Ok(())
+        }),
+        Some(_) => Err("`onboarding.ca_pins` is a list".to_owned()),
+    }
+}
+
+fn check_storage(storage: &Values, is_complete: bool) -> Result<(), String> {
+    let path = text(storage, "storage.", "path")?;
+    match (text(storage, "storage.", "type")?, path) {
+        (None, _) if is_complete => return Err("`storage` has no `type`".to_owned()),
+        (Some("directory"), None) if is_complete => {
+            return Err("`storage` is a directory without a `path`".to_owned());
+        }
+        (Some("memory"), Some(_)) => return Err("`storage.type: memory` has no `storage.path`".to_owned()),
+        _ => {}
+    }
+    let checked = path.map(|path| AbsolutePath::try_from(path.to_owned())).transpose();
+    checked.map(|_| ()).map_err(|why| format!("`storage.path`: {why}"))
+}
+
+fn check_services(values: &Values, name: &str) -> Result<(), String> {
+    match values.get(name) {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(services)) => {
+            let has_no_type = |service: &Value| !service["type"].is_string();
+            match services.iter().position(has_no_type) {
+                Some(index) => Err(format!("`{name}[{index}]` is no object with a text as its `type`")),
+                None => Ok(()),
+            }
+        }
+        Some(_) => Err(format!("`{name}` is a list")),
+    }
+}

@@ -1,0 +1,175 @@
+//! What a request asks for, over what a file says.
+
+use serde_json::{Map, Value, json};
+
+use super::check::{check, is_set, object};
+use super::{DEFAULT_STORAGE, KNOWN_KEYS, Settings, conflict};
+use crate::error::{Error, Result};
+
+type Values = Map<String, Value>;
+
+const MIGRATE: &str = "migrate it first (`tbot migrate`)";
+
+/// What a file should say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Its values.
+    pub values: Values,
+    /// What a person should know of it, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// The values that a file should have that has these, or none yet. `path` is what to call it in errors.
+    ///
+    /// A file of another version, or one that would not be valid with these settings, is a `conflict`.
+    pub fn over(&self, current: Option<Values>, path: &str) -> Result<Wanted> {
+        let given = self.values()?;
+        let is_new = current.is_none();
+        let mut values = current.unwrap_or_default();
+        refuse_version(&values, path)?;
+        for name in ["onboarding", "storage"] {
+            object(&values, name).map_err(|why| conflict(path, &format!("cannot be used: {why}")))?;
+        }
+        refuse_foreign_token(&values, &given, path)?;
+        let mut warnings = make_room(&mut values, &given);
+        self.take_pins_away(&mut values);
+        merge(&mut values, given);
+        self.complete(&mut values, is_new);
+        require(&values, path, is_new)?;
+        check(&values, true).map_err(|why| conflict(path, &format!("would not be valid: {why}")))?;
+        warnings.extend(unknown_keys(&values));
+        Ok(Wanted { values, warnings })
+    }
+
+    fn take_pins_away(&self, values: &mut Values) {
+        let none_are_wanted = self.ca_pins.as_ref().is_some_and(Vec::is_empty);
+        if let Some(Value::Object(onboarding)) = values.get_mut("onboarding").filter(|_| none_are_wanted)
+            && is_set(onboarding, "ca_pins")
+        {
+            onboarding.shift_remove("ca_pins");
+        }
+    }
+
+    /// Adds what a new file and a given storage have in any case.
+    fn complete(&self, values: &mut Values, is_new: bool) {
+        if is_new {
+            values.entry("storage").or_insert_with(|| json!({}));
+            // What people and other programs fill in stands last.
+            let services = values.shift_remove("services").unwrap_or_else(|| json!([]));
+            values.insert("services".to_owned(), services);
+        }
+        let is_storage_given = self.storage.is_some() || self.extra.contains_key("storage") || is_new;
+        if let Some(Value::Object(storage)) = values.get_mut("storage").filter(|_| is_storage_given) {
+            complete_storage(storage);
+        }
+    }
+}
+
+/// The token of another join method is none for TPMs.
+fn refuse_foreign_token(values: &Values, given: &Values, path: &str) -> Result<()> {
+    let method = values.get("onboarding").and_then(|onboarding| onboarding["join_method"].as_str());
+    match method.filter(|method| !["", "tpm"].contains(method)) {
+        Some(method) if !is_set_within(given, "onboarding", "token") => Err(Error::invalid(format!(
+            "action `config` needs parameter `token`, since {path} joins by `{method}`, and its token is for that"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_version(values: &Values, path: &str) -> Result<()> {
+    let storage = values.get("storage").and_then(Value::as_object);
+    let is_old_storage = storage.is_some_and(|storage| {
+        !storage.contains_key("type") && (storage.contains_key("directory") || storage.contains_key("memory"))
+    });
+    let has_destinations = values.contains_key("destinations");
+    let version = match values.get("version") {
+        Some(Value::String(version)) if version == "v2" && has_destinations => {
+            return Err(conflict(path, "has `destinations`, which version v2 has not").hint(MIGRATE));
+        }
+        Some(Value::String(version)) if version == "v2" => return Ok(()),
+        Some(Value::String(version)) => version.clone(),
+        None | Some(Value::Null) if has_destinations || is_old_storage => "v1".to_owned(),
+        None | Some(Value::Null) => return Ok(()),
+        Some(other) => other.to_string(),
+    };
+    Err(conflict(path, &format!("is a configuration of version {version}, not v2")).hint(MIGRATE))
+}
+
+/// Takes away what `tbot` does not take together with what is given, and says what that was.
+fn make_room(values: &mut Values, given: &Values) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut goes = |values: &mut Values, place: &str, name: &str, because: &str| {
+        if is_set(values, name) {
+            values.shift_remove(name);
+            warnings.push(format!("`{place}{name}` goes, since `{place}{because}` comes in its place"));
+        }
+    };
+    let pairs = [("proxy_server", "auth_server"), ("auth_server", "proxy_server"), ("services", "outputs")];
+    for (one, other) in pairs {
+        if given.contains_key(one) && !given.contains_key(other) {
+            goes(values, "", other, one);
+        }
+    }
+    if let Some(Value::Object(onboarding)) = values.get_mut("onboarding") {
+        for (one, other) in [("ca_pins", "ca_path"), ("ca_path", "ca_pins")] {
+            if is_set_within(given, "onboarding", one) && !is_set_within(given, "onboarding", other) {
+                goes(onboarding, "onboarding.", other, one);
+            }
+        }
+    }
+    let kind = |values: &Values| values.get("storage")?["type"].as_str().map(str::to_owned);
+    if kind(given).is_some_and(|given| kind(values).is_some_and(|kind| kind != given)) {
+        // What else it has is for the other type.
+        values.insert("storage".to_owned(), json!({}));
+    }
+    warnings
+}
+
+fn is_set_within(values: &Values, place: &str, name: &str) -> bool {
+    values.get(place).and_then(Value::as_object).is_some_and(|fields| is_set(fields, name))
+}
+
+/// Puts the given values in, at every depth. Where there is nothing, an empty list says nothing new.
+fn merge(values: &mut Values, given: Values) {
+    for (name, value) in given {
+        let is_empty = value.as_array().is_some_and(Vec::is_empty);
+        match (values.get_mut(&name), value) {
+            (None | Some(Value::Null), _) if is_empty => {}
+            (Some(Value::Object(fields)), Value::Object(given)) => merge(fields, given),
+            (_, value) => _ = values.insert(name, value),
+        }
+    }
+}
+
+fn complete_storage(storage: &mut Values) {
+    if !is_set(storage, "type") {
+        storage.insert("type".to_owned(), json!("directory"));
+    }
+    if storage["type"] == "directory" && !is_set(storage, "path") {
+        storage.insert("path".to_owned(), json!(DEFAULT_STORAGE));
+    }
+}
+
+fn require(values: &Values, path: &str, is_new: bool) -> Result<()> {
+    let because = if is_new { String::new() } else { format!(", since {path} does not say it") };
+    let missing = if !is_set(values, "proxy_server") && !is_set(values, "auth_server") {
+        "proxy_server"
+    } else if !is_set_within(values, "onboarding", "token") {
+        "token"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(format!("action `config` needs parameter `{missing}`{because}")))
+}
+
+fn unknown_keys(values: &Values) -> Option<String> {
+    let unknown: Vec<String> = values
+        .keys()
+        .filter(|key| !KNOWN_KEYS.contains(&key.as_str()))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!("tbot may not know these keys of the configuration, which stay: {}", unknown.join(", "))
+    })
+}

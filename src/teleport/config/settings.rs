@@ -1,0 +1,130 @@
+//! What a request asks for.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::check::check;
+use super::{CaPin, HostPort};
+use crate::error::{Error, Result};
+use crate::host::AbsolutePath;
+use crate::teleport::Name;
+
+type Values = Map<String, Value>;
+
+/// The base of a configuration. What is not given stays as the file has it.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// `proxy_server`.
+    pub proxy_server: Option<HostPort>,
+    /// `onboarding.token`, the name of the join token.
+    pub token: Option<Name>,
+    /// `onboarding.ca_pins`; an empty list takes them away.
+    pub ca_pins: Option<Vec<CaPin>>,
+    /// `storage`.
+    pub storage: Option<Storage>,
+    /// `services`.
+    pub services: Option<Vec<Service>>,
+    /// Any other keys, and keys within those above.
+    pub extra: Values,
+}
+
+/// Where `tbot` keeps its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// In a directory; none is the one that there is, or the usual one.
+    Directory(Option<AbsolutePath>),
+    /// In memory: every start is a join.
+    Memory,
+}
+
+/// One of `services`: an object with a text as its `type`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Values")]
+pub struct Service(Values);
+
+impl TryFrom<Values> for Service {
+    type Error = String;
+
+    fn try_from(fields: Values) -> std::result::Result<Self, String> {
+        match fields.get("type") {
+            Some(Value::String(kind)) if !kind.is_empty() => Ok(Self(fields)),
+            _ => Err("a service needs a `type`, such as identity".to_owned()),
+        }
+    }
+}
+
+impl Settings {
+    /// The values that are given, and the two that always are: the version and the join method.
+    ///
+    /// It is an error where `extra` contradicts another parameter, or is not what `tbot` takes.
+    pub(super) fn values(&self) -> Result<Values> {
+        let mut values = Values::new();
+        values.insert("version".to_owned(), json!("v2"));
+        if let Some(address) = &self.proxy_server {
+            values.insert("proxy_server".to_owned(), json!(address.as_str()));
+        }
+        let mut onboarding = json!({ "join_method": "tpm" });
+        if let Some(token) = &self.token {
+            onboarding["token"] = json!(token);
+        }
+        if let Some(pins) = &self.ca_pins {
+            onboarding["ca_pins"] = json!(pins);
+        }
+        values.insert("onboarding".to_owned(), onboarding);
+        match &self.storage {
+            None => {}
+            Some(Storage::Memory) => _ = values.insert("storage".to_owned(), json!({ "type": "memory" })),
+            Some(Storage::Directory(path)) => {
+                let mut storage = json!({ "type": "directory" });
+                if let Some(path) = path {
+                    storage["path"] = json!(path.as_str());
+                }
+                values.insert("storage".to_owned(), storage);
+            }
+        }
+        if let Some(services) = &self.services {
+            let services = services.iter().map(|service| Value::Object(service.0.clone())).collect();
+            values.insert("services".to_owned(), services);
+        }
+        add(&mut values, &self.extra, "")
+            .map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
+        check(&values, false).map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
+        Ok(values)
+    }
+}
+
+/// Adds what is not there, at every depth. Another value for what is there is an error.
+fn add(values: &mut Values, extra: &Values, place: &str) -> std::result::Result<(), String> {
+    for (name, value) in extra {
+        match (values.get_mut(name), value) {
+            (None, _) => _ = values.insert(name.clone(), value.clone()),
+            (Some(Value::Object(fields)), Value::Object(extra)) => {
+                add(fields, extra, &format!("{place}{name}."))?;
+            }
+            (Some(given), _) if given == value => {}
+            (Some(given), _) => {
+                let key = format!("{place}{name}");
+                return Err(match parameter(&key) {
+                    Some(parameter) => {
+                        format!("`{key}` is {value}, but parameter `{parameter}` makes it {given}; give one")
+                    }
+                    None => format!("`{key}` is {value}, but this action always makes it {given}"),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parameter that sets a key.
+fn parameter(key: &str) -> Option<&'static str> {
+    match key {
+        "proxy_server" => Some("proxy_server"),
+        "onboarding.token" => Some("token"),
+        "onboarding.ca_pins" => Some("ca_pins"),
+        "storage" | "storage.type" => Some("storage_type` or `storage_path"),
+        "storage.path" => Some("storage_path"),
+        "services" => Some("services"),
+        _ => None,
+    }
+}

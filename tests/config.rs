@@ -1,0 +1,386 @@
+//! `config`: the base of `tbot`'s configuration, put into the file that there is.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::{fail, run_as, succeed};
+use tempfile::TempDir;
+
+const PIN: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// As a person keeps it.
+const EXISTING: &str = "\
+# Managed by hand and by tbot_tpm.
+version: v2
+proxy_server: 'old.example:443'   # the old cluster
+onboarding:
+  # tctl get token/old
+  join_method: tpm
+  token: old # to be replaced
+
+storage:
+    type: directory
+    path: /srv/bot
+    symlinks: secure
+
+# For the web servers
+services:
+- type: identity # ssh
+  destination: {type: directory, path: /opt/identity}
+credential_ttl: 2h
+";
+
+/// A place for a configuration.
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.yaml");
+    (directory, path)
+}
+
+/// A place with a configuration.
+fn place_with(text: &str) -> (TempDir, PathBuf) {
+    let (directory, path) = place();
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    (directory, path)
+}
+
+fn request(path: &Path, extra: Value) -> Value {
+    let group = nix::unistd::getegid().as_raw();
+    let mut request = json!({ "action": "config", "path": path, "group": group, "_ansible_diff": true });
+    request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    request
+}
+
+fn base() -> Value {
+    json!({ "proxy_server": "example.teleport.sh:443", "token": "web" })
+}
+
+fn with(mut one: Value, other: Value) -> Value {
+    one.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    one
+}
+
+/// What a request makes of a file.
+fn changed(text: &str, extra: Value) -> (String, Value) {
+    let (_directory, path) = place_with(text);
+    let answer = succeed(&request(&path, extra));
+    let result = fs::read_to_string(&path).unwrap();
+    assert_eq!(answer["content"], json!(result));
+    assert_eq!(answer["changed"], json!(result != text), "{answer}");
+    (result, answer)
+}
+
+fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("skipped: needs root");
+    }
+    root
+}
+
+#[test]
+fn a_new_file_has_what_a_host_needs_to_join() {
+    let (directory, path) = place();
+    let foreseen = succeed(&request(&path, with(base(), json!({ "_ansible_check_mode": true }))));
+    assert_eq!(foreseen["changed"], true);
+    assert!(!path.exists(), "check mode wrote the file");
+    let answer = succeed(&request(&path, base()));
+    let expected = "\
+version: v2
+proxy_server: \"example.teleport.sh:443\"
+onboarding:
+  join_method: tpm
+  token: web
+storage:
+  type: directory
+  path: \"/var/lib/teleport/bot\"
+services: []
+";
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+    let results = (&answer["changed"], &answer["path"], &answer["content"], &answer["warnings"]);
+    assert_eq!(results, (&json!(true), &json!(path), &json!(expected), &json!([])));
+    assert_eq!(answer["diff"], foreseen["diff"]);
+    assert_eq!(answer["diff"]["before"], "");
+    let after = answer["diff"]["after"].as_str().unwrap();
+    assert!(after.starts_with("# owner: ") && after.contains("\n# mode: '0640'\nversion: v2\n"), "{after}");
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+    let before = fs::metadata(&path).unwrap();
+    let again = succeed(&request(&path, base()));
+    assert_eq!((&again["changed"], &again["content"]), (&json!(false), &json!(expected)));
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "an unchanged file was replaced");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "a temporary file was left");
+}
+
+#[test]
+fn every_parameter_shows_in_the_file() {
+    let (_directory, path) = place();
+    let service = json!({ "type": "identity", "destination": { "type": "directory", "path": "/opt/a" } });
+    let extra = json!({
+        "storage_path": "/srv//bot/", "ca_pins": [PIN.to_uppercase().replace("SHA", "sha")], "services": [service],
+        "extra": { "diag_addr": ":3001", "oneshot": false, "onboarding": { "token": "web" }, "storage": { "acls": "off" } },
+        "mode": "0600",
+    });
+    let answer = succeed(&request(&path, with(base(), extra)));
+    let expected = format!(
+        "version: v2
+proxy_server: \"example.teleport.sh:443\"
+onboarding:
+  join_method: tpm
+  token: web
+  ca_pins:
+    - \"{PIN}\"
+storage:
+  type: directory
+  path: \"/srv/bot\"
+  acls: \"off\"
+diag_addr: \":3001\"
+oneshot: false
+services:
+  - type: identity
+    destination:
+      type: directory
+      path: \"/opt/a\"
+"
+    );
+    assert_eq!(answer["content"], json!(expected));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_change_leaves_everything_else_of_the_file() {
+    let (result, answer) = changed(EXISTING, with(base(), json!({ "ca_pins": [PIN] })));
+    let expected = EXISTING
+        .replace("'old.example:443'", "\"example.teleport.sh:443\"")
+        .replace("token: old #", "token: web #")
+        .replace("to be replaced\n", &format!("to be replaced\n  ca_pins:\n    - \"{PIN}\"\n"));
+    assert_eq!(result, expected);
+    let diff = |side: &str| answer["diff"][side].as_str().unwrap().to_owned();
+    assert_eq!((diff("before"), diff("after")), (EXISTING.to_owned(), expected));
+}
+
+#[test]
+fn what_is_not_given_stays() {
+    let (result, _) = changed(EXISTING, json!({}));
+    assert_eq!(result, EXISTING);
+    let (result, _) = changed(EXISTING, json!({ "storage_type": "directory" }));
+    assert_eq!(result, EXISTING, "a directory is a directory");
+    let (result, _) = changed(EXISTING, json!({ "storage_path": "/srv/other" }));
+    assert_eq!(result, EXISTING.replace("/srv/bot", "\"/srv/other\""));
+}
+
+#[test]
+fn a_file_that_says_the_same_is_unchanged_in_any_form() {
+    for text in [
+        r#"{"version":"v2","proxy_server":"example.teleport.sh:443","onboarding":{"join_method":"tpm","token":"web"}}"#,
+        "\u{feff}--- # x\r\nonboarding: {token: web, join_method: tpm}\r\n\"version\" : v2\r\nproxy_server: >-\r\n  example.teleport.sh:443\r\n...\r\n",
+        "version: v2\nproxy_server: example.teleport.sh:443\nonboarding: &o\n  token: 'web'\n  join_method: !!str tpm\n  ca_pins: []\nauth_server: ''\nservices:",
+    ] {
+        let extra = json!({ "ca_pins": [], "services": [], "_ansible_check_mode": true });
+        let (result, _) = changed(text, with(base(), extra));
+        assert_eq!(result, text);
+    }
+}
+
+#[test]
+fn services_are_set_where_they_are_given_and_outputs_go() {
+    let (result, answer) = changed(EXISTING, json!({ "services": [] }));
+    let from = EXISTING.find("services:").unwrap();
+    let to = EXISTING.find("credential_ttl").unwrap();
+    assert_eq!(result, format!("{}services: []\n{}", &EXISTING[..from], &EXISTING[to..]));
+    assert_eq!(answer["warnings"], json!([]));
+    let older = EXISTING.replace("services:", "outputs:");
+    let (result, _) = changed(&older, json!({}));
+    assert_eq!(result, older);
+    let (result, answer) = changed(&older, json!({ "services": [{ "type": "ssh-multiplexer" }] }));
+    assert_eq!(
+        result,
+        format!("{}{}services:\n  - type: ssh-multiplexer\n", &older[..from], &older[to - 1..])
+    );
+    let warnings = answer["warnings"].as_array().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("`outputs` goes"), "{answer}");
+}
+
+#[test]
+fn keys_that_exclude_each_other_make_room_with_a_warning() {
+    let file =
+        EXISTING.replace("proxy_server", "auth_server").replace("  join", "  ca_path: /etc/ca.pem\n  join");
+    let (result, answer) = changed(&file, with(base(), json!({ "ca_pins": [PIN] })));
+    assert!(!result.contains("auth_server") && !result.contains("ca_path"), "{result}");
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("`auth_server` goes, since `proxy_server`"), "{warnings}");
+    assert!(warnings.contains("`onboarding.ca_path` goes, since `onboarding.ca_pins`"), "{warnings}");
+    let extra = json!({ "extra": { "auth_server": "auth.example:3025", "onboarding": { "ca_path": "/etc/ca.pem" } } });
+    let (result, answer) = changed(&result, extra);
+    assert!(!result.contains("proxy_server") && !result.contains("ca_pins"), "{result}");
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 2, "{answer}");
+}
+
+#[test]
+fn an_empty_list_takes_pins_away() {
+    let file = EXISTING.replace("  join", &format!("  ca_pins: [\"{PIN}\"] # x\n  join"));
+    let (result, _) = changed(&file, json!({ "ca_pins": [] }));
+    assert_eq!(result, EXISTING);
+}
+
+#[test]
+fn storage_in_memory_has_no_path() {
+    let (result, _) = changed(EXISTING, json!({ "storage_type": "memory" }));
+    let expected =
+        EXISTING.replace("type: directory\n    path: /srv/bot\n    symlinks: secure", "type: memory");
+    assert_eq!(result, expected);
+    let (result, _) = changed(&result, json!({ "storage_type": "directory" }));
+    assert!(result.contains("    type: directory\n    path: \"/var/lib/teleport/bot\"\n"), "{result}");
+    let (result, _) = changed(&expected, json!({ "storage_path": "/srv/bot" }));
+    assert!(result.contains("    type: directory\n    path: \"/srv/bot\"\n"), "{result}");
+    let (directory, path) = place();
+    succeed(&request(&path, with(base(), json!({ "storage_type": "memory" }))));
+    assert!(fs::read_to_string(&path).unwrap().contains("storage:\n  type: memory\nservices"));
+    drop(directory);
+}
+
+#[test]
+fn extra_keys_are_merged_at_every_depth() {
+    let extra = json!({ "extra": {
+        "diag_addr": "127.0.0.1:3001", "debug": true, "storage": { "acls": "try" }, "onboarding": { "x": { "z": [1] } }, "none": null,
+    } });
+    let (result, answer) = changed(EXISTING, extra.clone());
+    let expected = EXISTING
+        .replace("symlinks: secure\n", "symlinks: secure\n    acls: try\n")
+        .replace("to be replaced\n", "to be replaced\n  x:\n    z:\n      - 1\n")
+        + "diag_addr: \"127.0.0.1:3001\"\ndebug: true\n";
+    assert_eq!(result, expected);
+    assert_eq!(answer["warnings"], json!([]));
+    assert_eq!(changed(&result, extra).0, result);
+    let (_, answer) = changed(EXISTING, json!({ "extra": "fancy=x colour=blue" }));
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("`fancy`, `colour`"), "{warning}");
+}
+
+#[test]
+fn unknown_keys_of_the_file_stay_with_a_warning() {
+    let file = format!("{EXISTING}future: {{a: 1}}\n");
+    let (result, answer) = changed(&file, json!({ "token": "web" }));
+    assert_eq!(result, file.replace("token: old #", "token: web #"));
+    assert!(answer["warnings"][0].as_str().unwrap().contains("`future`"), "{answer}");
+}
+
+#[test]
+fn a_file_of_comments_is_continued() {
+    for text in ["", "\n", "# why\n", "---\n# why\n"] {
+        let (result, _) = changed(text, base());
+        assert!(result.starts_with(&format!("{text}version: v2\n")), "{result}");
+        assert_eq!(changed(&result, base()).0, result);
+    }
+}
+
+#[test]
+fn a_file_without_version_gets_one() {
+    let file = EXISTING.replace("version: v2\n", "");
+    assert_eq!(changed(&file, json!({})).0, format!("{file}version: v2\n"));
+}
+
+#[test]
+fn the_mode_is_put_right_and_shown() {
+    let (_directory, path) = place_with(EXISTING);
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let foreseen = succeed(&request(&path, json!({ "_ansible_check_mode": true })));
+    assert_eq!((&foreseen["changed"], fs::metadata(&path).unwrap().mode() & 0o7777), (&json!(true), 0o644));
+    let answer = succeed(&request(&path, json!({})));
+    assert_eq!((&answer["changed"], &answer["diff"]), (&json!(true), &foreseen["diff"]));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+    assert_eq!(fs::read_to_string(&path).unwrap(), EXISTING);
+    for (side, mode) in [("before", "'0644'"), ("after", "'0640'")] {
+        let text = answer["diff"][side].as_str().unwrap();
+        assert!(text.contains(&format!("# mode: {mode}\n# Managed by hand")), "{text}");
+    }
+    assert_eq!(succeed(&request(&path, json!({})))["changed"], false);
+}
+
+#[test]
+fn owner_and_group_are_put_right_and_an_owner_that_is_not_given_stays() {
+    if !is_root() {
+        return;
+    }
+    let (_directory, path) = place_with(EXISTING);
+    chown(&path, Some(65_534), Some(65_534)).unwrap();
+    let answer = succeed(&request(&path, json!({ "group": "daemon" })));
+    let found = fs::metadata(&path).unwrap();
+    let daemon = nix::unistd::Group::from_name("daemon").unwrap().unwrap().gid.as_raw();
+    assert_eq!((&answer["changed"], found.uid(), found.gid()), (&json!(true), 65_534, daemon));
+    assert!(answer["diff"]["after"].as_str().unwrap().contains("# group: daemon\n"), "{answer}");
+    succeed(&request(&path, json!({ "group": "daemon", "owner": 0 })));
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
+    let again = succeed(&request(&path, json!({ "group": daemon, "owner": "root" })));
+    assert_eq!(again["changed"], false);
+}
+
+#[test]
+fn a_missing_account_is_an_error_and_in_check_mode_a_warning() {
+    let (_directory, path) = place();
+    let extra = with(base(), json!({ "group": "no-such-group" }));
+    let message = fail(&request(&path, extra.clone()), "not_found");
+    assert!(message.contains("no group `no-such-group`") && !path.exists(), "{message}");
+    let foreseen = succeed(&request(&path, with(extra, json!({ "_ansible_check_mode": true }))));
+    assert_eq!(foreseen["changed"], true);
+    assert!(foreseen["warnings"][0].as_str().unwrap().contains("no group"), "{foreseen}");
+}
+
+#[test]
+fn another_user_writes_its_own_file_and_no_other() {
+    const USER: u32 = 65_534;
+    if !is_root() {
+        return;
+    }
+    let (directory, path) = place();
+    let own = with(base(), json!({ "group": USER }));
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let Some(answer) = run_as(USER, &request(&path, own.clone())) else { return };
+    assert_eq!(answer["error"]["kind"], "permission_denied", "{answer}");
+    assert!(answer["msg"].as_str().unwrap().contains("run as root"), "{answer}");
+    chown(directory.path(), Some(USER), Some(USER)).unwrap();
+    let answer = run_as(USER, &request(&path, with(own.clone(), json!({ "group": 0 })))).unwrap();
+    assert_eq!(answer["error"]["kind"], "permission_denied", "only root gives files away: {answer}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "something was left");
+    let answer = run_as(USER, &request(&path, own.clone())).unwrap();
+    let found = fs::metadata(&path).unwrap();
+    assert_eq!((&answer["changed"], found.uid(), found.mode() & 0o7777), (&json!(true), USER, 0o640));
+    assert_eq!(run_as(USER, &request(&path, own)).unwrap()["changed"], false);
+}
+
+#[test]
+fn absent_removes_a_configuration_once() {
+    let older = "auth_server: a:3025\ndestinations: []\n";
+    for text in [EXISTING, older, r#"{"onboarding": {}}"#] {
+        let (directory, path) = place_with(text);
+        let extra = json!({ "state": "absent", "group": "no-such-group", "_ansible_check_mode": true });
+        let foreseen = succeed(&request(&path, extra));
+        assert!(path.exists(), "check mode removed the file");
+        let answer = succeed(&request(&path, json!({ "state": "absent" })));
+        assert_eq!((&answer["changed"], &answer["content"]), (&json!(true), &json!("")));
+        assert_eq!(answer["diff"], foreseen["diff"]);
+        assert_eq!((&answer["diff"]["before"], &answer["diff"]["after"]), (&json!(text), &json!("")));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!(succeed(&request(&path, json!({ "state": "absent" })))["changed"], false);
+        let elsewhere = directory.path().join("no/dir/tbot.yaml");
+        assert_eq!(succeed(&request(&elsewhere, json!({ "state": "absent" })))["changed"], false);
+    }
+}
+
+#[test]
+fn several_at_once_end_as_one_does() {
+    let (directory, path) = place_with(EXISTING);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| succeed(&request(&path, base())));
+        }
+    });
+    assert_eq!(succeed(&request(&path, base()))["changed"], false);
+    assert_eq!(fs::read_to_string(&path).unwrap(), changed(EXISTING, base()).0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
