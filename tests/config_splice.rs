@@ -150,6 +150,12 @@ fn keys_come_behind_the_last_and_go_with_their_lines() {
         ("a: 1 # why\n...\n# the end\n", json!({ "b": 2 }), "a: 1 # why\nb: 2\n...\n# the end\n"),
         ("--- # start\na: 1\n", json!({ "b": 2 }), "--- # start\na: 1\nb: 2\n"),
         ("a: 1", json!({ "b": 2 }), "a: 1\nb: 2\n"),
+        ("a:\n  - x\n\n  # of a\n\n# z\n", json!({ "b": 2 }), "a:\n  - x\n\n  # of a\nb: 2\n\n# z\n"),
+        (
+            "a:\n  x: 1\n    # of x\n  # of a\n",
+            json!({ "a": { "y": 2 } }),
+            "a:\n  x: 1\n    # of x\n  \"y\": 2\n  # of a\n",
+        ),
         ("a: |+\n  x\n\n\n# z\n", json!({ "b": 2 }), "a: |+\n  x\n\n\nb: 2\n# z\n"),
         ("a: |\n  x\n\n\n# z\n", json!({ "b": 2 }), "a: |\n  x\nb: 2\n\n\n# z\n"),
         ("a:\n- x:\n\n# z\n", json!({ "b": 2 }), "a:\n- x:\nb: 2\n\n# z\n"),
@@ -292,15 +298,8 @@ fn what_cannot_be_changed_alone_is_not_changed() {
 
 #[test]
 fn arbitrary_files_mean_what_they_should_and_keep_all_other_lines() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    let config = ProptestConfig {
-        cases,
-        max_shrink_iters: 2000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
     let batches = prop::collection::vec(files_and_edits(), 1..300);
-    TestRunner::new(config).run(&batches, |batch| check_all(&batch)).unwrap();
+    TestRunner::new(readers::cases(12)).run(&batches, |batch| check_all(&batch)).unwrap();
 }
 
 #[test]

@@ -108,15 +108,8 @@ fn values_without_text_come_back_as_themselves() {
 
 #[test]
 fn arbitrary_values_come_back_as_themselves() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
-    let config = ProptestConfig {
-        cases,
-        max_shrink_iters: 400,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
     let batches = prop::collection::vec(values(), 1..200);
-    TestRunner::new(config).run(&batches, |documents| compare(&documents)).unwrap();
+    TestRunner::new(readers::cases(24)).run(&batches, |documents| compare(&documents)).unwrap();
 }
 
 /// Values of every kind within each other.

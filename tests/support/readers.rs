@@ -10,6 +10,17 @@ use serde_json::{Value, json};
 
 use super::go_yaml;
 
+/// For tests whose every case is a batch for all readers: so many cases, or those that `PROPTEST_CASES` says.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let given = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: given.unwrap_or(cases),
+        max_shrink_iters: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 /// Lets every reader read every document, which must mean its value to it: by YAML 1.2's rules, YAML 1.1's and Go's.
 pub fn compare(values: &[Value], documents: &[String]) -> TestCaseResult {
     for (value, document) in values.iter().zip(documents) {

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_address_is_said() {
-        let long = format!("{}:443", "a.".repeat(127));
+        let long = format!("{}:443", "a.".repeat(128));
         for (wrong, why) in [
             ("https://example.com:443", "scheme"),
             ("example.com:443/web", "path"),

@@ -69,10 +69,28 @@ impl<'a> Splicer<'a> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if !added.is_empty() {
-            let at = line_end(self.text, last_to_stay.whole.end);
+            let at = self.behind(last_to_stay, column);
             self.edit(at..at, format!("\n{}", self.entries(added, column)));
         }
         Ok(())
+    }
+
+    /// Where another entry can follow: behind the comments, too, that are indented as its value is.
+    fn behind(&self, entry: &Entry, column: usize) -> usize {
+        let mut end = line_end(self.text, entry.whole.end);
+        let mut at = end;
+        while let Some(line_break) = first_line_break(&self.text[at..]) {
+            let start = at + line_break.len();
+            at = line_end(self.text, start);
+            let line = &self.text[start..at];
+            let content = line.trim_start();
+            if content.starts_with('#') && line.len() - content.len() > column {
+                end = at;
+            } else if !content.is_empty() {
+                break;
+            }
+        }
+        end
     }
 
     /// The lines of new entries.
