@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
-from fleet import ek_public_hash
+import yaml
+from fleet import PROXY, ek_public_hash
 
-HAND_WRITTEN = "# mine\nversion: v2\nproxy_server: mine.example.com:443\n"
+SERVICES = """services:
+- type: identity # by hand
+  destination: {type: directory, path: /opt/machine-id}
+"""
+HAND_WRITTEN = f"# mine\nversion: v2\nproxy_server: mine.example.com:443  # the old one\n{SERVICES}# the end\n"
 
 
 def test_a_changed_tpm_is_refused_until_it_is_accepted(fleet, software_tpms, tpms, tmp_path):
@@ -85,20 +90,20 @@ def test_a_malformed_registry_entry_stops_its_host_and_is_named(fleet):
     assert entry.read_text() == "{ not json"
 
 
-def test_a_hand_written_tbot_yaml_is_replaced_only_on_demand(fleet):
+def test_a_hand_written_tbot_yaml_keeps_what_no_variable_sets(fleet):
     config = fleet.host_path("web-1", "etc/tbot.yaml")
     config.write_text(HAND_WRITTEN)
 
-    refused = fleet.site("--limit", "web-1")
-    assert refused.returncode != 0
-    assert "tbot_config_force" in refused.output, refused.output
+    foreseen = fleet.site("--limit", "web-1", "--check")
     assert config.read_text() == HAND_WRITTEN
-
-    forced = fleet.site("--limit", "web-1", variables={"tbot_config_force": True})
-    assert forced.returncode == 0, forced.output
-    assert "join_method: tpm" in config.read_text()
-    kept = [path.read_text() for path in config.parent.glob("tbot.yaml?*")]
-    assert kept == [HAND_WRITTEN]
+    run = fleet.site("--limit", "web-1")
+    assert run.returncode == 0, run.output
+    assert foreseen.changed() == run.changed()
+    text = config.read_text()
+    assert text.startswith(f"# mine\nversion: v2\nproxy_server: {PROXY}  # the old one\n{SERVICES}")
+    assert "# the end\n" in text
+    assert yaml.safe_load(text)["onboarding"] == {"join_method": "tpm", "token": "test-hosts"}
+    assert not any(fleet.site("--limit", "web-1").changed().values())
 
 
 def test_a_unit_of_someone_else_is_not_replaced(fleet):
