@@ -1,5 +1,6 @@
 //! Teleport's resources and the rules by which a cluster takes them.
 
+pub mod config;
 mod decision;
 mod document;
 mod identity;

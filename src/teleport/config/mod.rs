@@ -1,0 +1,5 @@
+//! `tbot`'s configuration, `/etc/tbot.yaml` in its version v2.
+
+mod paths;
+
+pub use paths::Paths;
