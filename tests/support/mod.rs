@@ -25,6 +25,7 @@ pub mod manufacturer;
 pub mod mutation;
 pub mod random_state;
 pub mod states;
+pub mod systemd;
 pub mod texts;
 pub mod tokens;
 
