@@ -35,6 +35,7 @@ pub struct Hardening {
     has_private_tmp: bool,
     makes_sockets: bool,
     looks_at_processes: bool,
+    writes_to_run: bool,
 }
 
 /// Directives that depend on nothing.
@@ -109,6 +110,7 @@ impl Hardening {
             has_private_tmp: !is_in_use(&["/tmp", "/var/tmp"]),
             makes_sockets: used.makes_sockets,
             looks_at_processes: used.looks_at_processes,
+            writes_to_run: writes.iter().chain(&may_write).any(|path| *path == "/run"),
         })
     }
 
@@ -117,6 +119,11 @@ impl Hardening {
         let mut lines: Vec<String> = Vec::new();
         lines.extend(self.runtime_directory.iter().map(|directory| format!("RuntimeDirectory={directory}")));
         lines.push("ProtectSystem=strict".to_owned());
+        // Together with what protects `/proc` and `/sys`, that leaves `/run` out (in systemd 252, at least).
+        // Directories below it stay writable where they are named.
+        if !self.writes_to_run {
+            lines.push("ReadOnlyPaths=/run".to_owned());
+        }
         if !self.read_write_paths.is_empty() {
             lines.push(format!("ReadWritePaths={}", self.read_write_paths.join(" ")));
         }

@@ -117,9 +117,11 @@ impl Kind {
             "RestartSec" => Self::Scalar(Scalar::Time),
             "LimitNOFILE" => Self::Scalar(Scalar::Limit),
             "UMask" => Self::Scalar(Scalar::Octal),
-            "SupplementaryGroups" | "ReadWritePaths" | "RuntimeDirectory" | "SystemCallArchitectures" => {
-                Self::Words
-            }
+            "SupplementaryGroups"
+            | "ReadOnlyPaths"
+            | "ReadWritePaths"
+            | "RuntimeDirectory"
+            | "SystemCallArchitectures" => Self::Words,
             "AmbientCapabilities" | "RestrictAddressFamilies" | "SystemCallFilter" => Self::Filter,
             "CapabilityBoundingSet" => Self::Capabilities,
             "DeviceAllow" => Self::Lines,
