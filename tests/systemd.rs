@@ -5,10 +5,10 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use serde_json::{Value, json};
-use support::systemd::{MARKER, install, request};
+use support::systemd::{MARKER, install, is_root, request};
 use support::{fail, succeed};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -131,6 +131,26 @@ fn a_unit_that_others_may_write_is_put_right() {
     assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(false)));
     assert_eq!(mode(&path), 0o644);
     assert!(answer["diff"]["before"].as_str().unwrap().contains("'0666'"), "{answer}");
+}
+
+#[test]
+fn a_unit_that_another_user_owns_becomes_roots() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    install(directory.path(), json!({}));
+    chown(&path, Some(1), Some(1)).unwrap();
+    let foreseen = succeed(&request(directory.path(), json!({ "_ansible_check_mode": true })));
+    let answer = install(directory.path(), json!({}));
+    assert_eq!((&answer["changed"], &answer["diff"]), (&json!(true), &foreseen["diff"]));
+    assert!(
+        answer["diff"]["after"].as_str().unwrap().starts_with("# owner: root, mode: '0644'\n"),
+        "{answer}"
+    );
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
+    assert_eq!(install(directory.path(), json!({}))["changed"], false);
 }
 
 #[test]

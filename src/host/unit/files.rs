@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::installed::{self, LOAD_PATH};
 use super::{Form, MARKER, UnitName, same_directives};
 use crate::error::{Error, Kind, Result};
-use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile};
+use crate::host::{AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
 
 const FILE_MODE: Mode = Mode::new(0o644);
 const DIRECTORY_MODE: u32 = 0o755;
@@ -95,7 +95,7 @@ impl Found<'_> {
         match placement {
             Placement::DropIn => Ok(Form::DropIn),
             Placement::Unit if self.unit.is_none() => TextFile::inspect(&self.files.unit).map(|_| Form::Unit),
-            Placement::Auto if self.foreign_unit(Whose::Packages)?.is_some() => Ok(Form::DropIn),
+            Placement::Auto if self.has_foreign_unit(Whose::Packages)? => Ok(Form::DropIn),
             Placement::Unit | Placement::Auto => Ok(Form::Unit),
         }
     }
@@ -103,7 +103,7 @@ impl Found<'_> {
     /// What a drop-in alone is no good for: there has to be a unit, and it is not one that was written here,
     /// since that goes when the drop-in comes.
     pub fn obstacle_to_drop_in(&self) -> Result<Option<String>> {
-        if self.foreign_unit(Whose::Anyone)?.is_some() {
+        if self.has_foreign_unit(Whose::Anyone)? {
             return Ok(None);
         }
         let name = self.files.name.file_name();
@@ -123,17 +123,15 @@ impl Found<'_> {
         self.unit.as_ref().is_some_and(is_ours)
     }
 
-    /// Another's unit of this name, anywhere.
-    fn foreign_unit(&self, whose: Whose) -> Result<Option<PathBuf>> {
-        let here = match &self.unit {
-            None => true,
-            Some(file) if file.text().is_none() || is_ours(file) => false,
-            Some(_) => whose == Whose::Anyone || installed::is_packaged(&self.files.unit),
-        };
-        if here {
-            return Ok(Some(self.files.unit.clone()));
+    /// Whether there is another's unit of this name, anywhere.
+    fn has_foreign_unit(&self, whose: Whose) -> Result<bool> {
+        let Some(file) = &self.unit else { return Ok(true) };
+        let elsewhere = || installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name);
+        if file.text().is_none() || is_ours(file) {
+            return Ok(elsewhere()?.is_some());
         }
-        installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name)
+        // Package managers take longest to answer.
+        Ok(whose == Whose::Anyone || elsewhere()?.is_some() || installed::is_packaged(&self.files.unit))
     }
 
     /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that
@@ -152,8 +150,8 @@ impl Found<'_> {
                     "to see what would replace it, use check mode with `force: true`; then force it",
                 ));
             }
-            let is_right = kept.is_some() && file.attributes().is_some_and(|found| found.mode == FILE_MODE);
-            let attributes = file.wanted(Accounts::default(), FILE_MODE);
+            let attributes = file.wanted(owner(), FILE_MODE);
+            let is_right = kept.is_some() && file.attributes() == Some(attributes);
             let content = kept.unwrap_or(wanted);
             let change = if is_right { Change::Keep } else { Change::Write(content, attributes) };
             steps.push(Step { form, file, change, matters: kept.is_none() });
@@ -175,7 +173,7 @@ impl Found<'_> {
         let says_the_same =
             |form, text: &str| wanted(form).is_some_and(|wanted| same_directives(text, &wanted, form));
         let is_added_to = match placement {
-            Placement::Auto => self.foreign_unit(Whose::Packages)?.is_some(),
+            Placement::Auto => self.has_foreign_unit(Whose::Packages)?,
             Placement::Unit => false,
             Placement::DropIn => true,
         };
@@ -204,6 +202,12 @@ enum Whose {
     /// In `directory` a package's, or a linked one; elsewhere anyone's.
     Packages,
     Anyone,
+}
+
+/// Root's, where root writes it: whoever owns a unit decides what runs. Its group may only read.
+fn owner() -> Accounts {
+    let user = Some(0).filter(|_| rustix::process::geteuid().is_root());
+    Accounts { user, group: None }
 }
 
 fn is_ours(file: &TextFile<'_>) -> bool {
@@ -247,16 +251,17 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Mode and text before and after, for a diff.
+    /// Owner, mode and text before and after, for a diff.
     #[must_use]
     pub fn describe(&self) -> (String, String) {
-        let describe = |mode: Mode, text: &str| format!("# mode: '{mode}'\n{text}");
-        let now =
-            self.file.attributes().map(|found| describe(found.mode, self.file.text().unwrap_or_default()));
+        let describe = |attributes: Attributes, text: &str| {
+            format!("# owner: {}, mode: '{}'\n{text}", user_name(attributes.user), attributes.mode)
+        };
+        let now = self.file.attributes().map(|found| describe(found, self.file.text().unwrap_or_default()));
         let before = now.unwrap_or_default();
         let after = match self.change {
             Change::Keep => before.clone(),
-            Change::Write(content, attributes) => describe(attributes.mode, content),
+            Change::Write(content, attributes) => describe(attributes, content),
             Change::Remove => String::new(),
         };
         (before, after)

@@ -28,14 +28,7 @@ pub struct Use {
 /// warning.
 #[derive(Debug)]
 pub struct Hardening {
-    /// The words of `ReadWritePaths=`.
-    read_write_paths: Vec<String>,
-    runtime_directory: Option<String>,
-    home: &'static str,
-    has_private_tmp: bool,
-    makes_sockets: bool,
-    looks_at_processes: bool,
-    writes_to_run: bool,
+    directives: Vec<String>,
 }
 
 /// Directives that depend on nothing.
@@ -77,68 +70,62 @@ impl Hardening {
     /// What suits a service that uses these, and writes this pid file. A path that a unit cannot hold is
     /// `invalid_request`.
     pub fn new(used: &Use, pid_file: Option<&PidFile>) -> Result<Self> {
-        let mut may_write: Vec<&str> = Vec::new();
-        let mut runtime_directory = None;
+        let writable = |path| syntax::writable(path, "read_write_paths");
+        let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
+        let mut may_write = used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?;
+        let mut directives: Vec<String> = Vec::new();
         match pid_file.map(PidFile::directory) {
-            Some(PidDirectory::Runtime(directory)) => runtime_directory = Some(directory.clone()),
+            Some(PidDirectory::Runtime(directory)) => {
+                directives.push(format!("RuntimeDirectory={directory}"));
+            }
             Some(PidDirectory::Writable(directory)) => may_write.push(directory),
             Some(PidDirectory::Any) | None => {}
         }
-        let writable = |path| syntax::writable(path, "read_write_paths");
-        let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
-        may_write.extend(used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?);
         may_write.retain(|path| !writes.contains(path));
-        let in_use: Vec<&str> = writes
-            .iter()
-            .chain(&may_write)
-            .copied()
-            .chain(used.reads.iter().map(AbsolutePath::as_str))
-            .collect();
-        let is_in_use = |places: &[&str]| {
-            in_use.iter().any(|path| places.iter().any(|place| Path::new(path).starts_with(place)))
-        };
-        // A prefix stands inside the quotes.
-        let optional = may_write.iter().map(|path| syntax::word(&format!("-{path}")));
-        let mut read_write_paths: Vec<String> =
-            writes.iter().map(|path| syntax::word(path)).chain(optional).collect();
-        read_write_paths.sort();
-        read_write_paths.dedup();
-        Ok(Self {
-            read_write_paths,
-            runtime_directory,
-            home: if is_in_use(&["/home", "/root", "/run/user"]) { "read-only" } else { "yes" },
-            has_private_tmp: !is_in_use(&["/tmp", "/var/tmp"]),
-            makes_sockets: used.makes_sockets,
-            looks_at_processes: used.looks_at_processes,
-            writes_to_run: writes.iter().chain(&may_write).any(|path| *path == "/run"),
-        })
+        directives.extend(file_system(&writes, &may_write, &used.reads));
+        if !used.looks_at_processes {
+            directives.extend(["ProtectProc=invisible", "ProcSubset=pid"].map(str::to_owned));
+        }
+        // A socket takes its mode from the mask; what tbot writes to a directory has a mode of its own.
+        if !used.makes_sockets {
+            directives.push("UMask=0077".to_owned());
+        }
+        directives.extend(ALWAYS.into_iter().chain(SYSTEM_CALLS).map(str::to_owned));
+        Ok(Self { directives })
     }
 
     /// The lines of the `[Service]` section.
-    pub(super) fn directives(&self) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
-        lines.extend(self.runtime_directory.iter().map(|directory| format!("RuntimeDirectory={directory}")));
-        lines.push("ProtectSystem=strict".to_owned());
-        // Together with what protects `/proc` and `/sys`, that leaves `/run` out (in systemd 252, at least).
-        // Directories below it stay writable where they are named.
-        if !self.writes_to_run {
-            lines.push("ReadOnlyPaths=/run".to_owned());
-        }
-        if !self.read_write_paths.is_empty() {
-            lines.push(format!("ReadWritePaths={}", self.read_write_paths.join(" ")));
-        }
-        lines.push(format!("ProtectHome={}", self.home));
-        if self.has_private_tmp {
-            lines.push("PrivateTmp=yes".to_owned());
-        }
-        if !self.looks_at_processes {
-            lines.extend(["ProtectProc=invisible", "ProcSubset=pid"].map(str::to_owned));
-        }
-        // A socket takes its mode from the mask; what tbot writes to a directory has a mode of its own.
-        if !self.makes_sockets {
-            lines.push("UMask=0077".to_owned());
-        }
-        lines.extend(ALWAYS.into_iter().chain(SYSTEM_CALLS).map(str::to_owned));
-        lines
+    pub(super) fn directives(&self) -> &[String] {
+        &self.directives
     }
+}
+
+/// What the service sees of the file system, and may write to.
+fn file_system(writes: &[&str], may_write: &[&str], reads: &[AbsolutePath]) -> Vec<String> {
+    // A prefix stands inside the quotes.
+    let optional = may_write.iter().map(|path| syntax::word(&format!("-{path}")));
+    let mut read_write: Vec<String> = writes.iter().map(|path| syntax::word(path)).chain(optional).collect();
+    read_write.sort();
+    read_write.dedup();
+    let written = || writes.iter().chain(may_write).copied();
+    let is_in_use = |places: &[&str]| {
+        written()
+            .chain(reads.iter().map(AbsolutePath::as_str))
+            .any(|path| places.iter().any(|place| Path::new(path).starts_with(place)))
+    };
+    let mut directives = vec!["ProtectSystem=strict".to_owned()];
+    // Together with what protects `/proc` and `/sys`, that leaves `/run` out (in systemd 252, at least).
+    // Directories below it stay writable where they are named.
+    if !written().any(|path| path == "/run") {
+        directives.push("ReadOnlyPaths=/run".to_owned());
+    }
+    if !read_write.is_empty() {
+        directives.push(format!("ReadWritePaths={}", read_write.join(" ")));
+    }
+    let home = if is_in_use(&["/home", "/root", "/run/user"]) { "read-only" } else { "yes" };
+    directives.push(format!("ProtectHome={home}"));
+    if !is_in_use(&["/tmp", "/var/tmp"]) {
+        directives.push("PrivateTmp=yes".to_owned());
+    }
+    directives
 }

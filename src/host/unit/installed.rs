@@ -129,3 +129,79 @@ fn ask(program: &str, arguments: &[&str], paths: &[OsString]) -> Option<Vec<u8>>
     let is_dpkg = program.ends_with("dpkg-query");
     (output.status.success() || is_dpkg).then_some(output.stdout)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::{dpkg_names_owner, elsewhere, is_masked, literal_pattern, names};
+    use crate::host::unit::UnitName;
+
+    const NAME: &UnitName = &UnitName::known("tbot");
+
+    #[test]
+    fn a_unit_elsewhere_is_found_by_the_directory_and_not_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let [ours, alias, theirs, missing] =
+            ["ours", "alias", "theirs", "missing"].map(|name| root.path().join(name));
+        fs::create_dir(&ours).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        symlink(&ours, &alias).unwrap();
+        fs::write(ours.join("tbot.service"), "").unwrap();
+        fs::write(theirs.join("other.service"), "").unwrap();
+        let load_path = [&missing, &alias, &theirs, &ours].map(|path| path.to_str().unwrap());
+        let found = |directory: &Path| elsewhere(&load_path, directory, NAME).unwrap();
+        assert_eq!(found(&ours), None);
+        assert_eq!(found(&alias), None);
+        assert_eq!(found(&missing), Some(alias.join("tbot.service")));
+        assert_eq!(found(&theirs), Some(alias.join("tbot.service")));
+        symlink("/nowhere", theirs.join("tbot.service")).unwrap();
+        assert_eq!(found(&ours), Some(theirs.join("tbot.service")));
+    }
+
+    #[test]
+    fn a_mask_is_no_unit() {
+        let root = tempfile::tempdir().unwrap();
+        let mask = root.path().join("tbot.service");
+        symlink("/dev/null", &mask).unwrap();
+        assert!(is_masked(&mask).unwrap());
+        let load_path = [root.path().to_str().unwrap()];
+        assert_eq!(elsewhere(&load_path, Path::new("/nowhere"), NAME).unwrap(), None);
+        fs::remove_file(&mask).unwrap();
+        for other in ["/dev/zero", "/nowhere", "/etc/passwd"] {
+            symlink(other, &mask).unwrap();
+            assert!(!is_masked(&mask).unwrap(), "{other}");
+            fs::remove_file(&mask).unwrap();
+        }
+        assert!(!is_masked(&mask).unwrap());
+    }
+
+    #[test]
+    fn dpkg_is_asked_for_one_path_and_understood() {
+        let path = Path::new("/usr/lib/a*b\\c.service");
+        assert_eq!(literal_pattern(path), "/usr/lib/a\\*b\\\\c.service");
+        assert!(dpkg_names_owner(b"one, two:amd64: /usr/lib/a*b\\c.service\n", path));
+        for said in [
+            &b""[..],
+            b"one: /usr/lib/other.service\n",
+            b"one: /usr/lib/a*b\\c.service.d\n",
+            b"diversion by one from: /usr/lib/a*b\\c.service\n",
+            b"local diversion to: /usr/lib/a*b\\c.service\n",
+        ] {
+            assert!(!dpkg_names_owner(said, path), "{}", String::from_utf8_lossy(said));
+        }
+    }
+
+    #[test]
+    fn a_file_has_a_name_with_usr_and_one_without() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("link");
+        symlink("/usr/bin/env", &link).unwrap();
+        let found = names(&link);
+        for name in ["/usr/bin/env", "/bin/env"] {
+            assert!(found.contains(&name.into()), "{found:?}");
+        }
+    }
+}

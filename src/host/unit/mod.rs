@@ -72,7 +72,7 @@ impl ServiceUnit<'_> {
         service.push("ExecReload=/bin/kill -HUP $MAINPID".to_owned());
         service.extend(self.command.pid_file()?);
         service.push("LimitNOFILE=524288".to_owned());
-        service.extend(self.hardening.iter().flat_map(|hardening| hardening.directives()));
+        service.extend(self.hardening.iter().flat_map(|hardening| hardening.directives()).cloned());
         Ok(format!(
             "{MARKER} {name}\n[Unit]\nDescription=\"{name} - Teleport Machine & Workload Identity Service\"\n\
              After=network.target\n\n[Service]\n{service}\n\n[Install]\nWantedBy=multi-user.target\n",
@@ -89,7 +89,7 @@ impl ServiceUnit<'_> {
             service.extend(["ExecStart=".to_owned(), self.command.exec_start()?]);
             service.push(self.command.pid_file()?.unwrap_or_else(|| "PIDFile=".to_owned()));
         }
-        service.extend(self.hardening.iter().flat_map(|hardening| hardening.directives()));
+        service.extend(self.hardening.iter().flat_map(|hardening| hardening.directives()).cloned());
         Ok(format!("{MARKER} {}\n[Service]\n{}\n", self.name, service.join("\n")))
     }
 
