@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use serde_json::{Value, json};
-use support::systemd::{MARKER, install, is_root, request};
+use support::systemd::{BY_TBOT, MARKER, install, is_root, request};
 use support::{fail, succeed};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -19,27 +19,7 @@ fn mode(path: &std::path::Path) -> u32 {
 fn the_unit_is_what_tbot_itself_installs() {
     let directory = tempfile::tempdir().unwrap();
     let answer = install(directory.path(), json!({}));
-    let expected = "\
-# Written by tbot_tpm. Put changes of your own into a drop-in: systemctl edit tbot
-[Unit]
-Description=\"tbot - Teleport Machine & Workload Identity Service\"
-After=network.target
-
-[Service]
-Type=simple
-User=teleport
-Group=teleport
-Restart=always
-RestartSec=5
-Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
-ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml --pid-file=/run/tbot.pid
-ExecReload=/bin/kill -HUP $MAINPID
-PIDFile=/run/tbot.pid
-LimitNOFILE=524288
-
-[Install]
-WantedBy=multi-user.target
-";
+    let expected = format!("{MARKER} tbot\n{BY_TBOT}");
     assert_eq!(answer["content"], expected);
     let path = directory.path().join("tbot.service");
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use support::fail;
-use support::systemd::{install, request};
+use support::systemd::{BY_TBOT, install, request};
 use tbot_tpm::host::unit::{Form, same_directives};
 
 /// A program that systemd-analyze takes for one, in a folder of this name.
@@ -106,27 +106,6 @@ fn what_no_unit_can_hold_is_refused() {
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
-
-/// The unit as tbot itself writes it.
-const BY_TBOT: &str = "[Unit]
-Description=\"tbot - Teleport Machine & Workload Identity Service\"
-After=network.target
-
-[Service]
-Type=simple
-User=teleport
-Group=teleport
-Restart=always
-RestartSec=5
-Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
-ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml --pid-file=/run/tbot.pid
-ExecReload=/bin/kill -HUP $MAINPID
-PIDFile=/run/tbot.pid
-LimitNOFILE=524288
-
-[Install]
-WantedBy=multi-user.target
-";
 
 /// `BY_TBOT` with one text in place of another that it has.
 fn changed(from: &str, to: &str) -> String {

@@ -11,6 +11,26 @@ use super::succeed;
 
 /// The first line of what the binary writes.
 pub const MARKER: &str = "# Written by tbot_tpm. Put changes of your own into a drop-in: systemctl edit";
+/// The unit as tbot itself writes it.
+pub const BY_TBOT: &str = "[Unit]
+Description=\"tbot - Teleport Machine & Workload Identity Service\"
+After=network.target
+
+[Service]
+Type=simple
+User=teleport
+Group=teleport
+Restart=always
+RestartSec=5
+Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
+ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml --pid-file=/run/tbot.pid
+ExecReload=/bin/kill -HUP $MAINPID
+PIDFile=/run/tbot.pid
+LimitNOFILE=524288
+
+[Install]
+WantedBy=multi-user.target
+";
 /// A unit for drop-ins to add to, as a package may install one.
 pub const PACKAGED: &str = "[Unit]\nDescription=tbot\n[Service]\nType=simple\nUser=root\nExecStart=/bin/true packaged\nPIDFile=/run/packaged.pid\n";
 
