@@ -120,6 +120,14 @@ fn the_raw_device_is_no_way_round_the_resource_manager() {
 }
 
 #[test]
+fn what_hardened_units_allow_are_resource_managers_and_no_raw_device() {
+    let Some((machine, _)) = tpm_2_0() else { return };
+    let driver = |check: &str| String::from_utf8_lossy(&machine.output(check).stdout).trim().to_owned();
+    assert_eq!(driver("driver_of_the_resource_manager"), "tpm");
+    assert_eq!(driver("driver_of_the_raw_device"), "misc");
+}
+
+#[test]
 fn a_tpm_1_2_is_not_taken_for_a_2_0() {
     let Some(machine) = Machine::boot(MachineTpm::Tpm12, IDENTIFY_ONCE, &[]) else { return };
     let message = machine.failure("default", "tpm_not_found");

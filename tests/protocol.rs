@@ -101,8 +101,6 @@ fn what_a_later_version_will_do_says_so() {
         json!({ "action": "ekcert_ca" }),
         json!({ "action": "cluster" }),
         json!({ "action": "storage", "path": "/srv/bot", "state": "absent" }),
-        json!({ "action": "systemd", "mode": "drop_in" }),
-        json!({ "action": "systemd", "hardening": true }),
     ] {
         let message = fail(&request, "invalid_request");
         assert!(message.ends_with("is not available in this version of tbot_tpm"), "{message}");

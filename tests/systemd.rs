@@ -5,61 +5,38 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use serde_json::{Value, json};
+use support::systemd::{BY_TBOT, MARKER, install, is_root, request};
 use support::{fail, succeed};
 
-fn request(directory: &Path, extra: Value) -> Value {
-    let mut request = json!({ "action": "systemd", "directory": directory, "_ansible_diff": true });
-    request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    request
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
 fn the_unit_is_what_tbot_itself_installs() {
     let directory = tempfile::tempdir().unwrap();
-    let answer = succeed(&request(directory.path(), json!({})));
-    let expected = "\
-# Written by tbot_tpm. Put changes of your own into a drop-in: systemctl edit tbot
-[Unit]
-Description=\"tbot - Teleport Machine & Workload Identity Service\"
-After=network.target
-
-[Service]
-Type=simple
-User=teleport
-Group=teleport
-Restart=always
-RestartSec=5
-Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
-ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml --pid-file=/run/tbot.pid
-ExecReload=/bin/kill -HUP $MAINPID
-PIDFile=/run/tbot.pid
-LimitNOFILE=524288
-
-[Install]
-WantedBy=multi-user.target
-";
+    let answer = install(directory.path(), json!({}));
+    let expected = format!("{MARKER} tbot\n{BY_TBOT}");
     assert_eq!(answer["content"], expected);
     let path = directory.path().join("tbot.service");
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+    assert_eq!(mode(&path), 0o644);
     assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(true)));
 }
 
 #[test]
 fn every_parameter_shows_in_the_unit() {
     let directory = tempfile::tempdir().unwrap();
-    let answer = succeed(&request(
+    let answer = install(
         directory.path(),
         json!({
             "name": "tbot-web", "user": "web", "group": "1500", "supplementary_groups": ["tss", 1500],
             "config": "/etc/web.yaml", "tbot_path": "/opt/teleport/bin/tbot", "anonymous_telemetry": "yes", "pid_file": "",
         }),
-    ));
+    );
     let content = answer["content"].as_str().unwrap();
     for line in [
         "User=web",
@@ -72,26 +49,6 @@ fn every_parameter_shows_in_the_unit() {
     }
     assert!(!content.contains("pid"), "{content}");
     assert!(directory.path().join("tbot-web.service").exists());
-}
-
-#[test]
-fn systemd_accepts_the_unit() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        println!("skipped: there is no systemd-analyze");
-        return;
-    }
-    if !Path::new("/run/systemd").exists() && !nix::unistd::geteuid().is_root() {
-        println!("skipped: systemd is not running, and systemd-analyze then needs root");
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let extra = json!({ "tbot_path": "/bin/true", "user": "root", "group": "root", "supplementary_groups": ["daemon"] });
-    succeed(&request(directory.path(), extra));
-    let unit = directory.path().join("tbot.service");
-    let output = Command::new("systemd-analyze").args(["verify", unit.to_str().unwrap()]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let about_ours: Vec<&str> = said.lines().filter(|line| line.contains("tbot")).collect();
-    assert!(output.status.success() && about_ours.is_empty(), "{said}");
 }
 
 #[test]
@@ -152,38 +109,133 @@ fn a_unit_that_others_may_write_is_put_right() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let answer = succeed(&request(directory.path(), json!({})));
     assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(false)));
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+    assert_eq!(mode(&path), 0o644);
     assert!(answer["diff"]["before"].as_str().unwrap().contains("'0666'"), "{answer}");
 }
 
 #[test]
-fn names_and_paths_that_systemd_would_read_differently_are_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    for extra in [
-        json!({ "name": "../x" }),
-        json!({ "name": "a b" }),
-        json!({ "user": "a b" }),
-        json!({ "user": "root\\" }),
-        json!({ "supplementary_groups": ["tss\\"] }),
-        json!({ "user": "a\nExecStartPre=/bin/sh" }),
-        json!({ "supplementary_groups": ["tss wheel"] }),
-        json!({ "config": "/etc/t bot.yaml" }),
-        json!({ "config": "/etc/%h.yaml" }),
-        json!({ "tbot_path": "/usr/bin/tbot\n" }),
-        json!({ "tbot_path": "tbot" }),
-        json!({ "pid_file": "tbot.pid" }),
-    ] {
-        fail(&request(directory.path(), extra), "invalid_request");
+fn a_unit_that_another_user_owns_becomes_roots() {
+    if !is_root() {
+        return;
     }
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    install(directory.path(), json!({}));
+    chown(&path, Some(1), Some(1)).unwrap();
+    let foreseen = succeed(&request(directory.path(), json!({ "_ansible_check_mode": true })));
+    let answer = install(directory.path(), json!({}));
+    assert_eq!((&answer["changed"], &answer["diff"]), (&json!(true), &foreseen["diff"]));
+    assert!(
+        answer["diff"]["after"].as_str().unwrap().starts_with("# owner: root, mode: '0644'\n"),
+        "{answer}"
+    );
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
+    assert_eq!(install(directory.path(), json!({}))["changed"], false);
 }
 
 #[test]
-fn a_link_in_the_units_place_is_not_followed() {
+fn a_unit_of_ours_is_replaced_without_force() {
     let directory = tempfile::tempdir().unwrap();
-    symlink("/dev/null", directory.path().join("tbot.service")).unwrap();
+    let path = directory.path().join("tbot.service");
+    fs::write(&path, format!("{MARKER} tbot\n[Service]\nExecStart=/bin/false\n")).unwrap();
+    let answer = install(directory.path(), json!({}));
+    assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(true)));
+}
+
+#[test]
+fn a_masked_unit_is_an_error_that_says_how_to_unmask_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    symlink("/dev/null", &path).unwrap();
+    for mode in ["auto", "unit", "drop_in"] {
+        for check_mode in [true, false] {
+            let extra = json!({ "force": true, "mode": mode, "_ansible_check_mode": check_mode });
+            let message = fail(&request(directory.path(), extra), "unsafe_path");
+            assert!(message.contains("systemctl unmask tbot.service"), "{message}");
+        }
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    // It is nobody's unit, so there is nothing to remove.
+    assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], false);
+    assert!(path.is_symlink());
+}
+
+#[test]
+fn a_link_to_elsewhere_is_not_replaced_by_a_unit() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, target) = (directory.path().join("tbot.service"), directory.path().join("elsewhere"));
+    fs::write(&target, "[Service]\nExecStart=/bin/true\n").unwrap();
+    symlink(&target, &path).unwrap();
     for check_mode in [true, false] {
-        let extra = json!({ "force": true, "_ansible_check_mode": check_mode });
+        let extra = json!({ "force": true, "mode": "unit", "_ansible_check_mode": check_mode });
         fail(&request(directory.path(), extra), "unsafe_path");
     }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "[Service]\nExecStart=/bin/true\n");
+}
+
+#[test]
+fn our_unit_is_removed_and_then_nothing_is_left_to_remove() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    install(directory.path(), json!({ "user": "web" }));
+    let absent = |check_mode| json!({ "state": "absent", "_ansible_check_mode": check_mode });
+    let foreseen = succeed(&request(directory.path(), absent(true)));
+    assert!(foreseen["changed"] == true && path.exists(), "{foreseen}");
+    let answer = succeed(&request(directory.path(), absent(false)));
+    for name in ["changed", "diff", "path", "content", "mode", "needs_daemon_reload"] {
+        assert_eq!(answer[name], foreseen[name], "{name}");
+    }
+    assert_eq!(
+        (&answer["path"], &answer["content"], &answer["mode"], &answer["needs_daemon_reload"]),
+        (&json!(path), &json!(""), &json!("unit"), &json!(true))
+    );
+    assert!(answer["diff"]["before"].as_str().unwrap().contains("User=web"), "{answer}");
+    assert_eq!(answer["diff"]["after"], "");
+    for check_mode in [true, false] {
+        let again = succeed(&request(directory.path(), absent(check_mode)));
+        assert_eq!((&again["changed"], &again["needs_daemon_reload"]), (&json!(false), &json!(false)));
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    let missing = request(&directory.path().join("missing"), absent(false));
+    assert_eq!(succeed(&missing)["changed"], false);
+}
+
+#[test]
+fn a_unit_of_someone_else_is_removed_only_where_it_says_the_same_or_by_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    let absent = |force: bool| request(directory.path(), json!({ "state": "absent", "force": force }));
+    let content = install(directory.path(), json!({}))["content"].as_str().unwrap().to_owned();
+    let theirs = content.lines().skip(1).collect::<Vec<_>>().join("\n");
+    fs::write(&path, &theirs).unwrap();
+    assert_eq!(succeed(&absent(false))["changed"], true);
+    assert!(!path.exists());
+    fs::write(&path, theirs.replace("User=teleport", "User=web")).unwrap();
+    fail(&absent(false), "conflict");
+    assert!(path.exists());
+    assert_eq!(succeed(&absent(true))["changed"], true);
+    assert!(!path.exists());
+}
+
+#[test]
+fn several_at_once_end_as_one_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let several = |extra: Value| {
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| succeed(&request(directory.path(), extra.clone())));
+            }
+        });
+    };
+    let content = |path: &str| fs::read_to_string(directory.path().join(path)).unwrap();
+    let expected = succeed(&request(directory.path(), json!({ "_ansible_check_mode": true })));
+    several(json!({}));
+    assert_eq!(content("tbot.service"), expected["content"].as_str().unwrap());
+    several(json!({ "name": "other", "mode": "drop_in" }));
+    assert!(content("other.service.d/10-tbot-tpm.conf").starts_with(MARKER));
+    assert_eq!(mode(&directory.path().join("other.service.d")), 0o755);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "a temporary file was left");
+    several(json!({ "state": "absent" }));
+    several(json!({ "name": "other", "state": "absent" }));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -8,6 +8,8 @@ mod storage;
 mod systemd;
 mod token;
 
+use std::path::Path;
+
 use crate::error::{Error, Kind, Result};
 use crate::host::{Account, Accounts, Change, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
@@ -58,8 +60,12 @@ fn foresee_directory(request: &Request, file: &TextFile<'_>) -> Vec<String> {
     if !request.controls.check_mode || file.has_directory() {
         return Vec::new();
     }
-    let directory = file.directory().display();
-    vec![format!("there is no directory {directory}; the run fails unless an earlier task makes it")]
+    vec![foresee_missing(file.directory())]
+}
+
+fn foresee_missing(directory: &Path) -> String {
+    let directory = directory.display();
+    format!("there is no directory {directory}; the run fails unless an earlier task makes it")
 }
 
 /// Changes a file, but in check mode.

@@ -7,7 +7,7 @@ mod file;
 mod mode;
 mod path;
 mod reopen;
-mod unit;
+pub mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
 pub use attributes::Attributes;
@@ -15,4 +15,3 @@ pub use directory::Directory;
 pub use file::{Change, TextFile, read};
 pub use mode::Mode;
 pub use path::AbsolutePath;
-pub use unit::{MARKER, ServiceUnit, UnitName, same_directives};

@@ -22,6 +22,14 @@ one_by_one() {
     done 2>&1 | sort | uniq -c
 }
 
+# The names of the drivers' device numbers, as DeviceAllow=char-NAME means them.
+driver() {
+    awk -v major="$((0x$(stat -c %t "$1")))" '/^Block/ { exit } $1 == major { print $2 }' /proc/devices
+}
+
+check driver_of_the_resource_manager driver /dev/tpmrm0
+check driver_of_the_raw_device driver /dev/tpm0
+
 check default request "$identify"
 check native request '{"action": "identify", "tcti": "device:/dev/tpmrm0", "backend": "native"}'
 check esapi request '{"action": "identify", "tcti": "device:/dev/tpmrm0", "backend": "esapi"}'

@@ -26,6 +26,7 @@ pub mod mutation;
 pub mod random_state;
 pub mod readers;
 pub mod states;
+pub mod systemd;
 pub mod texts;
 pub mod tokens;
 pub mod written;

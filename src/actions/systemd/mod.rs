@@ -1,0 +1,104 @@
+//! `systemd`: the service that runs `tbot`, as a unit or as a drop-in to another's.
+
+mod parameters;
+mod uses;
+
+use crate::error::{Error, Kind, Result};
+use crate::host::unit::{Command, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles};
+use crate::protocol::{Answer, Diff, Request};
+use parameters::{Parameters, State};
+
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
+    let parameters: Parameters = request.parameters(&[])?;
+    let files = UnitFiles::new(&parameters.directory, &parameters.name);
+    let found = files.inspect()?;
+    match parameters.state {
+        State::Present => present(request, &parameters, &found),
+        State::Absent => absent(request, &parameters, &found),
+    }
+}
+
+fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
+    let form = found.form(parameters.mode)?;
+    let mut warnings = Vec::new();
+    let wanted = render(parameters, form, &mut warnings)?;
+    if parameters.mode == Placement::DropIn {
+        warnings.extend(obstacle(request, found)?);
+    }
+    let steps = found.present(form, &wanted, parameters.force)?;
+    for step in steps.iter().filter(|_| request.controls.check_mode) {
+        warnings.extend(step.missing_directory().map(super::foresee_missing));
+    }
+    Ok(results(settle(request, &steps)?, steps.first()).warnings(warnings))
+}
+
+fn absent(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
+    // Only compared with, so it does not matter here why there is none.
+    let wanted = |form| render(parameters, form, &mut Vec::new()).ok();
+    let steps = found.absent(parameters.mode, wanted, parameters.force)?;
+    let step = steps.iter().find(|step| step.is_change()).or(steps.first());
+    Ok(results(settle(request, &steps)?, step).result("content", ""))
+}
+
+/// Does the steps, but in check mode, and says what changed.
+fn settle(request: &Request, steps: &[Step<'_>]) -> Result<Answer> {
+    if !request.controls.check_mode {
+        steps.iter().try_for_each(Step::settle)?;
+    }
+    let changes: Vec<&Step<'_>> = steps.iter().filter(|step| step.is_change()).collect();
+    let headers: Vec<String> = changes.iter().map(|step| step.path().display().to_string()).collect();
+    let (before, after): (Vec<String>, Vec<String>) = changes.iter().map(|step| step.describe()).unzip();
+    Ok(Answer::new(!changes.is_empty())
+        .result("needs_daemon_reload", steps.iter().any(|step| step.matters))
+        .diff(Some(Diff::of(headers.join(" and "), before.concat(), after.concat()))))
+}
+
+fn results(answer: Answer, step: Option<&Step<'_>>) -> Answer {
+    let Some(step) = step else { return answer };
+    let mode = match step.form {
+        Form::Unit => "unit",
+        Form::DropIn => "drop_in",
+    };
+    answer
+        .result("path", step.path().display().to_string())
+        .result("content", step.content())
+        .result("mode", mode)
+}
+
+/// Why a drop-in would be no good: an error where it would cost the only unit that there is. In check mode an
+/// earlier task may be about to install a package with one.
+fn obstacle(request: &Request, found: &Found<'_>) -> Result<Option<String>> {
+    match found.obstacle_to_drop_in()? {
+        Some(obstacle) if found.has_our_unit() && !request.controls.check_mode => {
+            Err(Error::new(Kind::Conflict, obstacle)
+                .hint("install the unit that the drop-in is for first, or use `mode: unit`"))
+        }
+        obstacle => Ok(obstacle),
+    }
+}
+
+fn render(parameters: &Parameters, form: Form, warnings: &mut Vec<String>) -> Result<String> {
+    let has_command = form == Form::Unit || parameters.names_command();
+    let pid_file = PidFile::choose(parameters.pid_file.as_deref(), &parameters.name, parameters.hardening)?;
+    let hardening = if parameters.hardening {
+        let used = uses::find(parameters, warnings)?;
+        Some(Hardening::new(&used, pid_file.as_ref().filter(|_| has_command))?)
+    } else {
+        None
+    };
+    ServiceUnit {
+        name: &parameters.name,
+        user: &parameters.user,
+        group: &parameters.group,
+        supplementary_groups: &parameters.supplementary_groups,
+        anonymous_telemetry: parameters.anonymous_telemetry,
+        command: Command {
+            config: parameters.config(),
+            tbot_path: parameters.tbot_path(),
+            pid_file: pid_file.as_ref(),
+        },
+        drop_in_has_command: has_command,
+        hardening: hardening.as_ref(),
+    }
+    .render(form)
+}

@@ -1,0 +1,71 @@
+//! What a request may say of the service.
+
+use serde::Deserialize;
+
+use crate::host::unit::{Placement, UnitName};
+use crate::host::{AbsolutePath, Account};
+
+const CONFIG: &AbsolutePath = &AbsolutePath::known("/etc/tbot.yaml");
+const TBOT: &AbsolutePath = &AbsolutePath::known("/usr/local/bin/tbot");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Parameters {
+    pub name: UnitName,
+    pub user: Account,
+    pub group: Account,
+    config: Option<AbsolutePath>,
+    tbot_path: Option<AbsolutePath>,
+    pub anonymous_telemetry: bool,
+    pub pid_file: Option<String>,
+    pub supplementary_groups: Vec<Account>,
+    pub directory: AbsolutePath,
+    pub mode: Placement,
+    pub hardening: bool,
+    pub read_write_paths: Option<Vec<AbsolutePath>>,
+    pub force: bool,
+    pub state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    Present,
+    Absent,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            name: UnitName::known("tbot"),
+            user: Account::known("teleport"),
+            group: Account::known("teleport"),
+            config: None,
+            tbot_path: None,
+            anonymous_telemetry: false,
+            pid_file: None,
+            supplementary_groups: Vec::new(),
+            directory: AbsolutePath::known("/etc/systemd/system"),
+            mode: Placement::Auto,
+            hardening: false,
+            read_write_paths: None,
+            force: false,
+            state: State::Present,
+        }
+    }
+}
+
+impl Parameters {
+    pub fn config(&self) -> &AbsolutePath {
+        self.config.as_ref().unwrap_or(CONFIG)
+    }
+
+    pub fn tbot_path(&self) -> &AbsolutePath {
+        self.tbot_path.as_ref().unwrap_or(TBOT)
+    }
+
+    /// Whether anything of what is started is given. If not, a drop-in leaves that to the unit.
+    pub fn names_command(&self) -> bool {
+        self.config.is_some() || self.tbot_path.is_some() || self.pid_file.is_some()
+    }
+}

@@ -1,0 +1,310 @@
+//! The two files of a service in one directory, its unit and its drop-in, and what is to become of them.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::installed::{self, LOAD_PATH};
+use super::{Form, MARKER, UnitName, same_directives};
+use crate::error::{Error, Kind, Result};
+use crate::host::{AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
+
+const FILE_MODE: Mode = Mode::new(0o644);
+const DIRECTORY_MODE: u32 = 0o755;
+/// Sorts before `override.conf`, which `systemctl edit` writes, so that what that says wins (systemd.unit(5)).
+const DROP_IN: &str = "10-tbot-tpm.conf";
+
+/// Where a request wants a service's directives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// In a drop-in where another unit of that name is, else in a unit.
+    Auto,
+    /// In a unit.
+    Unit,
+    /// In a drop-in.
+    DropIn,
+}
+
+/// The places of a service's files.
+#[derive(Debug)]
+pub struct UnitFiles<'a> {
+    name: &'a UnitName,
+    directory: &'a Path,
+    unit: PathBuf,
+    drop_ins: PathBuf,
+    drop_in: PathBuf,
+}
+
+/// What is in these places.
+#[derive(Debug)]
+pub struct Found<'a> {
+    files: &'a UnitFiles<'a>,
+    /// None where there is a link, which is another's unit or masks one.
+    unit: Option<TextFile<'a>>,
+    drop_in: TextFile<'a>,
+}
+
+/// What is to become of one of the files.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Which of the two it is.
+    pub form: Form,
+    file: &'a TextFile<'a>,
+    change: Change<'a>,
+    /// Whether systemd reads it differently afterwards.
+    pub matters: bool,
+}
+
+impl<'a> UnitFiles<'a> {
+    /// Those of the service of this name in `directory`.
+    #[must_use]
+    pub fn new(directory: &'a AbsolutePath, name: &'a UnitName) -> Self {
+        let directory: &Path = directory.as_ref();
+        let unit = directory.join(name.file_name());
+        let drop_ins = directory.join(format!("{}.d", name.file_name()));
+        let drop_in = drop_ins.join(DROP_IN);
+        Self { name, directory, unit, drop_ins, drop_in }
+    }
+
+    /// Looks at both. Anything else than a file or link in the unit's place, or than a file in the drop-in's,
+    /// and a link in place of the drop-in's directory, is `unsafe_path`.
+    pub fn inspect(&self) -> Result<Found<'_>> {
+        let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        if is_link(&self.drop_ins) {
+            let message = format!("{} is a symbolic link; nothing was changed", self.drop_ins.display());
+            return Err(Error::new(Kind::UnsafePath, message).hint("remove it, or make it a directory"));
+        }
+        let unit = if is_link(&self.unit) { None } else { Some(TextFile::inspect(&self.unit)?) };
+        Ok(Found { files: self, unit, drop_in: TextFile::inspect(&self.drop_in)? })
+    }
+}
+
+impl Found<'_> {
+    /// Whether the directives go into a unit or a drop-in. A masked unit is `unsafe_path`, and so is a link
+    /// where a unit is wanted.
+    pub fn form(&self, placement: Placement) -> Result<Form> {
+        if self.unit.is_none() && installed::is_masked(&self.files.unit)? {
+            let message = format!("{} is masked, so nothing can start it", self.files.unit.display());
+            let hint = format!("unmask it first: systemctl unmask {}", self.files.name.file_name());
+            return Err(Error::new(Kind::UnsafePath, message).hint(hint));
+        }
+        match placement {
+            Placement::DropIn => Ok(Form::DropIn),
+            Placement::Unit if self.unit.is_none() => TextFile::inspect(&self.files.unit).map(|_| Form::Unit),
+            Placement::Auto if self.has_foreign_unit(Whose::Packages)? => Ok(Form::DropIn),
+            Placement::Unit | Placement::Auto => Ok(Form::Unit),
+        }
+    }
+
+    /// What a drop-in alone is no good for: there has to be a unit, and it is not one that was written here,
+    /// since that goes when the drop-in comes.
+    pub fn obstacle_to_drop_in(&self) -> Result<Option<String>> {
+        if self.has_foreign_unit(Whose::Anyone)? {
+            return Ok(None);
+        }
+        let name = self.files.name.file_name();
+        Ok(Some(if self.unit.as_ref().is_some_and(is_ours) {
+            format!(
+                "{} is the only unit of its name, and a drop-in alone starts nothing",
+                self.files.unit.display()
+            )
+        } else {
+            format!("there is no unit {name} that the drop-in could add to, and alone it starts nothing")
+        }))
+    }
+
+    /// Whether removing the unit that was written here would leave none.
+    #[must_use]
+    pub fn has_our_unit(&self) -> bool {
+        self.unit.as_ref().is_some_and(is_ours)
+    }
+
+    /// Whether there is another's unit of this name, anywhere.
+    fn has_foreign_unit(&self, whose: Whose) -> Result<bool> {
+        let Some(file) = &self.unit else { return Ok(true) };
+        let elsewhere = || installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name);
+        if file.text().is_none() || is_ours(file) {
+            return Ok(elsewhere()?.is_some());
+        }
+        // Package managers take longest to answer.
+        Ok(whose == Whose::Anyone || elsewhere()?.is_some() || installed::is_packaged(&self.files.unit))
+    }
+
+    /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that
+    /// says so already keeps its form. Another's in the place is a `conflict`, unless forced.
+    pub fn present<'b>(&'b self, form: Form, wanted: &'b str, force: bool) -> Result<Vec<Step<'b>>> {
+        let (file, other) = match form {
+            Form::Unit => (self.unit.as_ref(), Some(&self.drop_in)),
+            Form::DropIn => (Some(&self.drop_in), self.unit.as_ref()),
+        };
+        let mut steps = Vec::new();
+        if let Some(file) = file {
+            let kept = file.text().filter(|text| same_directives(text, wanted, form));
+            if kept.is_none() && !force && file.text().is_some() && !is_ours(file) {
+                return Err(conflict(
+                    file.path(),
+                    "to see what would replace it, use check mode with `force: true`; then force it",
+                ));
+            }
+            let attributes = file.wanted(owner(), FILE_MODE);
+            let is_right = kept.is_some() && file.attributes() == Some(attributes);
+            let content = kept.unwrap_or(wanted);
+            let change = if is_right { Change::Keep } else { Change::Write(content, attributes) };
+            steps.push(Step { form, file, change, matters: kept.is_none() });
+        }
+        let other_form = if form == Form::Unit { Form::DropIn } else { Form::Unit };
+        steps.extend(other.map(|file| Step::removal(other_form, file, is_ours(file))));
+        Ok(steps)
+    }
+
+    /// What makes both files go that were written here, or say what would be written (`wanted`). A link and
+    /// a package's unit stay, and so does any unit that a drop-in would add to. Another's file is a
+    /// `conflict`, unless forced.
+    pub fn absent(
+        &self,
+        placement: Placement,
+        wanted: impl Fn(Form) -> Option<String>,
+        force: bool,
+    ) -> Result<Vec<Step<'_>>> {
+        let says_the_same =
+            |form, text: &str| wanted(form).is_some_and(|wanted| same_directives(text, &wanted, form));
+        let is_added_to = match placement {
+            Placement::Auto => self.has_foreign_unit(Whose::Packages)?,
+            Placement::Unit => false,
+            Placement::DropIn => true,
+        };
+        let mut steps = Vec::new();
+        for (form, file) in [(Form::Unit, self.unit.as_ref()), (Form::DropIn, Some(&self.drop_in))] {
+            let Some(file) = file else { continue };
+            let is_unit = form == Form::Unit;
+            let goes = match file.text() {
+                None => false,
+                Some(_) if is_ours(file) => true,
+                Some(_) if is_unit && installed::is_packaged(&self.files.unit) => false,
+                Some(text) if says_the_same(form, text) => true,
+                Some(_) if is_unit && is_added_to => false,
+                Some(_) if force => true,
+                Some(_) => return Err(conflict(file.path(), "force its removal with `force: true`")),
+            };
+            steps.push(Step::removal(form, file, goes));
+        }
+        Ok(steps)
+    }
+}
+
+/// Whose units keep ours out of their place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// In `directory` a package's, or a linked one; elsewhere anyone's.
+    Packages,
+    Anyone,
+}
+
+/// Root's, where root writes it: whoever owns a unit decides what runs. Its group may only read.
+fn owner() -> Accounts {
+    let user = Some(0).filter(|_| rustix::process::geteuid().is_root());
+    Accounts { user, group: None }
+}
+
+fn is_ours(file: &TextFile<'_>) -> bool {
+    file.text().is_some_and(|text| text.starts_with(MARKER))
+}
+
+/// Another person or program relies on the file.
+fn conflict(path: &Path, force: &str) -> Error {
+    Error::new(
+        Kind::Conflict,
+        format!("{} exists, says something else and was not written by tbot_tpm", path.display()),
+    )
+    .hint(format!("{force}, or move it away"))
+}
+
+impl<'a> Step<'a> {
+    fn removal(form: Form, file: &'a TextFile<'a>, goes: bool) -> Self {
+        let change = if goes { Change::Remove } else { Change::Keep };
+        Self { form, file, change, matters: goes }
+    }
+
+    /// The file's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Whether there is anything to do.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.change != Change::Keep
+    }
+
+    /// The file's text afterwards; empty where there is none.
+    #[must_use]
+    pub fn content(&self) -> &str {
+        match self.change {
+            Change::Keep => self.file.text().unwrap_or_default(),
+            Change::Write(content, _) => content,
+            Change::Remove => "",
+        }
+    }
+
+    /// Owner, mode and text before and after, for a diff.
+    #[must_use]
+    pub fn describe(&self) -> (String, String) {
+        let describe = |attributes: Attributes, text: &str| {
+            format!("# owner: {}, mode: '{}'\n{text}", user_name(attributes.user), attributes.mode)
+        };
+        let now = self.file.attributes().map(|found| describe(found, self.file.text().unwrap_or_default()));
+        let before = now.unwrap_or_default();
+        let after = match self.change {
+            Change::Keep => before.clone(),
+            Change::Write(content, attributes) => describe(attributes, content),
+            Change::Remove => String::new(),
+        };
+        (before, after)
+    }
+
+    /// The directory that has to be there, where it is not.
+    #[must_use]
+    pub fn missing_directory(&self) -> Option<&Path> {
+        let place = match self.form {
+            Form::Unit => self.file.directory(),
+            Form::DropIn => self.file.directory().parent()?,
+        };
+        (matches!(self.change, Change::Write(..)) && !place.is_dir()).then_some(place)
+    }
+
+    /// Does it. The drop-in's directory is made where it is missing, and goes with the last file in it.
+    pub fn settle(&self) -> Result<()> {
+        let drop_ins = self.file.directory();
+        if self.form == Form::DropIn && matches!(self.change, Change::Write(..)) && !self.file.has_directory()
+        {
+            if let Some(directory) = self.missing_directory() {
+                let (path, directory) = (self.path().display(), directory.display());
+                let message = format!("cannot write {path}: there is no directory {directory}");
+                return Err(Error::new(Kind::NotFound, message));
+            }
+            make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;
+            return TextFile::inspect(self.path())?.settle(self.change);
+        }
+        self.file.settle(self.change)?;
+        if self.form == Form::DropIn && self.change == Change::Remove {
+            // It fails where others have files in it, and where another run was faster.
+            let _ = fs::remove_dir(drop_ins);
+        }
+        Ok(())
+    }
+}
+
+/// Makes a directory with the right mode, whatever the umask is, and brings it to the disk.
+fn make(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(directory) {
+        Ok(()) => fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    directory.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}

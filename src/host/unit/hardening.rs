@@ -1,0 +1,131 @@
+//! What a service that runs `tbot` can be kept from (systemd.exec(5), systemd.resource-control(5)).
+
+use std::path::Path;
+
+use super::pid_file::PidDirectory;
+use super::{PidFile, syntax};
+use crate::error::Result;
+use crate::host::AbsolutePath;
+
+/// What `tbot` has a use for, as its configuration says.
+#[derive(Debug, Clone, Default)]
+pub struct Use {
+    /// Directories that it writes to and that are there before it starts, such as its storage.
+    pub writes: Vec<AbsolutePath>,
+    /// Directories that it writes to where they exist, such as those of its outputs.
+    pub may_write: Vec<AbsolutePath>,
+    /// Files that it reads: itself and its configuration.
+    pub reads: Vec<AbsolutePath>,
+    /// Whether it makes Unix sockets, to which other users may have to connect.
+    pub makes_sockets: bool,
+    /// Whether it looks at the processes that connect (workload attestation).
+    pub looks_at_processes: bool,
+}
+
+/// The directives that leave `tbot` what it has a use for, and nothing more.
+///
+/// systemd 245 knows them all but `ProtectProc=` and `ProcSubset=` (247), which it passes over with a
+/// warning.
+#[derive(Debug)]
+pub struct Hardening {
+    directives: Vec<String>,
+}
+
+/// Directives that depend on nothing.
+const ALWAYS: [&str; 21] = [
+    "NoNewPrivileges=yes",
+    // No capability at all; a TPM is opened by a group.
+    "CapabilityBoundingSet=",
+    "AmbientCapabilities=",
+    // Only null, zero, random and their like, and the TPMs' resource managers. Not `PrivateDevices=`,
+    // which would hide them; and not /dev/tpmrm0, which would be left out if it appeared after the start.
+    "DevicePolicy=closed",
+    "DeviceAllow=char-tpm rw",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "KeyringMode=private",
+    "LockPersonality=yes",
+    // A Go program makes no code while it runs.
+    "MemoryDenyWriteExecute=yes",
+    "RemoveIPC=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    // The cluster, the sockets of local services, and netlink, by which Go and the C library list the
+    // network's interfaces.
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "SystemCallArchitectures=native",
+    // An error and no signal, since Go's runtime tries some calls that it can do without.
+    "SystemCallErrorNumber=EPERM",
+];
+/// What services usually call, without what only privileged ones do.
+const SYSTEM_CALLS: [&str; 2] =
+    ["SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources"];
+
+impl Hardening {
+    /// What suits a service that uses these, and writes this pid file. A path that a unit cannot hold is
+    /// `invalid_request`.
+    pub fn new(used: &Use, pid_file: Option<&PidFile>) -> Result<Self> {
+        let writable = |path| syntax::writable(path, "read_write_paths");
+        let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
+        let mut may_write = used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?;
+        let mut directives: Vec<String> = Vec::new();
+        match pid_file.map(PidFile::directory) {
+            Some(PidDirectory::Runtime(directory)) => {
+                directives.push(format!("RuntimeDirectory={directory}"));
+            }
+            Some(PidDirectory::Writable(directory)) => may_write.push(directory),
+            Some(PidDirectory::Any) | None => {}
+        }
+        may_write.retain(|path| !writes.contains(path));
+        directives.extend(file_system(&writes, &may_write, &used.reads));
+        if !used.looks_at_processes {
+            directives.extend(["ProtectProc=invisible", "ProcSubset=pid"].map(str::to_owned));
+        }
+        // A socket takes its mode from the mask; what tbot writes to a directory has a mode of its own.
+        if !used.makes_sockets {
+            directives.push("UMask=0077".to_owned());
+        }
+        directives.extend(ALWAYS.into_iter().chain(SYSTEM_CALLS).map(str::to_owned));
+        Ok(Self { directives })
+    }
+
+    /// The lines of the `[Service]` section.
+    pub(super) fn directives(&self) -> &[String] {
+        &self.directives
+    }
+}
+
+/// What the service sees of the file system, and may write to.
+fn file_system(writes: &[&str], may_write: &[&str], reads: &[AbsolutePath]) -> Vec<String> {
+    // A prefix stands inside the quotes.
+    let optional = may_write.iter().map(|path| syntax::word(&format!("-{path}")));
+    let mut read_write: Vec<String> = writes.iter().map(|path| syntax::word(path)).chain(optional).collect();
+    read_write.sort();
+    read_write.dedup();
+    let written = || writes.iter().chain(may_write).copied();
+    let is_in_use = |places: &[&str]| {
+        written()
+            .chain(reads.iter().map(AbsolutePath::as_str))
+            .any(|path| places.iter().any(|place| Path::new(path).starts_with(place)))
+    };
+    let mut directives = vec!["ProtectSystem=strict".to_owned()];
+    // Together with what protects `/proc` and `/sys`, that leaves `/run` out (in systemd 252, at least).
+    // Directories below it stay writable where they are named.
+    if !written().any(|path| path == "/run") {
+        directives.push("ReadOnlyPaths=/run".to_owned());
+    }
+    if !read_write.is_empty() {
+        directives.push(format!("ReadWritePaths={}", read_write.join(" ")));
+    }
+    let home = if is_in_use(&["/home", "/root", "/run/user"]) { "read-only" } else { "yes" };
+    directives.push(format!("ProtectHome={home}"));
+    if !is_in_use(&["/tmp", "/var/tmp"]) {
+        directives.push("PrivateTmp=yes".to_owned());
+    }
+    directives
+}

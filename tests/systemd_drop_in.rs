@@ -1,0 +1,339 @@
+//! `systemd` where the unit is another's: what a drop-in says, and when one is written.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use support::systemd::{MARKER, PACKAGED, install, is_root, request};
+use support::{fail, succeed, tool};
+use tempfile::TempDir;
+
+/// A directory with a unit of someone else's.
+fn with_unit_of_someone_else() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("tbot.service"), PACKAGED).unwrap();
+    directory
+}
+
+fn drop_in(directory: &Path) -> PathBuf {
+    directory.join("tbot.service.d/10-tbot-tpm.conf")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_drop_in_leaves_the_command_to_the_unit() {
+    let directory = with_unit_of_someone_else();
+    let answer = install(
+        directory.path(),
+        json!({ "mode": "drop_in", "supplementary_groups": ["tss"], "user": "web" }),
+    );
+    let expected = "\
+# Written by tbot_tpm. Put changes of your own into a drop-in: systemctl edit tbot
+[Service]
+User=web
+Group=teleport
+SupplementaryGroups=tss
+Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
+";
+    let path = drop_in(directory.path());
+    assert_eq!(
+        (&answer["content"], &answer["path"], &answer["mode"], &answer["needs_daemon_reload"]),
+        (&json!(expected), &json!(path), &json!("drop_in"), &json!(true))
+    );
+    assert_eq!(answer["warnings"], json!([]));
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o644, 0o755));
+    assert_eq!(fs::read_to_string(directory.path().join("tbot.service")).unwrap(), PACKAGED);
+    let again = install(
+        directory.path(),
+        json!({ "mode": "drop_in", "supplementary_groups": ["tss"], "user": "web" }),
+    );
+    assert_eq!((&again["changed"], &again["needs_daemon_reload"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn a_drop_in_has_the_command_where_any_of_it_is_given() {
+    for (extra, command) in [
+        (
+            json!({ "config": "/etc/web.yaml" }),
+            "ExecStart=/usr/local/bin/tbot start -c /etc/web.yaml --pid-file=/run/tbot.pid\nPIDFile=/run/tbot.pid",
+        ),
+        (
+            json!({ "tbot_path": "/opt/tbot" }),
+            "ExecStart=/opt/tbot start -c /etc/tbot.yaml --pid-file=/run/tbot.pid\nPIDFile=/run/tbot.pid",
+        ),
+        (json!({ "pid_file": "" }), "ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml\nPIDFile="),
+        (
+            json!({ "pid_file": "/run/x.pid" }),
+            "ExecStart=/usr/local/bin/tbot start -c /etc/tbot.yaml --pid-file=/run/x.pid\nPIDFile=/run/x.pid",
+        ),
+    ] {
+        let directory = with_unit_of_someone_else();
+        let mut request = json!({ "mode": "drop_in" });
+        request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let answer = install(directory.path(), request.clone());
+        let content = answer["content"].as_str().unwrap();
+        assert!(content.ends_with(&format!("\nExecStart=\n{command}\n")), "{content}");
+        assert_eq!(install(directory.path(), request)["changed"], false);
+    }
+}
+
+#[test]
+fn check_mode_foresees_a_drop_in_and_its_directory() {
+    let directory = with_unit_of_someone_else();
+    let extra = |check_mode| json!({ "mode": "drop_in", "_ansible_check_mode": check_mode });
+    let foreseen = succeed(&request(directory.path(), extra(true)));
+    assert_eq!((&foreseen["changed"], &foreseen["warnings"]), (&json!(true), &json!([])));
+    assert!(!drop_in(directory.path()).parent().unwrap().exists(), "check mode made something");
+    let answer = succeed(&request(directory.path(), extra(false)));
+    for name in ["changed", "diff", "path", "content", "mode", "needs_daemon_reload"] {
+        assert_eq!(answer[name], foreseen[name], "{name}");
+    }
+    let missing = directory.path().join("missing");
+    let message = fail(&request(&missing, extra(false)), "not_found");
+    assert!(message.ends_with(&format!("there is no directory {}", missing.display())), "{message}");
+    let foreseen = succeed(&request(&missing, extra(true)));
+    assert!(foreseen["warnings"].to_string().contains("there is no directory"), "{foreseen}");
+}
+
+#[test]
+fn a_drop_in_without_a_unit_is_written_with_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let answer = install(directory.path(), json!({ "mode": "drop_in" }));
+    assert!(answer["warnings"].to_string().contains("no unit tbot.service"), "{answer}");
+}
+
+#[test]
+fn the_users_own_drop_in_stays_and_sorts_after_ours() {
+    let directory = with_unit_of_someone_else();
+    let theirs = drop_in(directory.path()).with_file_name("override.conf");
+    fs::create_dir(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "[Service]\nUser=me\n").unwrap();
+    let ours = install(directory.path(), json!({ "mode": "drop_in" }))["path"].as_str().unwrap().to_owned();
+    assert!(Path::new(&ours).file_name() < theirs.file_name());
+    succeed(&request(directory.path(), json!({ "state": "absent", "force": true })));
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "[Service]\nUser=me\n");
+    assert!(!Path::new(&ours).exists());
+}
+
+#[test]
+fn a_drop_in_of_someone_else_stays_unless_forced() {
+    let directory = with_unit_of_someone_else();
+    let path = drop_in(directory.path());
+    let theirs = "[Service]\nUser=me\n";
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    fs::write(&path, theirs).unwrap();
+    for state in ["present", "absent"] {
+        // Their unit too is in the way of `absent`.
+        fail(&request(directory.path(), json!({ "mode": "drop_in", "state": state })), "conflict");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
+    assert_eq!(install(directory.path(), json!({ "mode": "drop_in", "force": true }))["changed"], true);
+    fs::write(&path, format!("{MARKER} tbot\n[Service]\n")).unwrap();
+    assert_eq!(install(directory.path(), json!({ "mode": "drop_in" }))["changed"], true);
+}
+
+#[test]
+fn a_drop_in_goes_and_the_unit_that_it_added_to_stays() {
+    let directory = with_unit_of_someone_else();
+    for force in [false, true] {
+        install(directory.path(), json!({ "mode": "drop_in" }));
+        let extra = json!({ "mode": "drop_in", "state": "absent", "force": force });
+        let answer = succeed(&request(directory.path(), extra));
+        assert_eq!((&answer["changed"], &answer["mode"]), (&json!(true), &json!("drop_in")));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(directory.path().join("tbot.service")).unwrap(), PACKAGED);
+    }
+}
+
+#[test]
+fn a_link_in_place_of_the_drop_ins_directory_is_not_followed() {
+    let directory = with_unit_of_someone_else();
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path(), directory.path().join("tbot.service.d")).unwrap();
+    for extra in [json!({ "mode": "drop_in" }), json!({ "state": "absent" }), json!({ "mode": "unit" })] {
+        fail(&request(directory.path(), extra), "unsafe_path");
+    }
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn our_other_file_goes_once_the_wanted_one_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    install(directory.path(), json!({ "mode": "drop_in" }));
+    let extra = |check_mode| json!({ "mode": "unit", "_ansible_check_mode": check_mode });
+    let foreseen = succeed(&request(directory.path(), extra(true)));
+    assert!(drop_in(directory.path()).exists());
+    let answer = succeed(&request(directory.path(), extra(false)));
+    assert_eq!(answer["diff"], foreseen["diff"]);
+    let before = answer["diff"]["before"].as_str().unwrap();
+    assert!(before.contains("[Service]") && !before.contains("[Install]"), "{before}");
+    assert!(!directory.path().join("tbot.service.d").exists());
+    assert_eq!(succeed(&request(directory.path(), extra(false)))["changed"], false);
+    // Of another's drop-in nothing is known.
+    fs::create_dir(directory.path().join("tbot.service.d")).unwrap();
+    fs::write(drop_in(directory.path()), "[Service]\n").unwrap();
+    assert_eq!(succeed(&request(directory.path(), extra(false)))["changed"], false);
+    assert!(drop_in(directory.path()).exists());
+}
+
+#[test]
+fn our_unit_does_not_go_where_it_is_the_only_one() {
+    let directory = tempfile::tempdir().unwrap();
+    install(directory.path(), json!({}));
+    let message = fail(&request(directory.path(), json!({ "mode": "drop_in" })), "conflict");
+    assert!(message.contains("the only unit"), "{message}");
+    assert!(directory.path().join("tbot.service").exists() && !drop_in(directory.path()).exists());
+    // An earlier task may be about to install one.
+    let foreseen =
+        succeed(&request(directory.path(), json!({ "mode": "drop_in", "_ansible_check_mode": true })));
+    assert!(foreseen["warnings"].to_string().contains("the only unit"), "{foreseen}");
+}
+
+#[test]
+fn a_linked_unit_gets_a_drop_in_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("from-teleport-update");
+    fs::write(&target, PACKAGED).unwrap();
+    symlink(&target, directory.path().join("tbot.service")).unwrap();
+    let answer = install(directory.path(), json!({}));
+    assert_eq!((&answer["mode"], &answer["warnings"]), (&json!("drop_in"), &json!([])));
+    assert_eq!(install(directory.path(), json!({}))["changed"], false);
+    assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], true);
+    assert_eq!(fs::read_to_string(&target).unwrap(), PACKAGED);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+}
+
+/// A unit in a directory of the system, under a name that no one else uses, which goes with the value.
+struct SystemUnit {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+}
+
+impl SystemUnit {
+    fn place(directory: &str, name: &str) -> Self {
+        let directory = Path::new(directory);
+        let mut made: Vec<PathBuf> =
+            directory.ancestors().filter(|path| !path.exists()).map(Path::to_path_buf).collect();
+        fs::create_dir_all(directory).unwrap();
+        let path = directory.join(format!("{name}.service"));
+        fs::write(&path, PACKAGED).unwrap();
+        made.insert(0, path.clone());
+        Self { path, made }
+    }
+}
+
+impl Drop for SystemUnit {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        for directory in &self.made[1..] {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+#[test]
+fn a_unit_anywhere_else_gets_a_drop_in_and_ours_goes() {
+    if !is_root() {
+        return;
+    }
+    let name = format!("tbot-tpm-test-{}", std::process::id());
+    let directory = tempfile::tempdir().unwrap();
+    let extra = |mode: &str| json!({ "name": name, "mode": mode });
+    assert_eq!(install(directory.path(), extra("auto"))["mode"], "unit");
+    let unit = directory.path().join(format!("{name}.service"));
+    {
+        let theirs = SystemUnit::place("/usr/local/lib/systemd/system", &name);
+        let answer = install(directory.path(), extra("auto"));
+        assert_eq!(
+            (&answer["mode"], &answer["changed"], &answer["warnings"]),
+            (&json!("drop_in"), &json!(true), &json!([]))
+        );
+        let before = answer["diff"]["before"].as_str().unwrap();
+        assert!(before.contains("[Install]") && !unit.exists(), "{answer}");
+        let again = install(directory.path(), extra("auto"));
+        assert_eq!((&again["mode"], &again["changed"]), (&json!("drop_in"), &json!(false)));
+        assert_eq!(install(directory.path(), extra("unit"))["mode"], "unit");
+        assert_eq!(install(directory.path(), extra("drop_in"))["mode"], "drop_in");
+        let absent = request(directory.path(), json!({ "name": name, "state": "absent" }));
+        assert_eq!(succeed(&absent)["changed"], true);
+        assert_eq!(fs::read_to_string(&theirs.path).unwrap(), PACKAGED);
+        // Where it is the directory itself, a unit there is no other.
+        fail(&request(theirs.path.parent().unwrap(), extra("auto")), "conflict");
+    }
+    assert_eq!(install(directory.path(), extra("auto"))["mode"], "unit");
+}
+
+/// A package with one file, installed, which goes with the value.
+struct Package {
+    name: String,
+    _folder: TempDir,
+}
+
+impl Package {
+    fn install(name: &str, file: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        let place = tree.join(file.strip_prefix("/").unwrap());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, PACKAGED).unwrap();
+        fs::create_dir(tree.join("DEBIAN")).unwrap();
+        let control = format!(
+            "Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: tests <tests@example.com>\nDescription: a test's\n"
+        );
+        fs::write(tree.join("DEBIAN/control"), control).unwrap();
+        let archive = folder.path().join("package.deb");
+        let (tree, archive) = (tree.to_str().unwrap(), archive.to_str().unwrap());
+        tool("dpkg-deb", &["--root-owner-group", "--build", tree, archive]);
+        let package = Self { name: name.to_owned(), _folder: folder };
+        tool("dpkg", &["--install", archive]);
+        package
+    }
+}
+
+impl Drop for Package {
+    fn drop(&mut self) {
+        let _ = Command::new("dpkg").args(["--purge", &self.name]).output();
+    }
+}
+
+#[test]
+fn a_packages_unit_gets_a_drop_in_and_stays() {
+    if !is_root() {
+        return;
+    }
+    if Command::new("dpkg-deb").arg("--version").output().is_err() {
+        println!("skipped: there is no dpkg");
+        return;
+    }
+    let name = format!("tbot-tpm-test-package-{}", std::process::id());
+    let folder = PathBuf::from(format!("/var/lib/{name}"));
+    // Both mean something in dpkg-query's patterns.
+    let directory = folder.join("a*[b]");
+    let unit = directory.join("tbot.service");
+    let package = Package::install(&name, &unit);
+    let answer = install(&directory, json!({}));
+    assert_eq!((&answer["mode"], &answer["warnings"]), (&json!("drop_in"), &json!([])));
+    assert_eq!(install(&directory, json!({}))["changed"], false);
+    fail(&request(&directory, json!({ "mode": "unit" })), "conflict");
+    for force in [false, true] {
+        install(&directory, json!({}));
+        let absent = request(&directory, json!({ "state": "absent", "force": force }));
+        assert_eq!(succeed(&absent)["changed"], true);
+        assert_eq!(fs::read_to_string(&unit).unwrap(), PACKAGED);
+    }
+    // A unit beside it that no package has is not the package's.
+    fs::write(directory.join("other.service"), PACKAGED).unwrap();
+    fail(&request(&directory, json!({ "name": "other" })), "conflict");
+    fs::remove_file(directory.join("other.service")).unwrap();
+    drop(package);
+    assert!(!folder.exists(), "the package left something");
+}
