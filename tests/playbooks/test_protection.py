@@ -100,7 +100,8 @@ def test_a_hand_written_tbot_yaml_keeps_what_no_variable_sets(fleet):
     assert run.returncode == 0, run.output
     assert foreseen.changed() == run.changed()
     text = config.read_text()
-    assert text.startswith(f"# mine\nversion: v2\nproxy_server: {PROXY}  # the old one\n{SERVICES}")
+    changed = f'proxy_server: "{PROXY}"  # the old one'
+    assert text.startswith(f"# mine\nversion: v2\n{changed}\n{SERVICES}")
     assert "# the end\n" in text
     assert yaml.safe_load(text)["onboarding"] == {"join_method": "tpm", "token": "test-hosts"}
     assert not any(fleet.site("--limit", "web-1").changed().values())
