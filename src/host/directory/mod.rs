@@ -160,12 +160,12 @@ impl<'a> Directory<'a> {
     }
 
     fn make(&self, wanted: Attributes) -> Result<()> {
-        let failed = |error| Error::io(&format!("make the directory {}", self.path().display()), &error);
+        let failed = |error: io::Error| self.failed_to_make(&error);
         let Some((name, parents)) = self.place.names.split_last() else { return Ok(()) };
         let mut made: Option<Step> = None;
         for parent in parents {
             let above = made.as_ref().unwrap_or(&self.place.parent);
-            let directory = self.make_parent(above, parent).map_err(failed)?;
+            let directory = self.make_parent(above, parent)?;
             let step = self.walk.step_into_made(above, parent, directory)?;
             label_new(&step.path)?;
             made = Some(step);
@@ -173,7 +173,7 @@ impl<'a> Directory<'a> {
         let parent = made.as_ref().unwrap_or(&self.place.parent);
         let is_new = make(&parent.directory, name, NEW_MODE).map_err(failed)?;
         let prepare = || -> Result<()> {
-            let directory = self.walk.open_directory(&parent.directory, name).map_err(failed)?;
+            let directory = self.walk.open_directory(parent, name)?;
             let owner = fstat(&directory).map_err(|error| failed(error.into()))?.st_uid;
             refuse_strangers(&self.path(), parent, self.trust, owner)?;
             put_right(&directory, wanted).map_err(failed)?;
@@ -189,14 +189,19 @@ impl<'a> Directory<'a> {
     }
 
     /// Makes a directory on the way, root's or the caller's own, whatever the one above hands down.
-    fn make_parent(&self, above: &Step, name: &OsStr) -> io::Result<OwnedFd> {
-        let is_new = make(&above.directory, name, PARENT_MODE)?;
-        let directory = self.walk.open_directory(&above.directory, name)?;
+    fn make_parent(&self, above: &Step, name: &OsStr) -> Result<OwnedFd> {
+        let failed = |error: io::Error| self.failed_to_make(&error);
+        let is_new = make(&above.directory, name, PARENT_MODE).map_err(failed)?;
+        let directory = self.walk.open_directory(above, name)?;
         if is_new {
-            put_right(&directory, Attributes::wanted(None, Accounts::default(), PARENT_MODE))?;
-            sync(&above.directory)?;
+            let wanted = Attributes::wanted(None, Accounts::default(), PARENT_MODE);
+            put_right(&directory, wanted).and_then(|()| sync(&above.directory)).map_err(failed)?;
         }
         Ok(directory)
+    }
+
+    fn failed_to_make(&self, error: &io::Error) -> Error {
+        Error::io(&format!("make the directory {}", self.path().display()), error)
     }
 
     fn missing_parents(&self) -> Vec<String> {
