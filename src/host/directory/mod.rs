@@ -2,6 +2,7 @@
 
 mod acl;
 mod contents;
+mod mount;
 mod removal;
 mod selinux;
 mod system;
@@ -127,17 +128,15 @@ impl<'a> Directory<'a> {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let Some(Existing { findings, acls, .. }) = &self.existing else { return Vec::new() };
-        let mut warnings = Vec::new();
-        if !findings.readable.is_empty() {
-            warnings
-                .push(format!("files that their group or everybody may read: {}", shown(&findings.readable)));
-        }
-        if !acls.is_empty() {
-            let entries: Vec<String> = acls.iter().flat_map(Acl::describe).collect();
-            warnings.push(format!("ACLs that let others in are removed: {}", entries.join(", ")));
-        }
-        warnings.extend(findings.left_alone.iter().map(|what| format!("left alone: {what}")));
-        warnings
+        let own = acls.iter().flat_map(Acl::describe);
+        let acls: Vec<String> = own.chain(findings.acls.iter().cloned()).collect();
+        let all = [
+            ("others than their owner may read or change", &findings.open_to_others),
+            ("ACL entries that let others in are removed", &acls),
+            ("left alone", &findings.left_alone),
+        ];
+        let found = all.into_iter().filter(|(_, names)| !names.is_empty());
+        found.map(|(what, names)| format!("{what}: {}", shown(names))).collect()
     }
 
     /// Makes the directory and its missing parents, or puts it right with everything in it. Nothing is ever
@@ -261,8 +260,8 @@ fn refuse_strangers(path: &Path, parent: &Step, trust: Trust, owner: u32) -> Res
     Ok(())
 }
 
-/// Gives a directory its owner, group and mode. What is too wide is closed first; chown(2) may clear bits, so
-/// the mode comes last.
+/// Gives a directory its owner, group and mode. What is too wide is closed first; ACLs go when its former owner
+/// can't add to them any more; and the mode comes last, since chown(2) may clear bits of it.
 fn put_right(directory: &OwnedFd, wanted: Attributes) -> io::Result<()> {
     let now = || -> io::Result<Attributes> { Ok(Attributes::of(&fstat(directory)?)) };
     let found = now()?;
@@ -270,12 +269,12 @@ fn put_right(directory: &OwnedFd, wanted: Attributes) -> io::Result<()> {
     if found.mode.bits() != both {
         fchmod(directory, Bits::from_raw_mode(both))?;
     }
-    for acl in Acl::widening(directory)? {
-        acl.remove(directory)?;
-    }
     if found.owners() != wanted.owners() {
         let (user, group) = wanted.owners();
         fchown(directory, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    }
+    for acl in Acl::widening(directory)? {
+        acl.remove(directory)?;
     }
     if now()?.mode != wanted.mode {
         fchmod(directory, Bits::from_raw_mode(wanted.mode.bits()))?;
