@@ -25,6 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::message::shown;
 use acl::Acl;
 use contents::Findings;
+use mount::is_mount_point;
 use removal::Inventory;
 use selinux::Label;
 use trust::Trust;
@@ -213,21 +214,25 @@ impl<'a> Directory<'a> {
         self.place.names.iter().take(count).map(name).collect()
     }
 
-    /// What the directory holds, where it is to be removed. A `conflict` where it is not a bot's directory.
+    /// What the directory holds, where it is to be removed. A `conflict` where it is not a bot's directory,
+    /// or something is mounted there.
     pub fn inventory(&self) -> Result<Inventory> {
         let Some(existing) = &self.existing else { return Ok(Inventory::default()) };
         let path = self.path();
         let inventory = removal::inventory(&existing.directory)
             .map_err(|error| Error::io(&format!("look into {}", path.display()), &error))?;
-        if inventory.is_a_bots() {
+        // It could be emptied, but not removed.
+        let is_mounted = is_mount_point(&existing.directory);
+        if inventory.is_a_bots() && !is_mounted {
             return Ok(inventory);
         }
         let what = match inventory.strange.as_slice() {
+            _ if is_mounted => "is a mount point".to_owned(),
             [] => "holds none of the files by which a bot's directory is known".to_owned(),
             strange => format!("holds what is not known to be a bot's: {}", shown(strange)),
         };
         Err(Error::new(Kind::Conflict, format!("{} {what}; nothing was removed", path.display()))
-            .hint("move away what is to stay, or remove the directory yourself"))
+            .hint("move away what is to stay, or unmount or remove the directory yourself"))
     }
 
     /// Removes the directory with these files.
