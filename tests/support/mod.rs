@@ -23,8 +23,10 @@ pub mod log;
 pub mod machine;
 pub mod manufacturer;
 pub mod mutation;
+pub mod privileges;
 pub mod random_state;
 pub mod states;
+pub mod storage;
 pub mod texts;
 pub mod tokens;
 
