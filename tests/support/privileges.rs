@@ -33,6 +33,13 @@ pub fn place() -> TempDir {
     place
 }
 
+/// The same where every directory on the way is root's, as in `/tmp` it is not. Needs root.
+pub fn roots_place() -> TempDir {
+    let place = tempfile::Builder::new().prefix("tbot-tpm-test.").tempdir_in("/run").unwrap();
+    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    place
+}
+
 /// The number of a user of the system.
 pub fn user(name: &str) -> u32 {
     nix::unistd::User::from_name(name).unwrap().unwrap().uid.as_raw()
@@ -96,7 +103,9 @@ pub fn run_as(user: u32, group: u32, request: &Value) -> Value {
 pub fn binary_for_everybody() -> (TempDir, PathBuf) {
     let place = place();
     let binary = place.path().join("tbot_tpm");
-    fs::copy(env!("CARGO_BIN_EXE_tbot_tpm"), &binary).unwrap();
+    // By another process: a file that this one writes stays open in whatever it starts meanwhile, and what is
+    // open to be written cannot be run.
+    super::tool("cp", &[env!("CARGO_BIN_EXE_tbot_tpm"), binary.to_str().unwrap()]);
     (place, binary)
 }
 
