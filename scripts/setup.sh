@@ -40,6 +40,8 @@ missing_packages() {
 	dbus-daemon dbus
 	git git
 	shellcheck shellcheck
+	setfacl acl
+	strace strace
 	LIST
     [ -x /bin/kill ] || echo procps # the unit reloads tbot with it, and systemd-analyze looks
     [ -x /usr/sbin/tpm2-abrmd ] || echo tpm2-abrmd # outside the PATH of most users

@@ -1,5 +1,7 @@
 //! Words for messages.
 
+use std::path::Path;
+
 /// Names that a message shows at most.
 const NAMES_SHOWN: usize = 10;
 
@@ -12,4 +14,14 @@ pub fn shown<T: AsRef<str>>(names: &[T]) -> String {
         Some(more) if more > 0 => format!("{} and {more} more", first.join(", ")),
         _ => first.join(", "),
     }
+}
+
+/// A path for a message: what could look like another line, or steer a terminal, is escaped.
+#[must_use]
+pub fn printable(path: &Path) -> String {
+    let mut text = String::new();
+    for c in path.to_string_lossy().chars() {
+        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    text
 }

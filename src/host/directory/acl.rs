@@ -69,8 +69,8 @@ impl Acl {
                 large.truncate(length);
                 large
             }
-            // None is set, or the file system knows none.
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+            // None is set, or the file system knows none, or the file is opened as a place only (`O_PATH`).
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::BADF) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         Ok(Some(Self {

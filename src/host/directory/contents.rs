@@ -1,7 +1,7 @@
 //! What is in a directory, at any depth: whose it is, and who may read it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,16 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::acl::Acl;
+use super::mount::is_mount_point;
 use crate::host::reopen::reopened;
 use crate::host::{Accounts, group_name, user_name};
+use crate::message::printable;
 
 /// Directories within each other; a bot has two or three.
 const DEEPEST: usize = 64;
-const READABLE_BY_OTHERS: u32 = 0o044;
+const OTHERS_READ_OR_WRITE: u32 = 0o066;
+const OTHERS_WRITE: u32 = 0o022;
+const GROUP_BITS: u32 = 0o070;
 
 /// What is wrong with a directory's content.
 #[derive(Debug, Default)]
@@ -24,9 +28,11 @@ pub struct Findings {
     pub before: Vec<String>,
     /// The same lines as they should be.
     pub after: Vec<String>,
-    /// Files that their group or everybody may read.
-    pub readable: Vec<String>,
-    /// What is left alone although it belongs to somebody else, with the reason.
+    /// The ACL entries among them, with the path before each.
+    pub acls: Vec<String>,
+    /// Files that their group or everybody may read or change, and directories that they may change.
+    pub open_to_others: Vec<String>,
+    /// What is left alone although it is wrong, with the reason.
     pub left_alone: Vec<String>,
 }
 
@@ -44,16 +50,22 @@ pub fn look(directory: &OwnedFd, accounts: Accounts) -> io::Result<Findings> {
 /// before what is in it, which nobody else can exchange from then on.
 pub fn put_right(directory: &OwnedFd, accounts: Accounts) -> io::Result<()> {
     visit(directory, &mut |item| {
-        for acl in &item.acls {
-            if let Some(group) = acl.group_bits() {
-                fchmod(item.file, Mode::from_raw_mode(item.found.st_mode & 0o7707 | group))?;
-            }
-            acl.remove(item.file)?;
+        let is_right = !item.is_strangers(accounts) && item.acls.is_empty();
+        if is_right || item.reason_to_leave().is_some() || !item.is_still_there()? {
+            return Ok(());
         }
-        let (user, group) = item.owners(accounts);
-        if item.is_strangers(accounts) && item.reason_to_leave().is_none() {
+        if item.is_strangers(accounts) {
+            let (user, group) = item.owners(accounts);
             let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
             chownat(item.file, c"", user, group, AtFlags::EMPTY_PATH)?;
+        }
+        // Its former owner could have added to them until now.
+        for acl in Acl::widening(item.file)? {
+            if let Some(group) = acl.group_bits() {
+                let others = fstat(item.file)?.st_mode & !GROUP_BITS;
+                fchmod(item.file, Mode::from_raw_mode(others | group))?;
+            }
+            acl.remove(item.file)?;
         }
         Ok(())
     })
@@ -63,7 +75,7 @@ pub fn put_right(directory: &OwnedFd, accounts: Accounts) -> io::Result<()> {
 struct Item<'a> {
     /// Where, below the directory.
     path: &'a Path,
-    /// Opened to be read, or as a place only where it is neither a file nor a directory.
+    /// Opened to be read; as a place only where it is neither a file nor a directory, or may not be read.
     file: &'a OwnedFd,
     found: Stat,
     acls: Vec<Acl>,
@@ -84,8 +96,16 @@ impl Item<'_> {
         self.owners(accounts) != (self.found.st_uid, self.found.st_gid)
     }
 
-    /// A second name of a file may be anywhere, and be what somebody wants to have: it is not given away. The
-    /// count of names is the file's own, so nobody can make it smaller without removing one.
+    fn is_open_to_others(&self) -> bool {
+        let bits = match self.kind() {
+            FileType::RegularFile => OTHERS_READ_OR_WRITE,
+            FileType::Directory => OTHERS_WRITE,
+            _ => 0,
+        };
+        self.found.st_mode & bits != 0
+    }
+
+    /// A second name of a file may be anywhere, and be what somebody wants to have: it is not given away.
     fn reason_to_leave(&self) -> Option<&'static str> {
         match self.kind() {
             _ if self.is_elsewhere => Some("is on another file system"),
@@ -95,30 +115,43 @@ impl Item<'_> {
             _ => None,
         }
     }
+
+    /// Whether it has had its name ever since it was opened. Whoever may change the directory could have given
+    /// this name to a file from elsewhere, and have taken it away before the file's names were counted.
+    ///
+    /// The kernel tells it by the name that a file was opened by: a name that was removed once stays so
+    /// (proc(5), `/proc/pid/fd`).
+    fn is_still_there(&self) -> io::Result<bool> {
+        let opened_by = std::fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
+        Ok(opened_by.file_name() == self.path.file_name())
+    }
 }
 
 impl Findings {
     fn add(&mut self, item: &Item<'_>, accounts: Accounts) {
-        let path = item.path.display().to_string();
-        if item.kind() == FileType::RegularFile && item.found.st_mode & READABLE_BY_OTHERS != 0 {
-            self.readable.push(path.clone());
+        let path = printable(item.path);
+        if item.is_open_to_others() {
+            self.open_to_others.push(path.clone());
         }
-        let reason = item.reason_to_leave();
-        if let Some(reason) = reason.filter(|_| item.is_strangers(accounts) || item.is_elsewhere) {
-            self.left_alone.push(format!("{path} {reason}"));
-        }
-        let is_strangers = item.is_strangers(accounts) && reason.is_none();
-        if !is_strangers && item.acls.is_empty() {
+        let is_strangers = item.is_strangers(accounts);
+        let is_wrong = is_strangers || !item.acls.is_empty();
+        if let Some(reason) = item.reason_to_leave() {
+            if is_wrong || item.is_elsewhere {
+                self.left_alone.push(format!("{path} {reason}"));
+            }
             return;
         }
+        if !is_wrong {
+            return;
+        }
+        let acls: Vec<String> = item.acls.iter().flat_map(Acl::describe).collect();
         let line = |(user, group), acls: &[String]| {
             let owners = format!("{}:{}", user_name(user), group_name(group));
             format!("{path}: {}", [&[owners], acls].concat().join(" "))
         };
-        let current = (item.found.st_uid, item.found.st_gid);
-        let acls: Vec<String> = item.acls.iter().flat_map(Acl::describe).collect();
-        self.before.push(line(current, &acls));
-        self.after.push(line(if is_strangers { item.owners(accounts) } else { current }, &[]));
+        self.before.push(line((item.found.st_uid, item.found.st_gid), &acls));
+        self.after.push(line(item.owners(accounts), &[]));
+        self.acls.extend(acls.iter().map(|entry| format!("{path}: {entry}")));
     }
 }
 
@@ -137,26 +170,33 @@ fn descend(
     visitor: &mut Visitor<'_>,
 ) -> io::Result<()> {
     if path.components().count() > DEEPEST {
-        return Err(io::Error::other(format!("{} is more than {DEEPEST} levels deep", path.display())));
+        return Err(io::Error::other(format!("{} is more than {DEEPEST} levels deep", printable(path))));
     }
     for name in names(directory)? {
-        let opened = match open(directory, &name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // A bot at work replaces its files.
-            opened => opened?,
-        };
-        let found = fstat(&opened)?;
         path.push(&name);
-        let is_elsewhere = found.st_dev != device;
-        let has_acls =
-            matches!(FileType::from_raw_mode(found.st_mode), FileType::Directory | FileType::RegularFile);
-        let acls = if has_acls && !is_elsewhere { Acl::widening(&opened)? } else { Vec::new() };
-        visitor(&Item { path, file: &opened, found, acls, is_elsewhere })?;
-        if !is_elsewhere && FileType::from_raw_mode(found.st_mode).is_dir() {
-            descend(&opened, path, device, visitor)?;
+        match open(directory, &name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // A bot at work replaces its files.
+            opened => {
+                let inner = opened
+                    .and_then(|file| show(file, path, device, visitor))
+                    .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", printable(path))))?;
+                if let Some(inner) = inner {
+                    descend(&inner, path, device, visitor)?;
+                }
+            }
         }
         path.pop();
     }
     Ok(())
+}
+
+/// Shows one thing to `visitor`, and returns it where it is a directory to go on with.
+fn show(file: OwnedFd, path: &Path, device: u64, visitor: &mut Visitor<'_>) -> io::Result<Option<OwnedFd>> {
+    let found = fstat(&file)?;
+    let is_elsewhere = found.st_dev != device || is_mount_point(&file);
+    let acls = if is_elsewhere { Vec::new() } else { Acl::widening(&file)? };
+    visitor(&Item { path, file: &file, found, acls, is_elsewhere })?;
+    Ok((FileType::from_raw_mode(found.st_mode).is_dir() && !is_elsewhere).then_some(file))
 }
 
 /// The names in a directory, in the order of their bytes.
@@ -176,13 +216,21 @@ pub fn names(directory: &OwnedFd) -> io::Result<Vec<PathBuf>> {
 /// Opens what is there itself, not what a symbolic link leads to, without waiting for anything.
 fn open(directory: impl AsFd, name: &Path) -> io::Result<OwnedFd> {
     let found = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let access = match FileType::from_raw_mode(found.st_mode) {
-        FileType::Directory | FileType::RegularFile => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
-        _ => OFlags::PATH,
+    let open_as =
+        |access| openat(&directory, name, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let to_read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = match FileType::from_raw_mode(found.st_mode) {
+        FileType::Directory => open_as(to_read | OFlags::DIRECTORY),
+        // Whose it is can be told without reading it; only root finds ACLs of what it may not read.
+        FileType::RegularFile => match open_as(to_read) {
+            Err(Errno::ACCESS) => open_as(OFlags::PATH),
+            opened => opened,
+        },
+        _ => open_as(OFlags::PATH),
     };
-    match openat(&directory, name, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-        // Exchanged for a symbolic link in between.
-        Err(Errno::LOOP) => Err(io::ErrorKind::NotFound.into()),
+    match opened {
+        // Exchanged for something else in between.
+        Err(Errno::LOOP | Errno::NOTDIR) => Err(io::ErrorKind::NotFound.into()),
         opened => Ok(opened?),
     }
 }

@@ -2,6 +2,7 @@
 
 mod acl;
 mod contents;
+mod mount;
 mod removal;
 mod selinux;
 mod system;
@@ -24,6 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::message::shown;
 use acl::Acl;
 use contents::Findings;
+use mount::is_mount_point;
 use removal::Inventory;
 use selinux::Label;
 use trust::Trust;
@@ -127,17 +129,15 @@ impl<'a> Directory<'a> {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let Some(Existing { findings, acls, .. }) = &self.existing else { return Vec::new() };
-        let mut warnings = Vec::new();
-        if !findings.readable.is_empty() {
-            warnings
-                .push(format!("files that their group or everybody may read: {}", shown(&findings.readable)));
-        }
-        if !acls.is_empty() {
-            let entries: Vec<String> = acls.iter().flat_map(Acl::describe).collect();
-            warnings.push(format!("ACLs that let others in are removed: {}", entries.join(", ")));
-        }
-        warnings.extend(findings.left_alone.iter().map(|what| format!("left alone: {what}")));
-        warnings
+        let own = acls.iter().flat_map(Acl::describe);
+        let acls: Vec<String> = own.chain(findings.acls.iter().cloned()).collect();
+        let all = [
+            ("others than their owner may read or change", &findings.open_to_others),
+            ("ACL entries that let others in are removed", &acls),
+            ("left alone", &findings.left_alone),
+        ];
+        let found = all.into_iter().filter(|(_, names)| !names.is_empty());
+        found.map(|(what, names)| format!("{what}: {}", shown(names))).collect()
     }
 
     /// Makes the directory and its missing parents, or puts it right with everything in it. Nothing is ever
@@ -160,12 +160,12 @@ impl<'a> Directory<'a> {
     }
 
     fn make(&self, wanted: Attributes) -> Result<()> {
-        let failed = |error| Error::io(&format!("make the directory {}", self.path().display()), &error);
+        let failed = |error: io::Error| self.failed_to_make(&error);
         let Some((name, parents)) = self.place.names.split_last() else { return Ok(()) };
         let mut made: Option<Step> = None;
         for parent in parents {
             let above = made.as_ref().unwrap_or(&self.place.parent);
-            let directory = self.make_parent(above, parent).map_err(failed)?;
+            let directory = self.make_parent(above, parent)?;
             let step = self.walk.step_into_made(above, parent, directory)?;
             label_new(&step.path)?;
             made = Some(step);
@@ -173,7 +173,7 @@ impl<'a> Directory<'a> {
         let parent = made.as_ref().unwrap_or(&self.place.parent);
         let is_new = make(&parent.directory, name, NEW_MODE).map_err(failed)?;
         let prepare = || -> Result<()> {
-            let directory = self.walk.open_directory(&parent.directory, name).map_err(failed)?;
+            let directory = self.walk.open_directory(parent, name)?;
             let owner = fstat(&directory).map_err(|error| failed(error.into()))?.st_uid;
             refuse_strangers(&self.path(), parent, self.trust, owner)?;
             put_right(&directory, wanted).map_err(failed)?;
@@ -189,14 +189,19 @@ impl<'a> Directory<'a> {
     }
 
     /// Makes a directory on the way, root's or the caller's own, whatever the one above hands down.
-    fn make_parent(&self, above: &Step, name: &OsStr) -> io::Result<OwnedFd> {
-        let is_new = make(&above.directory, name, PARENT_MODE)?;
-        let directory = self.walk.open_directory(&above.directory, name)?;
+    fn make_parent(&self, above: &Step, name: &OsStr) -> Result<OwnedFd> {
+        let failed = |error: io::Error| self.failed_to_make(&error);
+        let is_new = make(&above.directory, name, PARENT_MODE).map_err(failed)?;
+        let directory = self.walk.open_directory(above, name)?;
         if is_new {
-            put_right(&directory, Attributes::wanted(None, Accounts::default(), PARENT_MODE))?;
-            sync(&above.directory)?;
+            let wanted = Attributes::wanted(None, Accounts::default(), PARENT_MODE);
+            put_right(&directory, wanted).and_then(|()| sync(&above.directory)).map_err(failed)?;
         }
         Ok(directory)
+    }
+
+    fn failed_to_make(&self, error: &io::Error) -> Error {
+        Error::io(&format!("make the directory {}", self.path().display()), error)
     }
 
     fn missing_parents(&self) -> Vec<String> {
@@ -209,21 +214,25 @@ impl<'a> Directory<'a> {
         self.place.names.iter().take(count).map(name).collect()
     }
 
-    /// What the directory holds, where it is to be removed. A `conflict` where it is not a bot's directory.
+    /// What the directory holds, where it is to be removed. A `conflict` where it is not a bot's directory,
+    /// or something is mounted there.
     pub fn inventory(&self) -> Result<Inventory> {
         let Some(existing) = &self.existing else { return Ok(Inventory::default()) };
         let path = self.path();
         let inventory = removal::inventory(&existing.directory)
             .map_err(|error| Error::io(&format!("look into {}", path.display()), &error))?;
-        if inventory.is_a_bots() {
+        // It could be emptied, but not removed.
+        let is_mounted = is_mount_point(&existing.directory);
+        if inventory.is_a_bots() && !is_mounted {
             return Ok(inventory);
         }
         let what = match inventory.strange.as_slice() {
+            _ if is_mounted => "is a mount point".to_owned(),
             [] => "holds none of the files by which a bot's directory is known".to_owned(),
             strange => format!("holds what is not known to be a bot's: {}", shown(strange)),
         };
         Err(Error::new(Kind::Conflict, format!("{} {what}; nothing was removed", path.display()))
-            .hint("move away what is to stay, or remove the directory yourself"))
+            .hint("move away what is to stay, or unmount or remove the directory yourself"))
     }
 
     /// Removes the directory with these files.
@@ -256,8 +265,8 @@ fn refuse_strangers(path: &Path, parent: &Step, trust: Trust, owner: u32) -> Res
     Ok(())
 }
 
-/// Gives a directory its owner, group and mode. What is too wide is closed first; chown(2) may clear bits, so
-/// the mode comes last.
+/// Gives a directory its owner, group and mode. What is too wide is closed first; ACLs go when its former owner
+/// can't add to them any more; and the mode comes last, since chown(2) may clear bits of it.
 fn put_right(directory: &OwnedFd, wanted: Attributes) -> io::Result<()> {
     let now = || -> io::Result<Attributes> { Ok(Attributes::of(&fstat(directory)?)) };
     let found = now()?;
@@ -265,12 +274,12 @@ fn put_right(directory: &OwnedFd, wanted: Attributes) -> io::Result<()> {
     if found.mode.bits() != both {
         fchmod(directory, Bits::from_raw_mode(both))?;
     }
-    for acl in Acl::widening(directory)? {
-        acl.remove(directory)?;
-    }
     if found.owners() != wanted.owners() {
         let (user, group) = wanted.owners();
         fchown(directory, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    }
+    for acl in Acl::widening(directory)? {
+        acl.remove(directory)?;
     }
     if now()?.mode != wanted.mode {
         fchmod(directory, Bits::from_raw_mode(wanted.mode.bits()))?;

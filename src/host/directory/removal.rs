@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, FileType, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::contents;
+use crate::message::printable;
 
 /// Files that only a bot keeps beside each other. One of them tells a bot's directory.
 const TELLING: [&str; 7] =
@@ -40,12 +41,18 @@ pub struct Inventory {
 pub fn inventory(directory: &OwnedFd) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     for name in contents::names(directory)? {
-        let found = statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let is_file = FileType::from_raw_mode(found.st_mode).is_file();
-        if is_file && (is_telling(&name) || OTHERS.iter().any(|known| name == Path::new(known))) {
+        let is_known = is_telling(&name) || OTHERS.iter().any(|known| name == Path::new(known));
+        let is_file = match statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => FileType::from_raw_mode(found.st_mode).is_file(),
+            // Another run is at the same. A name that was there tells whose directory it is all the same.
+            Err(Errno::NOENT) if is_known => true,
+            Err(Errno::NOENT) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if is_file && is_known {
             inventory.files.push(name);
         } else {
-            inventory.strange.push(name.display().to_string());
+            inventory.strange.push(printable(&name));
         }
     }
     inventory.files.sort_by_key(|name| is_telling(name));

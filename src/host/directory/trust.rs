@@ -46,12 +46,14 @@ impl Trust {
         user == self.caller
     }
 
-    /// Whether a path lies below the home directory of the user whom this process runs as, by the system's
+    /// Whether a path is or lies below the home directory of the user whom this process runs as, by the system's
     /// own knowledge of users: the environment may name another's.
     #[must_use]
     pub fn is_in_own_home(&self, path: &Path) -> bool {
-        let found = User::from_uid(Uid::from_raw(self.caller)).ok().flatten();
-        found.is_some_and(|user| user.dir != Path::new("/") && path.starts_with(user.dir))
+        let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.caller)) else { return false };
+        // Where homes are behind a link of root's (`/home` to `var/home`), the account may name either.
+        let homes = [Some(user.dir.clone()), user.dir.canonicalize().ok()];
+        homes.iter().flatten().any(|home| home != Path::new("/") && path.starts_with(home))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,8 @@ impl<'a> Walk<'a> {
         let mut ahead: Vec<OsString> = components(self.path.as_ref());
         let mut steps = vec![self.root()?];
         let mut links = 0;
+        // Names that are no link's: they come last.
+        let mut own_names = ahead.len();
         while let (Some(name), Some(here)) = (ahead.pop(), steps.last()) {
             if name == ".." {
                 // Above the root is the root.
@@ -99,7 +101,7 @@ impl<'a> Walk<'a> {
                 Ok(opened) => opened,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     ahead.push(name);
-                    return self.missing(steps, ahead);
+                    return self.missing(steps, ahead, own_names);
                 }
                 Err(error) => return Err(self.failed(&error)),
             };
@@ -108,6 +110,7 @@ impl<'a> Walk<'a> {
                 FileType::Symlink if is_last => return Err(self.refused("is a symbolic link")),
                 FileType::Symlink => {
                     links += 1;
+                    own_names = own_names.min(ahead.len());
                     let target = self.link(here, &name, &entry, &found, links)?;
                     if target.is_absolute() {
                         steps.truncate(1);
@@ -144,9 +147,10 @@ impl<'a> Walk<'a> {
         let owner = found.st_uid;
         if !self.trust.is_trusted(owner) {
             return Err(self.refused(&format!(
-                "{}belongs to {}, who could put something else there",
+                "{}belongs to {user}, who could put something else there (where {user} is the bot's user, give it as \
+                 `owner`)",
                 self.below(&path),
-                user_name(owner)
+                user = user_name(owner)
             )));
         }
         if is_shared && !is_sticky(&found) {
@@ -183,11 +187,12 @@ impl<'a> Walk<'a> {
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
-    fn missing(&self, steps: Vec<Step>, mut ahead: Vec<OsString>) -> Result<Place> {
-        ahead.reverse();
-        if ahead.iter().any(|name| name == "..") {
+    /// What does not exist yet is made, but not where a link leads: that is a disk that is not mounted, say.
+    fn missing(&self, steps: Vec<Step>, mut ahead: Vec<OsString>, own_names: usize) -> Result<Place> {
+        if ahead.len() > own_names {
             return Err(self.refused("goes through a symbolic link to something that does not exist"));
         }
+        ahead.reverse();
         self.place(steps, ahead, None)
     }
 
@@ -203,28 +208,37 @@ impl<'a> Walk<'a> {
 
     /// Opens one name in a directory as a place, never through a symbolic link.
     fn open(&self, directory: &OwnedFd, name: &OsStr) -> io::Result<(OwnedFd, Stat)> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let entry = self.open_as(directory.as_fd(), name, flags)?;
+        // As a directory first: only so an automounter mounts what belongs there (open(2), `O_PATH`).
+        let entry = match self.open_as(directory, name, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(Errno::NOTDIR | Errno::LOOP) => self.open_as(directory, name, OFlags::PATH)?,
+            opened => opened?,
+        };
         let found = fstat(&entry)?;
         Ok((entry, found))
     }
 
-    /// Opens a directory that is there to work in it.
-    pub fn open_directory(&self, parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.open_as(parent.as_fd(), name, flags)
+    /// Opens a directory that has just been made to work in it. `unsafe_path` where it has been exchanged.
+    pub fn open_directory(&self, parent: &Step, name: &OsStr) -> Result<OwnedFd> {
+        match self.open_as(&parent.directory, name, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let what = self.below(&parent.path.join(name));
+                Err(self.refused(&format!("{what}was exchanged for something else while it was made")))
+            }
+            opened => opened.map_err(|error| self.failed(&error.into())),
+        }
     }
 
-    fn open_as(&self, directory: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> io::Result<OwnedFd> {
+    fn open_as(&self, directory: &OwnedFd, name: &OsStr, access: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if self.has_openat2.get() {
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
             match openat2(directory, name, flags, Mode::empty(), resolve) {
                 // Before Linux 5.6, and in containers whose filter of system calls is older than that.
                 Err(Errno::NOSYS | Errno::PERM) => self.has_openat2.set(false),
-                opened => return Ok(opened?),
+                opened => return opened,
             }
         }
-        Ok(openat(directory, name, flags, Mode::empty())?)
+        openat(directory, name, flags, Mode::empty())
     }
 
     /// Takes a directory that has just been made, or that another process has made meanwhile, as a step.
