@@ -9,7 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{fail, run_as, succeed};
+use support::privileges::{NOBODY as USER, is_root, run_as};
+use support::{fail, succeed};
 use tempfile::TempDir;
 
 const PIN: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -74,14 +75,6 @@ fn changed(text: &str, extra: Value) -> (String, Value) {
     assert_eq!(answer["content"], json!(result));
     assert_eq!(answer["changed"], json!(result != text), "{answer}");
     (result, answer)
-}
-
-fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
 }
 
 #[test]
@@ -333,24 +326,23 @@ fn a_missing_account_is_an_error_and_in_check_mode_a_warning() {
 
 #[test]
 fn another_user_writes_its_own_file_and_no_other() {
-    const USER: u32 = 65_534;
     if !is_root() {
         return;
     }
     let (directory, path) = place();
     let own = with(base(), json!({ "group": USER }));
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-    let Some(answer) = run_as(USER, &request(&path, own.clone())) else { return };
+    let answer = run_as(USER, USER, &request(&path, own.clone()));
     assert_eq!(answer["error"]["kind"], "permission_denied", "{answer}");
     assert!(answer["msg"].as_str().unwrap().contains("run as root"), "{answer}");
     chown(directory.path(), Some(USER), Some(USER)).unwrap();
-    let answer = run_as(USER, &request(&path, with(own.clone(), json!({ "group": 0 })))).unwrap();
+    let answer = run_as(USER, USER, &request(&path, with(own.clone(), json!({ "group": 0 }))));
     assert_eq!(answer["error"]["kind"], "permission_denied", "only root gives files away: {answer}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "something was left");
-    let answer = run_as(USER, &request(&path, own.clone())).unwrap();
+    let answer = run_as(USER, USER, &request(&path, own.clone()));
     let found = fs::metadata(&path).unwrap();
     assert_eq!((&answer["changed"], found.uid(), found.mode() & 0o7777), (&json!(true), USER, 0o640));
-    assert_eq!(run_as(USER, &request(&path, own)).unwrap()["changed"], false);
+    assert_eq!(run_as(USER, USER, &request(&path, own))["changed"], false);
 }
 
 #[test]

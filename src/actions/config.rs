@@ -96,10 +96,8 @@ fn write(request: &Request, parameters: Parameters, file: &TextFile<'_>, path: &
 }
 
 fn remove(request: &Request, file: &TextFile<'_>, path: &str) -> Result<Answer> {
-    if let Some(text) = file.text() {
-        config::recognise(text, path)?;
-        super::settle(request, file, Change::Remove)?;
-    }
+    file.text().map_or(Ok(()), |text| config::recognise(text, path))?;
+    super::settle(request, file, Change::Remove)?;
     Ok(Answer::new(file.text().is_some()).result("path", path).result("content", "").diff(Some(Diff::of(
         path,
         file.text().unwrap_or_default(),

@@ -1,7 +1,10 @@
 //! Users and groups by name or number, looked up through the system (NSS).
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
+use std::thread::LocalKey;
 
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -121,14 +124,25 @@ fn lookup(account: &Account, error: nix::Error) -> Error {
 /// A user's name, or its number where it has none.
 #[must_use]
 pub fn user_name(number: u32) -> String {
-    User::from_uid(Uid::from_raw(number)).ok().flatten().map_or_else(|| number.to_string(), |user| user.name)
+    known(&USERS, number, || User::from_uid(Uid::from_raw(number)).ok().flatten().map(|user| user.name))
 }
 
 /// A group's name, or its number where it has none.
 #[must_use]
 pub fn group_name(number: u32) -> String {
-    Group::from_gid(Gid::from_raw(number))
-        .ok()
-        .flatten()
-        .map_or_else(|| number.to_string(), |group| group.name)
+    known(&GROUPS, number, || Group::from_gid(Gid::from_raw(number)).ok().flatten().map(|group| group.name))
+}
+
+type Names = RefCell<HashMap<u32, String>>;
+
+thread_local! {
+    // A look-up may ask a server, and a directory's content asks for the same few again and again.
+    static USERS: Names = RefCell::default();
+    static GROUPS: Names = RefCell::default();
+}
+
+fn known(names: &'static LocalKey<Names>, number: u32, look_up: impl FnOnce() -> Option<String>) -> String {
+    names.with_borrow_mut(|names| {
+        names.entry(number).or_insert_with(|| look_up().unwrap_or_else(|| number.to_string())).clone()
+    })
 }

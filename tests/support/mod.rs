@@ -26,17 +26,18 @@ pub mod mutation;
 pub mod privileges;
 pub mod random_state;
 pub mod readers;
+pub mod scenarios;
 pub mod states;
 pub mod storage;
 pub mod systemd;
 pub mod texts;
 pub mod tokens;
+pub mod tree;
 pub mod written;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -99,23 +100,9 @@ pub fn fail(request: &Value, kind: &str) -> String {
     answer["msg"].as_str().unwrap().to_owned()
 }
 
-/// The answer to a request by another user, for a test that runs as root; none, and a word of that, where that
-/// user cannot run the binary or the test is another user's itself.
-pub fn run_as(user: u32, request: &Value) -> Option<Value> {
-    let child = Command::new(env!("CARGO_BIN_EXE_tbot_tpm"))
-        .current_dir("/")
-        .uid(user)
-        .gid(user)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        println!("skipped: user {user} cannot run the binary");
-        return None;
-    };
-    child.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
-    Some(parse(&child.wait_with_output().unwrap()))
+/// Says something that is to be seen also where the test passes, as what `println!` says is not.
+pub fn note(text: &str) {
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
 /// Runs a program that must succeed, and returns its standard output.

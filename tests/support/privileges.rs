@@ -20,8 +20,7 @@ pub fn is_root() -> bool {
     let is_root = nix::unistd::geteuid().is_root();
     if !is_root {
         let name = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not by `println!`, which is shown only for tests that fail.
-        std::io::stderr().write_all(format!("skipped: {name} needs root\n").as_bytes()).unwrap();
+        super::note(&format!("skipped: {name} needs root"));
     }
     is_root
 }

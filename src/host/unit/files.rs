@@ -184,9 +184,9 @@ impl Found<'_> {
             let goes = match file.text() {
                 None => false,
                 Some(_) if is_ours(file) => true,
+                Some(text) if is_unit && is_added_to && !says_the_same(form, text) => false,
                 Some(_) if is_unit && installed::is_packaged(&self.files.unit) => false,
                 Some(text) if says_the_same(form, text) => true,
-                Some(_) if is_unit && is_added_to => false,
                 Some(_) if force => true,
                 Some(_) => return Err(conflict(file.path(), "force its removal with `force: true`")),
             };
@@ -288,15 +288,23 @@ impl<'a> Step<'a> {
                 return Err(Error::new(Kind::NotFound, message));
             }
             make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;
-            return TextFile::inspect(self.path())?.settle(self.change);
+            return TextFile::inspect(self.path())?.settle(self.change).inspect_err(|_| {
+                // Empty as it is; one that others have put something into stays.
+                let _ = fs::remove_dir(drop_ins);
+            });
         }
         self.file.settle(self.change)?;
-        if self.form == Form::DropIn && self.change == Change::Remove {
-            // It fails where others have files in it, and where another run was faster.
+        // Also where a former run was killed before it came to this.
+        if self.form == Form::DropIn && self.content().is_empty() && is_empty(drop_ins) {
+            // It fails where another run was faster.
             let _ = fs::remove_dir(drop_ins);
         }
         Ok(())
     }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Makes a directory with the right mode, whatever the umask is, and brings it to the disk.
