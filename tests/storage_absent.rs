@@ -236,3 +236,18 @@ fn what_appears_meanwhile_keeps_the_directory() {
     assert_eq!(answer["error"]["kind"], "io", "{answer}");
     assert!(path.join("identity").exists());
 }
+
+#[test]
+fn what_another_run_removes_meanwhile_still_tells_whose_directory_it_is() {
+    let place = place();
+    let path = with_files(place.path().join("bot"), &[".lock", "identity"]);
+    let request = in_check_mode(absent(&path));
+    let (_, log) = traced(&["-e", "trace=newfstatat"], &request);
+    let calls: Vec<&str> = log.lines().filter(|line| line.contains("newfstatat(")).collect();
+    let last = calls.iter().rposition(|call| call.contains("\"identity\"")).unwrap() + 1;
+    // As if it had gone after its name was read.
+    let inject = format!("inject=newfstatat:error=ENOENT:when={last}");
+    let (answer, log) = traced(&["-e", "trace=newfstatat", "-e", &inject], &request);
+    assert!(log.lines().any(|line| line.contains("\"identity\"") && line.contains("INJECTED")), "{log}");
+    assert_eq!(answer["changed"], true, "{answer}");
+}

@@ -261,6 +261,11 @@ fn an_acl_that_a_mask_hides_is_removed_too_and_one_that_widens_nothing_stays() {
     let many = file(path.join("many"), daemon, mail, 0o600);
     let entries: Vec<String> = (1000..1100).map(|number| format!("user:{number}:r--")).collect();
     set_acl(&many, &entries.join(","));
+    let by_group = file(path.join("by-group"), daemon, mail, 0o600);
+    set_acl(&by_group, "group:news:r--");
+    // Its group could do no more than the mask lets it, and gets no more.
+    let masked = file(path.join("masked"), daemon, mail, 0o600);
+    set_acl(&masked, "user:games:r--,group::rwx,mask:r--");
     let harmless = file(path.join("harmless"), daemon, mail, 0o600);
     set_acl(&harmless, "user:games:---,mask:r--");
     let inner = directory(path.join("inner"), daemon, mail, 0o700);
@@ -270,6 +275,8 @@ fn an_acl_that_a_mask_hides_is_removed_too_and_one_that_widens_nothing_stays() {
     assert_eq!((acl(&harmless), acl(&inner)), (kept, kept_default));
     assert_eq!(acl(&hidden), "user::rw-\ngroup::---\nother::---");
     assert_eq!(acl(&many), "user::rw-\ngroup::---\nother::---");
+    assert_eq!(acl(&by_group), "user::rw-\ngroup::---\nother::---");
+    assert_eq!(acl(&masked), "user::rw-\ngroup::r--\nother::---");
 }
 
 #[test]

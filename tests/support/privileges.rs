@@ -130,3 +130,21 @@ pub fn traced(options: &[&str], request: &Value) -> (Value, String) {
     let answer = answer_of(&mut command, request);
     (answer, fs::read_to_string(log).unwrap())
 }
+
+/// What the user and group 4242 get to hear, where the system's users and groups have these lines more.
+pub fn as_user_known_as(passwd: &str, group: &str, request: &Value) -> Value {
+    let place = place();
+    let files = [("passwd", passwd), ("group", group)].map(|(name, line)| {
+        let path = place.path().join(name);
+        let all = fs::read_to_string(Path::new("/etc").join(name)).unwrap();
+        fs::write(&path, format!("{all}{line}\n")).unwrap();
+        path.display().to_string()
+    });
+    let script = r#"
+        mount --bind "$1" /etc/passwd
+        mount --bind "$2" /etc/group
+        echo "$3" | HOME=/ setpriv --reuid 4242 --regid 4242 --clear-groups "$TBOT_TPM" || true
+    "#;
+    let [passwd, group] = files;
+    serde_json::from_str(&in_own_mounts(script, &[passwd, group, request.to_string()])[0]).unwrap()
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{run, succeed};
+use super::{run, succeed, tool};
 
 /// A request for the directory at `path`, with further parameters.
 pub fn request(path: impl AsRef<Path>, extra: Value) -> Value {
@@ -51,4 +51,25 @@ pub fn diff(answer: &Value) -> (&str, &str) {
 pub fn warnings(answer: &Value) -> String {
     let warnings = answer["warnings"].as_array().unwrap();
     warnings.iter().map(|warning| warning.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// Paths, owners and modes of everything in a directory, to see that nothing changed.
+fn everything(directory: &Path) -> String {
+    let format = "%P %u %g %m %l\n";
+    let mut found: Vec<_> =
+        String::from_utf8(tool("find", &[directory.to_str().unwrap(), "-printf", format]))
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+    found.sort();
+    found.join("\n")
+}
+
+/// The message with which a path is refused, and nothing below `place` changed for it.
+pub fn refused_in(place: &Path, request: &Value) -> String {
+    let before = everything(place);
+    let message = refused(request);
+    assert_eq!(everything(place), before);
+    message
 }
