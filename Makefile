@@ -20,9 +20,10 @@ demo: build ## see the main job: three software TPMs to three hosts that can joi
 test: setup ## run everything: formatting, lints, unit tests, playbooks
 	@scripts/test.sh
 
-bench: build ## measure against tpm2-tools, on 20 hosts and on one, and against a template for 10,000
+bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
-		&& python benches/fleet.py && python benches/identify.py && exec python benches/tokens.py
+		&& python benches/fleet.py && python benches/identify.py && python benches/tokens.py \
+		&& exec python benches/host_files.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh

@@ -78,6 +78,17 @@ def test_unit_starts_tbot_with_that_configuration(fleet):
         assert stat.S_IMODE(unit.stat().st_mode) == 0o644
 
 
+def test_a_hardened_unit_lets_tbot_write_where_its_configuration_says(fleet):
+    run = fleet.site("--limit", "web-1", variables={"tbot_unit_hardening": True, "tbot_services": [
+        {"type": "identity", "destination": {"type": "directory", "path": "/opt/machine-id"}},
+    ]})
+    assert run.returncode == 0, run.output
+    unit = fleet.host_path("web-1", "etc/systemd/system/tbot.service").read_text()
+    storage = fleet.host_path("web-1", "var/lib/teleport/bot")
+    assert "ProtectSystem=strict" in unit
+    assert f"ReadWritePaths=-/opt/machine-id {storage}" in unit
+
+
 def test_second_run_changes_nothing(fleet):
     before = fleet.files()
     run = fleet.site()

@@ -41,8 +41,8 @@ const KNOWN_KEYS: [&str; 15] = [
     "storage",
     "version",
 ];
-/// Keys by which a file is recognised.
-const TELLING_KEYS: [&str; 5] = ["auth_server", "destinations", "onboarding", "proxy_server", "storage"];
+/// Keys of which one tells a configuration of `tbot`. Others too have a `storage` or a `version`.
+const TELLING_KEYS: [&str; 4] = ["auth_server", "destinations", "onboarding", "proxy_server"];
 
 /// The values of a file; none where it says nothing. `path` is what to call it in errors.
 ///
