@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use serde_json::{Value, json};
-use support::systemd::{BY_TBOT, MARKER, install, is_root, request};
+use support::privileges::is_root;
+use support::systemd::{BY_TBOT, MARKER, install, request, warnings};
 use support::{fail, succeed};
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -68,13 +69,27 @@ fn check_mode_foresees_and_a_second_run_changes_nothing() {
 }
 
 #[test]
+fn accounts_that_do_not_exist_are_warnings() {
+    let directory = tempfile::tempdir().unwrap();
+    let answer = install(
+        directory.path(),
+        json!({ "user": "no-such-user", "group": "root", "supplementary_groups": ["no-such-group", 71_234, "daemon"] }),
+    );
+    let expected = ["no group `no-such-group`", "no user `no-such-user`"]
+        .map(|what| format!("there is {what} on this host, without which the service cannot start"));
+    assert_eq!(answer["warnings"], json!(expected));
+    let known = json!({ "user": "root", "group": "root" });
+    assert_eq!(install(directory.path(), known)["warnings"], json!([]));
+}
+
+#[test]
 fn a_missing_directory_is_an_error_and_in_check_mode_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     let message = fail(&request(&missing, json!({})), "not_found");
     assert!(message.ends_with(&format!("there is no directory {}", missing.display())), "{message}");
     let foreseen = succeed(&request(&missing, json!({ "_ansible_check_mode": true })));
-    assert_eq!((&foreseen["changed"], foreseen["warnings"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!((&foreseen["changed"], warnings(&foreseen).len()), (&json!(true), 1));
 }
 
 #[test]

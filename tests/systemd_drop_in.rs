@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use support::systemd::{MARKER, PACKAGED, install, is_root, request};
+use support::privileges::is_root;
+use support::systemd::{MARKER, PACKAGED, install, request, warnings};
 use support::{fail, succeed, tool};
 use tempfile::TempDir;
 
@@ -49,7 +50,7 @@ Environment=\"TELEPORT_ANONYMOUS_TELEMETRY=0\"
         (&answer["content"], &answer["path"], &answer["mode"], &answer["needs_daemon_reload"]),
         (&json!(expected), &json!(path), &json!("drop_in"), &json!(true))
     );
-    assert_eq!(answer["warnings"], json!([]));
+    assert_eq!(warnings(&answer), [""; 0]);
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o644, 0o755));
     assert_eq!(fs::read_to_string(directory.path().join("tbot.service")).unwrap(), PACKAGED);
     let again = install(
@@ -91,7 +92,7 @@ fn check_mode_foresees_a_drop_in_and_its_directory() {
     let directory = with_unit_of_someone_else();
     let extra = |check_mode| json!({ "mode": "drop_in", "_ansible_check_mode": check_mode });
     let foreseen = succeed(&request(directory.path(), extra(true)));
-    assert_eq!((&foreseen["changed"], &foreseen["warnings"]), (&json!(true), &json!([])));
+    assert_eq!((&foreseen["changed"], warnings(&foreseen)), (&json!(true), vec![]));
     assert!(!drop_in(directory.path()).parent().unwrap().exists(), "check mode made something");
     let answer = succeed(&request(directory.path(), extra(false)));
     for name in ["changed", "diff", "path", "content", "mode", "needs_daemon_reload"] {
@@ -205,7 +206,7 @@ fn a_linked_unit_gets_a_drop_in_by_itself() {
     fs::write(&target, PACKAGED).unwrap();
     symlink(&target, directory.path().join("tbot.service")).unwrap();
     let answer = install(directory.path(), json!({}));
-    assert_eq!((&answer["mode"], &answer["warnings"]), (&json!("drop_in"), &json!([])));
+    assert_eq!((&answer["mode"], warnings(&answer)), (&json!("drop_in"), vec![]));
     assert_eq!(install(directory.path(), json!({}))["changed"], false);
     assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], true);
     assert_eq!(fs::read_to_string(&target).unwrap(), PACKAGED);
@@ -254,8 +255,8 @@ fn a_unit_anywhere_else_gets_a_drop_in_and_ours_goes() {
         let theirs = SystemUnit::place("/usr/local/lib/systemd/system", &name);
         let answer = install(directory.path(), extra("auto"));
         assert_eq!(
-            (&answer["mode"], &answer["changed"], &answer["warnings"]),
-            (&json!("drop_in"), &json!(true), &json!([]))
+            (&answer["mode"], &answer["changed"], warnings(&answer)),
+            (&json!("drop_in"), &json!(true), vec![])
         );
         let before = answer["diff"]["before"].as_str().unwrap();
         assert!(before.contains("[Install]") && !unit.exists(), "{answer}");
@@ -311,7 +312,7 @@ fn a_packages_unit_gets_a_drop_in_and_stays() {
         return;
     }
     if Command::new("dpkg-deb").arg("--version").output().is_err() {
-        println!("skipped: there is no dpkg");
+        support::note("skipped: there is no dpkg");
         return;
     }
     let name = format!("tbot-tpm-test-package-{}", std::process::id());
@@ -321,7 +322,7 @@ fn a_packages_unit_gets_a_drop_in_and_stays() {
     let unit = directory.join("tbot.service");
     let package = Package::install(&name, &unit);
     let answer = install(&directory, json!({}));
-    assert_eq!((&answer["mode"], &answer["warnings"]), (&json!("drop_in"), &json!([])));
+    assert_eq!((&answer["mode"], warnings(&answer)), (&json!("drop_in"), vec![]));
     assert_eq!(install(&directory, json!({}))["changed"], false);
     fail(&request(&directory, json!({ "mode": "unit" })), "conflict");
     for force in [false, true] {

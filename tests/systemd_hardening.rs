@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::systemd::{PACKAGED, exposure, has_systemd_analyze, install, request, systemd_version};
+use support::systemd::{
+    PACKAGED, exposure, has_systemd_analyze, install, request, systemd_version, warnings,
+};
 use support::{fail, succeed, tool};
 use tempfile::TempDir;
 
@@ -96,9 +98,9 @@ SystemCallFilter=~@privileged @resources";
     if place.config.starts_with("/var/lib") {
         assert_eq!(service, expected);
     } else {
-        println!("skipped: needs root for a configuration outside of /tmp");
+        support::note("skipped: needs root for a configuration outside of /tmp");
     }
-    assert_eq!(answer["warnings"], json!([]));
+    assert_eq!(warnings(&answer), [""; 0]);
     assert!(content.contains(" --pid-file=/run/tbot/tbot.pid\n"), "{content}");
     assert_eq!(value(&answer, "PIDFile"), "/run/tbot/tbot.pid");
     let again = place.install(json!({ "supplementary_groups": ["tss"] }));
@@ -111,7 +113,7 @@ fn systemd_finds_little_exposure_and_much_without() {
         return;
     }
     if systemd_version() < 250 {
-        println!("skipped: systemd-analyze security rates files from version 250 on");
+        support::note("skipped: systemd-analyze security rates files from version 250 on");
         return;
     }
     let place = Place::with("services: [{type: workload-identity-api, listen: 'unix:///run/w/api.sock'}]\n");
@@ -285,7 +287,7 @@ fn a_hardened_drop_in_without_a_command_has_no_pid_file() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("tbot.service"), PACKAGED).unwrap();
     if Path::new("/etc/tbot.yaml").exists() {
-        println!("skipped: this machine has a /etc/tbot.yaml");
+        support::note("skipped: this machine has a /etc/tbot.yaml");
         return;
     }
     let answer = install(directory.path(), json!({ "mode": "drop_in", "hardening": "yes" }));

@@ -41,6 +41,12 @@ pub fn request(directory: &Path, extra: Value) -> Value {
     request
 }
 
+/// An answer's warnings, but for those of accounts: few machines that run tests have a user teleport.
+pub fn warnings(answer: &Value) -> Vec<&str> {
+    let all = answer["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap());
+    all.filter(|warning| !warning.ends_with("without which the service cannot start")).collect()
+}
+
 /// The answer to a request that writes a unit or drop-in, or keeps one, which systemd then accepts.
 pub fn install(directory: &Path, extra: Value) -> Value {
     let request = request(directory, extra);
@@ -71,9 +77,9 @@ pub fn has_systemd_analyze() -> bool {
     let can_run = Command::new("systemd-analyze").arg("--version").output().is_ok();
     let may_run = Path::new("/run/systemd").exists() || geteuid().is_root();
     if !can_run {
-        println!("skipped: there is no systemd-analyze");
+        super::note("skipped: there is no systemd-analyze");
     } else if !may_run {
-        println!("skipped: systemd is not running, and systemd-analyze then needs root");
+        super::note("skipped: systemd is not running, and systemd-analyze then needs root");
     }
     can_run && may_run
 }
@@ -123,13 +129,4 @@ fn analyze(arguments: &[&str], files: &[(String, String)]) -> Option<(bool, Stri
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
     Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
-}
-
-/// Whether the tests run as root; says so if not.
-pub fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
 }

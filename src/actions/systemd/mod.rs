@@ -4,6 +4,7 @@ mod parameters;
 mod uses;
 
 use crate::error::{Error, Kind, Result};
+use crate::host::Accounts;
 use crate::host::unit::{Command, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles};
 use crate::protocol::{Answer, Diff, Request};
 use parameters::{Parameters, State};
@@ -20,7 +21,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
 
 fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
     let form = found.form(parameters.mode)?;
-    let mut warnings = Vec::new();
+    let mut warnings = missing_accounts(parameters)?;
     let wanted = render(parameters, form, &mut warnings)?;
     if parameters.mode == Placement::DropIn {
         warnings.extend(obstacle(request, found)?);
@@ -30,6 +31,17 @@ fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Res
         warnings.extend(step.missing_directory().map(super::foresee_missing));
     }
     Ok(results(settle(request, &steps)?, steps.first()).warnings(warnings))
+}
+
+/// What keeps the service from starting, unless somebody makes it before.
+fn missing_accounts(parameters: &Parameters) -> Result<Vec<String>> {
+    let (_, mut missing) = Accounts::find(Some(&parameters.user), Some(&parameters.group))?;
+    for group in &parameters.supplementary_groups {
+        missing.extend(Accounts::find(None, Some(group))?.1);
+    }
+    missing.sort();
+    missing.dedup();
+    Ok(missing.iter().map(|what| format!("{what}, without which the service cannot start")).collect())
 }
 
 fn absent(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
