@@ -1,10 +1,12 @@
 //! The two files of a service in one directory, its unit and its drop-in, and what is to become of them.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode as Bits;
+use rustix::process::umask;
 use serde::Deserialize;
 
 use super::installed::{self, LOAD_PATH};
@@ -287,8 +289,11 @@ impl<'a> Step<'a> {
                 let message = format!("cannot write {path}: there is no directory {directory}");
                 return Err(Error::new(Kind::NotFound, message));
             }
-            make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;
-            return TextFile::inspect(self.path())?.settle(self.change).inspect_err(|_| {
+            let write = || {
+                make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;
+                TextFile::inspect(self.path())?.settle(self.change)
+            };
+            return write().inspect_err(|_| {
                 // Empty as it is; one that others have put something into stays.
                 let _ = fs::remove_dir(drop_ins);
             });
@@ -307,12 +312,13 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Makes a directory with the right mode, whatever the umask is, and brings it to the disk.
+/// Makes a directory, and brings it to the disk. It has the right mode from the start, whatever the umask was: a
+/// later run would not know that it is one to be put right.
 fn make(directory: &Path) -> io::Result<()> {
+    umask(Bits::from_raw_mode(!DIRECTORY_MODE & 0o777));
     match DirBuilder::new().mode(DIRECTORY_MODE).create(directory) {
-        Ok(()) => fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))?,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
     directory.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
