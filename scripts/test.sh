@@ -13,6 +13,9 @@ step() {
     "$@" || die "make test: this step failed: $*"
 }
 
+# Setup installs strace, so the tests of crashes are not to be skipped.
+export TBOT_TPM_STRACE=required
+
 # Where setup can fetch a machine to boot, its tests are not to be skipped.
 if [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ]; then
     export TBOT_TPM_MACHINE=required

@@ -57,12 +57,23 @@ fn of_different_ones_one_wins_and_nobody_sees_anything_but_whole_files() {
             "labels": { "is": label },
         })
     };
+    let drop_in = |user: &str| {
+        let mut drop_in = unit(user);
+        drop_in["name"] = json!("tbot-packaged");
+        drop_in["mode"] = json!("drop_in");
+        drop_in
+    };
+    let storage = |mode: &str| json!({ "action": "storage", "path": at("bot"), "mode": mode });
+    std::fs::write(at("tbot-packaged.service"), support::systemd::PACKAGED).unwrap();
     compete(&at("tbot.yaml"), &[config("old"), config("first"), config("the-second")]);
     compete(&at("tbot-concurrent.service"), &[unit("old"), unit("first"), unit("the-second")]);
+    let file = at("tbot-packaged.service.d/10-tbot-tpm.conf");
+    compete(&file, &[drop_in("old"), drop_in("first"), drop_in("the-second")]);
+    compete(&at("bot"), &[storage("0755"), storage("0750"), storage("0700")]);
     compete(&at("web.yaml"), &[token("old"), token("first"), token("the-second")]);
 }
 
-/// Begins with the file of the first request, and lets the others compete for it while it is read.
+/// Begins with the file or directory of the first request, and lets the others compete for it while it is read.
 fn compete(path: &Path, requests: &[Value; 3]) {
     let [old, first, second] = requests;
     let states: Vec<_> = [second, first, old].map(|request| (succeed(request), seen(path).unwrap()).1).into();
@@ -95,11 +106,13 @@ fn compete(path: &Path, requests: &[Value; 3]) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Owner, group, mode and content of a file, all of one and the same.
+/// Owner, group, mode and content of a file, all of one and the same; a directory has no content here.
 fn seen(path: &Path) -> Option<(u32, u32, u32, String)> {
     let mut file = File::open(path).ok()?;
     let found = file.metadata().unwrap();
     let mut text = String::new();
-    file.read_to_string(&mut text).unwrap();
+    if found.is_file() {
+        file.read_to_string(&mut text).unwrap();
+    }
     Some((found.uid(), found.gid(), found.mode(), text))
 }

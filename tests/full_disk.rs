@@ -1,4 +1,4 @@
-//! File systems that are full, or cannot be written to: a clear error, and everything as it was.
+//! File systems that are full, cannot be written to, or fail: a clear error, and no file that is not whole.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::privileges::{is_root, place};
 use support::scenarios::{Scenario, Stage};
 use support::tree::Tree;
-use support::{fail, run, succeed, tool};
+use support::{fail, parse, run, strace, succeed, tool};
 use tempfile::TempDir;
 
 /// A small file system in memory, gone with the value.
@@ -124,6 +124,66 @@ fn a_file_system_without_room_for_another_name_leaves_the_old_file() {
             assert!(Tree::of(&stage.root) == stage.new, "{}", scenario.name);
         }
     }
+}
+
+#[test]
+fn a_disk_that_fails_at_any_system_call_leaves_the_old_or_the_new() {
+    /// Calls that reach a disk. Closing is not one: what it reports, nobody can act on.
+    const REACHING: [&str; 19] = [
+        "chmod",
+        "fchmod",
+        "fchown",
+        "fchownat",
+        "fsync",
+        "getdents64",
+        "mkdir",
+        "mkdirat",
+        "open",
+        "openat",
+        "openat2",
+        "read",
+        "rename",
+        "renameat",
+        "rmdir",
+        "statx",
+        "unlink",
+        "unlinkat",
+        "write",
+    ];
+    if !is_root() || !strace::is_usable() {
+        return;
+    }
+    Scenario::for_each(|scenario| {
+        let stage = scenario.stage();
+        let (_place, request) = stage.request_file();
+        let calls = strace::calls_from_first_change(&request);
+        let mut failures = 0;
+        for call in calls.iter().filter(|call| REACHING.contains(&&*call.name) && !call.is_answer()) {
+            stage.old.restore(&stage.root);
+            let context = format!("{}: {call:?} fails", scenario.name);
+            let answer = parse(&call.tampered("error=EIO", "022", &request));
+            let left = Tree::of(&stage.root);
+            left.assert_between(&stage.old, &stage.new, &context);
+            assert!(!left.has_temporary(), "{context}: {left:?}");
+            // Some only fetch names for the answer.
+            if answer["failed"] == true {
+                failures += 1;
+                assert_eq!(answer["error"]["kind"], "io", "{context}: {answer}");
+                let message = answer["msg"].as_str().unwrap();
+                assert!(message.contains("Input/output error"), "{context}: {message}");
+                let is_whole = left == stage.old || left == stage.new;
+                assert!(is_whole || takes_steps(scenario), "{context}: {left:?}");
+            }
+            succeed(&stage.request);
+            assert!(Tree::of(&stage.root) == stage.new, "{context}: {:?}", Tree::of(&stage.root));
+        }
+        assert!(failures > 1, "{}: {failures} failures", scenario.name);
+    });
+}
+
+/// Whether a change is made of several that are each whole.
+fn takes_steps(scenario: &Scenario) -> bool {
+    !scenario.writes_a_file || scenario.name == "drop-in to unit"
 }
 
 fn fill_with_bytes(path: &Path) {

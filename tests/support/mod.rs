@@ -29,6 +29,7 @@ pub mod readers;
 pub mod scenarios;
 pub mod states;
 pub mod storage;
+pub mod strace;
 pub mod systemd;
 pub mod texts;
 pub mod tokens;

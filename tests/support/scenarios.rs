@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,7 +61,10 @@ impl Scenario {
             writing("unit changed", unit_before, |root| unit(root, json!({ "user": "new" })))
                 .back(|root| unit(root, json!({ "user": "old" }))),
             taking("unit absent", unit_before, |root| unit(root, json!({ "state": "absent" }))),
-            writing("drop-in new", packaged, |root| unit(root, json!({ "mode": "drop_in" }))),
+            writing("hardened unit new", config_before, hardened)
+                .back(|root| unit(root, json!({ "state": "absent" }))),
+            writing("drop-in new", packaged, |root| unit(root, json!({ "mode": "drop_in" })))
+                .back(|root| unit(root, json!({ "mode": "drop_in", "state": "absent" }))),
             writing("drop-in changed", drop_in_before, |root| {
                 unit(root, json!({ "mode": "drop_in", "user": "new" }))
             })
@@ -76,15 +80,27 @@ impl Scenario {
                 storage_before,
                 |root| json!({ "action": "storage", "path": root.join("lib/teleport/bot"), "state": "absent" }),
             ),
-            writing("token new", |_| (), |root| token(root, "new")),
+            writing("token new", |_| (), |root| token(root, "new")).back(token_absent),
             writing("token changed", |root| _ = succeed(&token(root, "old")), |root| token(root, "new"))
                 .back(|root| token(root, "old")),
-            taking(
-                "token removed",
-                |root| _ = succeed(&token(root, "old")),
-                |root| json!({ "action": "token", "name": "web", "path": root.join("web.yaml"), "remove": ["web-1"] }),
-            ),
+            taking("token removed", |root| _ = succeed(&token(root, "old")), token_absent),
         ]
+    }
+
+    /// Does this for all of them, as many at a time as there are processors.
+    pub fn for_each(test: impl Fn(&Self) + Sync) {
+        let scenarios = Mutex::new(Self::all());
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+                scope.spawn(|| {
+                    loop {
+                        let next = scenarios.lock().unwrap().pop();
+                        let Some(scenario) = next else { break };
+                        test(&scenario);
+                    }
+                });
+            }
+        });
     }
 
     /// The action that makes the change.
@@ -151,6 +167,11 @@ fn unit(root: &Path, extra: Value) -> Value {
     request
 }
 
+/// A unit that is made from what the configuration says.
+fn hardened(root: &Path) -> Value {
+    unit(root, json!({ "hardening": true, "config": root.join("etc/tbot.yaml") }))
+}
+
 fn unit_before(root: &Path) {
     succeed(&unit(root, json!({ "user": "old" })));
 }
@@ -188,4 +209,8 @@ fn token(root: &Path, label: &str) -> Value {
     let host = json!({ "description": "web-1", "ek_public_hash": "a".repeat(64) });
     let path = root.join("web.yaml");
     json!({ "action": "token", "name": "web", "bot_name": "web", "hosts": [host], "labels": { "is": label }, "path": path })
+}
+
+fn token_absent(root: &Path) -> Value {
+    json!({ "action": "token", "name": "web", "path": root.join("web.yaml"), "remove": ["web-1"] })
 }
