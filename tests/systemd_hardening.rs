@@ -250,19 +250,26 @@ fn paths_in_homes_and_for_temporary_files_stay_in_sight() {
 #[test]
 fn the_pid_file_is_in_a_directory_that_the_service_may_write_to() {
     let place = Place::with("");
-    for (given, runtime_directory, writable) in [
-        ("/run/web/x.pid", Some("web"), "/var/lib/teleport/bot"),
-        ("/run/a/b/x.pid", Some("a/b"), "/var/lib/teleport/bot"),
-        ("/var/run/web/x.pid", Some("web"), "/var/lib/teleport/bot"),
-        ("/srv/pid files/x.pid", None, "\"-/srv/pid files\" /var/lib/teleport/bot"),
-        ("/var/lib/teleport/bot/x.pid", None, "/var/lib/teleport/bot"),
+    for (given, runtime_directory) in [
+        ("/run/tbot/x.pid", Some("tbot")),
+        ("/run/tbot/a/b/x.pid", Some("tbot/a/b")),
+        ("/var/run/tbot/x.pid", Some("tbot")),
+        ("/var/lib/teleport/bot/x.pid", None),
+        ("/var/lib/teleport/bot/run/x.pid", None),
     ] {
         let answer = place.install(json!({ "pid_file": given }));
         let expected: Vec<&str> = runtime_directory.into_iter().collect();
         assert_eq!(values(&answer, "RuntimeDirectory"), expected, "{given}");
-        assert_eq!(value(&answer, "ReadWritePaths"), writable, "{given}");
+        assert_eq!(value(&answer, "ReadWritePaths"), "/var/lib/teleport/bot", "{given}");
         assert_eq!(value(&answer, "PIDFile"), given.replace("/var/run/", "/run/"));
     }
+    let given = json!({ "pid_file": "/srv/pid files/x.pid", "read_write_paths": ["/srv/pid files"] });
+    assert!(values(&place.install(given), "RuntimeDirectory").is_empty());
+    // A socket beside the pid file does not spare systemd making the directory.
+    let beside = Place::with("services: [{type: application-tunnel, listen: 'unix:///run/tbot/app.sock'}]\n");
+    let answer = beside.install(json!({}));
+    assert_eq!(value(&answer, "RuntimeDirectory"), "tbot");
+    assert_eq!(value(&answer, "ReadWritePaths"), "-/run/tbot /var/lib/teleport/bot");
     let without = place.install(json!({ "pid_file": "" }));
     let content = without["content"].as_str().unwrap();
     assert!(!content.contains("pid-file") && !content.contains("PIDFile"), "{content}");
@@ -275,10 +282,38 @@ fn the_pid_file_is_in_a_directory_that_the_service_may_write_to() {
 #[test]
 fn a_pid_file_that_could_not_be_written_is_refused_with_what_to_do() {
     let place = Place::with("");
-    for path in ["/run/tbot.pid", "/var/run/tbot.pid", "/tbot.pid", "/etc/tbot.pid", "/run/a b/x.pid"] {
+    // systemd would give each of these directories to the service's user, and remove some as it stops.
+    let others = ["lock", "systemd", "dbus", "user/0", "teleport", "web", "tbot2", "tbot-x"];
+    let others = others.iter().map(|name| format!("/run/{name}/tbot.pid"));
+    let shared = [
+        "/run",
+        "/var/run",
+        "",
+        "/etc",
+        "/tmp",
+        "/var/lib",
+        "/var/lib/teleport",
+        "/usr/local",
+        "/etc/systemd",
+        "/dev/shm",
+    ];
+    let shared = shared.iter().map(|name| format!("{name}/tbot.pid"));
+    let places = ["/run/tbot", "/var/lib/teleport/bot", "/srv/x/tbot.pid"].map(str::to_owned);
+    for path in others.chain(shared).chain(places) {
         let message = place.refused(json!({ "pid_file": path }), "invalid_request");
         assert!(message.contains("leave `pid_file` out for /run/tbot/tbot.pid"), "{message}");
     }
+    for (extra, hint) in [
+        (json!({ "pid_file": "/run/tbot/a b/x.pid" }), "call the directory otherwise"),
+        (json!({ "name": "systemd" }), "give the service another `name`"),
+        (json!({ "name": "dbus" }), "give the service another `name`"),
+        (json!({ "name": "user" }), "give the service another `name`"),
+    ] {
+        let message = place.refused(extra, "invalid_request");
+        assert!(message.contains(hint), "{message}");
+    }
+    let without = place.install(json!({ "name": "systemd-x", "pid_file": "" }));
+    assert!(values(&without, "RuntimeDirectory").is_empty());
     assert!(!place.directory.path().join("tbot.service").exists());
 }
 

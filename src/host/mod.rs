@@ -11,7 +11,7 @@ pub mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
 pub use attributes::Attributes;
-pub use directory::Directory;
+pub use directory::{Directory, is_shared_directory};
 pub use file::{Change, TextFile, read};
 pub use mode::Mode;
 pub use path::AbsolutePath;

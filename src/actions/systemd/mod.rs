@@ -94,7 +94,7 @@ fn render(parameters: &Parameters, form: Form, warnings: &mut Vec<String>) -> Re
     let pid_file = PidFile::choose(parameters.pid_file.as_deref(), &parameters.name, parameters.hardening)?;
     let hardening = if parameters.hardening {
         let used = uses::find(parameters, warnings)?;
-        Some(Hardening::new(&used, pid_file.as_ref().filter(|_| has_command))?)
+        Some(Hardening::new(&parameters.name, &used, pid_file.as_ref().filter(|_| has_command))?)
     } else {
         None
     };

@@ -31,6 +31,8 @@ use selinux::Label;
 use trust::Trust;
 use walk::{Place, Step, Walk};
 
+pub use system::is_shared_directory;
+
 /// The mode of parents that have to be made.
 const PARENT_MODE: Mode = Mode::new(0o755);
 /// The mode that a new directory has before it gets its owner.

@@ -12,6 +12,7 @@ const DIRECTORIES: &[&str] = &[
     "/root",
     "/run",
     "/run/lock",
+    "/run/teleport",
     "/run/user",
     "/srv",
     "/tmp",
@@ -54,6 +55,13 @@ const TREES: &[&str] = &[
     "/nix",
     "/ostree",
     "/proc",
+    "/run/NetworkManager",
+    "/run/credentials",
+    "/run/dbus",
+    "/run/initramfs",
+    "/run/log",
+    "/run/mount",
+    "/run/sshd",
     "/run/systemd",
     "/run/udev",
     "/sbin",
@@ -98,4 +106,11 @@ const TREES: &[&str] = &[
 pub fn is_of_the_system(path: &Path) -> bool {
     DIRECTORIES.iter().any(|directory| path == Path::new(directory))
         || TREES.iter().any(|tree| path.starts_with(tree))
+}
+
+/// Whether a path is itself a directory that many programs share, so that whoever may write to it can do harm
+/// to others.
+#[must_use]
+pub fn is_shared_directory(path: &Path) -> bool {
+    DIRECTORIES.iter().chain(TREES).any(|directory| path == Path::new(directory))
 }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::pid_file::PidDirectory;
-use super::{PidFile, syntax};
+use super::{PidFile, UnitName, syntax};
 use crate::error::Result;
 use crate::host::AbsolutePath;
 
@@ -67,19 +66,18 @@ const SYSTEM_CALLS: [&str; 2] =
     ["SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources"];
 
 impl Hardening {
-    /// What suits a service that uses these, and writes this pid file. A path that a unit cannot hold is
-    /// `invalid_request`.
-    pub fn new(used: &Use, pid_file: Option<&PidFile>) -> Result<Self> {
+    /// What suits the service of this name that uses these, and writes this pid file. A path that a unit cannot
+    /// hold is `invalid_request`, and so is a pid file that the service could not write.
+    pub fn new(name: &UnitName, used: &Use, pid_file: Option<&PidFile>) -> Result<Self> {
         let writable = |path| syntax::writable(path, "read_write_paths");
         let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
         let mut may_write = used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?;
         let mut directives: Vec<String> = Vec::new();
-        match pid_file.map(PidFile::directory) {
-            Some(PidDirectory::Runtime(directory)) => {
-                directives.push(format!("RuntimeDirectory={directory}"));
-            }
-            Some(PidDirectory::Writable(directory)) => may_write.push(directory),
-            Some(PidDirectory::Any) | None => {}
+        let all: Vec<&str> = writes.iter().chain(&may_write).copied().collect();
+        if let Some(directory) =
+            pid_file.map(|file| file.runtime_directory(name, &all)).transpose()?.flatten()
+        {
+            directives.push(format!("RuntimeDirectory={directory}"));
         }
         may_write.retain(|path| !writes.contains(path));
         directives.extend(file_system(&writes, &may_write, &used.reads));

@@ -4,92 +4,80 @@ use std::path::Path;
 
 use super::UnitName;
 use crate::error::{Error, Result};
-use crate::host::AbsolutePath;
+use crate::host::{AbsolutePath, is_shared_directory};
 
 /// A service's pid file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PidFile {
-    path: AbsolutePath,
-    directory: PidDirectory,
-}
-
-/// How a hardened service, to which the file system is read-only, may write its pid file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PidDirectory {
-    /// It does not need to: the service is not hardened.
-    Any,
-    /// systemd makes this directory below `/run` for the service (`RuntimeDirectory=`).
-    Runtime(String),
-    /// This directory is made writable.
-    Writable(String),
-}
+pub struct PidFile(AbsolutePath);
 
 impl PidFile {
     /// The one that a request asks for: none where `given` is empty, and the usual one where it is not
     /// given, `/run/NAME.pid` as `tbot install systemd` has it.
     ///
     /// Only root can write to `/run` itself, and not even root where the file system is read-only. So a
-    /// hardened service has `/run/NAME/NAME.pid` instead, in a directory that systemd makes for it, and
-    /// a file right in `/run` is `invalid_request`.
+    /// hardened service has `/run/NAME/NAME.pid` instead, in a directory that systemd makes for it.
     pub fn choose(given: Option<&str>, name: &UnitName, is_hardened: bool) -> Result<Option<Self>> {
-        let wrong =
-            |what: String| Error::invalid(format!("parameter `pid_file` of action `systemd`: {what}"));
         let text = match given {
             Some("") => return Ok(None),
             Some(given) => given.to_owned(),
-            None if is_hardened => {
-                // A colon would begin another name for the directory.
-                let directory = name.to_string().replace(':', "-");
-                format!("/run/{directory}/{name}.pid")
-            }
+            None if is_hardened => format!("{}/{name}.pid", own_directory(name)),
             None => format!("/run/{name}.pid"),
         };
-        let path = AbsolutePath::try_from(text).map_err(wrong)?;
         // One directory by two names; systemd uses the newer (systemd.service(5), `PIDFile=`).
-        let path = match path.as_str().strip_prefix("/var/run/") {
-            Some(rest) => AbsolutePath::try_from(format!("/run/{rest}")).map_err(wrong)?,
-            None => path,
-        };
-        let directory = if is_hardened { hardened(path.as_str(), name)? } else { PidDirectory::Any };
-        Ok(Some(Self { path, directory }))
+        let text = text.strip_prefix("/var/run/").map_or(text.clone(), |rest| format!("/run/{rest}"));
+        AbsolutePath::try_from(text)
+            .map(|path| Some(Self(path)))
+            .map_err(|why| Error::invalid(format!("parameter `pid_file` of action `systemd`: {why}")))
     }
 
     /// The file's path.
     #[must_use]
     pub fn path(&self) -> &AbsolutePath {
-        &self.path
+        &self.0
     }
 
-    pub(super) fn directory(&self) -> &PidDirectory {
-        &self.directory
+    /// The directory below `/run` that systemd has to make for a hardened service to write its pid file
+    /// (`RuntimeDirectory=`); none where the file is in one of the directories that are `writable` to it.
+    /// Anywhere else is `invalid_request`: systemd gives the directory to the service and removes it when that
+    /// stops, so it has to be the service's alone, and a file in a directory of many would open all of it.
+    pub(super) fn runtime_directory(&self, name: &UnitName, writable: &[&str]) -> Result<Option<String>> {
+        let path: &Path = self.0.as_ref();
+        let own = own_directory(name);
+        let directory = path.parent().and_then(Path::to_str).unwrap_or("/");
+        let is_below = |place: &str| path.starts_with(place) && path != Path::new(place);
+        let refused = |why: &str, hint: String| {
+            let file = self.0.as_str();
+            let message =
+                format!("parameter `pid_file`: with `hardening`, {file} cannot be written, since {why}");
+            Err(Error::invalid(message).hint(hint))
+        };
+        if !is_below(&own) && writable.iter().any(|place| is_below(place)) {
+            return Ok(None);
+        }
+        if !is_below(&own) {
+            let hint = format!(
+                "leave `pid_file` out for {own}/{name}.pid, or put it below the bot's storage or one of \
+                 `read_write_paths`"
+            );
+            return refused("the service may not write there", hint);
+        }
+        if is_shared_directory(Path::new(&own)) {
+            let hint = "give the service another `name`, or do without the file: `pid_file: \"\"`";
+            return refused(&format!("{own} is a directory of the system"), hint.to_owned());
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+        if !directory.chars().all(is_plain) {
+            let hint = "call the directory otherwise".to_owned();
+            return refused(
+                "systemd makes directories in /run only with letters, digits, - _ . in their names",
+                hint,
+            );
+        }
+        Ok(directory.strip_prefix("/run/").map(str::to_owned))
     }
 }
 
-fn hardened(path: &str, name: &UnitName) -> Result<PidDirectory> {
-    let refused = |why: &str| {
-        Err(Error::invalid(format!(
-            "parameter `pid_file`: with `hardening`, {path} cannot be written, since {why}"
-        ))
-        .hint(format!(
-            "leave `pid_file` out for /run/{name}/{name}.pid, or give a file in a directory of its own"
-        )))
-    };
-    let directory = Path::new(path).parent().and_then(Path::to_str).unwrap_or("/");
-    match directory.strip_prefix("/run/") {
-        Some(below) => {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
-            if below.chars().all(is_plain) {
-                return Ok(PidDirectory::Runtime(below.to_owned()));
-            }
-            refused("systemd makes directories in /run only with plain names: letters, digits, - _ .")
-        }
-        None if directory == "/run" => refused(
-            "a hardened service cannot write to /run itself, but to a directory there that systemd makes for it",
-        ),
-        // `/etc`, `/tmp` and the like are everyone's.
-        None if Path::new(directory).components().count() <= 2 => {
-            refused("its directory would be writable to the service, and is not the service's alone")
-        }
-        None => Ok(PidDirectory::Writable(directory.to_owned())),
-    }
+/// The service's own directory. A colon would begin another name for it (systemd.exec(5), `RuntimeDirectory=`).
+fn own_directory(name: &UnitName) -> String {
+    format!("/run/{}", name.to_string().replace(':', "-"))
 }
