@@ -187,6 +187,36 @@ fn our_other_file_goes_once_the_wanted_one_is_there() {
 }
 
 #[test]
+fn an_empty_directory_of_someone_elses_stays() {
+    for extra in [json!({}), json!({ "state": "absent" })] {
+        let directory = tempfile::tempdir().unwrap();
+        install(directory.path(), json!({}));
+        fs::create_dir(directory.path().join("tbot.service.d")).unwrap();
+        succeed(&request(directory.path(), extra));
+        assert!(directory.path().join("tbot.service.d").exists());
+    }
+}
+
+#[test]
+fn a_drop_in_to_a_persons_own_unit_comes_and_goes_and_the_unit_stays() {
+    let directory = with_unit_of_someone_else();
+    let unit = directory.path().join("tbot.service");
+    // Nobody said that it is to be added to, and it is no package's.
+    fail(&request(directory.path(), json!({})), "conflict");
+    install(directory.path(), json!({ "mode": "drop_in" }));
+    let again = install(directory.path(), json!({}));
+    assert_eq!((&again["changed"], &again["mode"]), (&json!(false), &json!("drop_in")));
+    for force in [false, true] {
+        install(directory.path(), json!({ "mode": "drop_in" }));
+        let answer = succeed(&request(directory.path(), json!({ "state": "absent", "force": force })));
+        assert_eq!((&answer["changed"], &answer["mode"]), (&json!(true), &json!("drop_in")));
+        assert!(!unit.with_extension("service.d").exists());
+        assert_eq!(fs::read_to_string(&unit).unwrap(), PACKAGED);
+    }
+    fail(&request(directory.path(), json!({ "state": "absent" })), "conflict");
+}
+
+#[test]
 fn our_unit_does_not_go_where_it_is_the_only_one() {
     let directory = tempfile::tempdir().unwrap();
     install(directory.path(), json!({}));

@@ -331,3 +331,28 @@ fn a_hardened_drop_in_without_a_command_has_no_pid_file() {
         assert!(values(&answer, name).is_empty(), "{name}");
     }
 }
+
+#[test]
+fn the_pid_file_of_a_units_own_command_is_let_be_written_or_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    if Path::new("/etc/tbot.yaml").exists() {
+        support::note("skipped: this machine has a /etc/tbot.yaml");
+        return;
+    }
+    for (flag, runtime_directory, warns) in [
+        ("", None, false),
+        ("--pid-file=/run/tbot.pid", None, true),
+        ("--pid-file '/run/tbot.pid'", None, true),
+        ("--pid-file=/run/tbot/tbot.pid", Some("tbot"), false),
+        ("\"--pid-file=/var/lib/teleport/bot/tbot.pid\"", None, false),
+        ("--pid-file", None, false),
+    ] {
+        let unit =
+            PACKAGED.replace("/bin/true packaged", &format!("/bin/true start -c /etc/tbot.yaml {flag}"));
+        fs::write(directory.path().join("tbot.service"), unit).unwrap();
+        let answer = install(directory.path(), json!({ "mode": "drop_in", "hardening": true }));
+        let expected: Vec<&str> = runtime_directory.into_iter().collect();
+        assert_eq!(values(&answer, "RuntimeDirectory"), expected, "{flag}");
+        assert_eq!(answer["warnings"].to_string().contains("writes a pid file"), warns, "{flag}: {answer}");
+    }
+}

@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::fail;
 use support::systemd::{BY_TBOT, install, request};
+use support::{fail, succeed};
 use tbot_tpm::host::unit::{Form, same_directives};
 
 /// A program that systemd-analyze takes for one, in a folder of this name.
@@ -121,6 +121,23 @@ fn the_unit_that_tbot_itself_installed_is_unchanged() {
     let answer = install(directory.path(), json!({}));
     assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(false), &json!(false)));
     assert_eq!(fs::read_to_string(&path).unwrap(), BY_TBOT);
+}
+
+#[test]
+fn the_unit_that_an_older_tbot_installed_is_unchanged_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    let older = changed(" --pid-file=/run/tbot.pid", "");
+    fs::write(&path, &older).unwrap();
+    assert_eq!(install(directory.path(), json!({}))["changed"], false);
+    for other in
+        [json!({ "pid_file": "" }), json!({ "pid_file": "/run/x.pid" }), json!({ "hardening": true })]
+    {
+        fail(&request(directory.path(), other), "conflict");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), older);
+    assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], true);
+    assert!(!path.exists());
 }
 
 #[test]

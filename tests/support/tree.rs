@@ -68,6 +68,17 @@ impl Tree {
         self.0.keys().any(|path| is_temporary(path))
     }
 
+    /// Whether it is another, but for empty directories for drop-ins: what a crash leaves there means nothing to systemd,
+    /// and might be anyone's.
+    pub fn is_in_effect(&self, other: &Self) -> bool {
+        let is_empty = |path: &Path| !self.0.keys().any(|below| below.parent() == Some(path));
+        let is_left = |path: &Path| {
+            path.extension() == Some("d".as_ref()) && !other.0.contains_key(path) && is_empty(path)
+        };
+        let rest = self.0.iter().filter(|(path, _)| !is_left(path));
+        rest.eq(other.0.iter())
+    }
+
     /// Asserts that each thing is as it was in `old` or will be in `new`, that there is nothing else but temporary
     /// files beside what changes, and that nothing lets anyone do more than both.
     pub fn assert_between(&self, old: &Self, new: &Self, context: &dyn fmt::Display) {

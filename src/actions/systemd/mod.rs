@@ -5,7 +5,9 @@ mod uses;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Accounts;
-use crate::host::unit::{Command, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles};
+use crate::host::unit::{
+    Command, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles, UnitName, Use, Wanted,
+};
 use crate::protocol::{Answer, Diff, Request};
 use parameters::{Parameters, State};
 
@@ -22,11 +24,11 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
 fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
     let form = found.form(parameters.mode)?;
     let mut warnings = missing_accounts(parameters)?;
-    let wanted = render(parameters, form, &mut warnings)?;
+    let wanted = render(parameters, found, form, &mut warnings)?;
     if parameters.mode == Placement::DropIn {
         warnings.extend(obstacle(request, found)?);
     }
-    let steps = found.present(form, &wanted, parameters.force)?;
+    let steps = found.present(&wanted, parameters.force)?;
     for step in steps.iter().filter(|_| request.controls.check_mode) {
         warnings.extend(step.missing_directory().map(super::foresee_missing));
     }
@@ -46,7 +48,7 @@ fn missing_accounts(parameters: &Parameters) -> Result<Vec<String>> {
 
 fn absent(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
     // Only compared with, so it does not matter here why there is none.
-    let wanted = |form| render(parameters, form, &mut Vec::new()).ok();
+    let wanted = |form| render(parameters, found, form, &mut Vec::new()).ok();
     let steps = found.absent(parameters.mode, wanted, parameters.force)?;
     let step = steps.iter().find(|step| step.is_change()).or(steps.first());
     Ok(results(settle(request, &steps)?, step).result("content", ""))
@@ -89,12 +91,23 @@ fn obstacle(request: &Request, found: &Found<'_>) -> Result<Option<String>> {
     }
 }
 
-fn render(parameters: &Parameters, form: Form, warnings: &mut Vec<String>) -> Result<String> {
+fn render(
+    parameters: &Parameters,
+    found: &Found<'_>,
+    form: Form,
+    warnings: &mut Vec<String>,
+) -> Result<Wanted> {
     let has_command = form == Form::Unit || parameters.names_command();
     let pid_file = PidFile::choose(parameters.pid_file.as_deref(), &parameters.name, parameters.hardening)?;
     let hardening = if parameters.hardening {
         let used = uses::find(parameters, warnings)?;
-        Some(Hardening::new(&parameters.name, &used, pid_file.as_ref().filter(|_| has_command))?)
+        let directory = if has_command {
+            let directory = pid_file.as_ref().map(|file| file.runtime_directory(&parameters.name, &used));
+            directory.transpose()?.flatten()
+        } else {
+            kept_runtime_directory(found, &parameters.name, &used, warnings)?
+        };
+        Some(Hardening::new(&used, directory.as_deref())?)
     } else {
         None
     };
@@ -113,4 +126,23 @@ fn render(parameters: &Parameters, form: Form, warnings: &mut Vec<String>) -> Re
         hardening: hardening.as_ref(),
     }
     .render(form)
+}
+
+/// The directory for the pid file that the command writes that a drop-in leaves to its unit. Elsewhere it is
+/// nothing that could be mended here without that command.
+fn kept_runtime_directory(
+    found: &Found<'_>,
+    name: &UnitName,
+    used: &Use,
+    warnings: &mut Vec<String>,
+) -> Result<Option<String>> {
+    let Some(pid_file) = found.foreign_pid_file()? else { return Ok(None) };
+    Ok(pid_file.runtime_directory(name, used).unwrap_or_else(|_| {
+        warnings.push(format!(
+            "the command of the unit that the drop-in adds to writes a pid file, {}, and `hardening` does not let it; \
+             give `config`, `tbot_path` or `pid_file`, and the drop-in has a command that writes it elsewhere or not at all",
+            pid_file.path().as_str()
+        ));
+        None
+    }))
 }

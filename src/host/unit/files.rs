@@ -10,9 +10,9 @@ use rustix::process::umask;
 use serde::Deserialize;
 
 use super::installed::{self, LOAD_PATH};
-use super::{Form, MARKER, UnitName, same_directives};
+use super::{Form, MARKER, PidFile, UnitName, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::host::{AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
+use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
 
 const FILE_MODE: Mode = Mode::new(0o644);
 const DIRECTORY_MODE: u32 = 0o755;
@@ -97,7 +97,7 @@ impl Found<'_> {
         match placement {
             Placement::DropIn => Ok(Form::DropIn),
             Placement::Unit if self.unit.is_none() => TextFile::inspect(&self.files.unit).map(|_| Form::Unit),
-            Placement::Auto if self.has_foreign_unit(Whose::Packages)? => Ok(Form::DropIn),
+            Placement::Auto if self.is_added_to()? => Ok(Form::DropIn),
             Placement::Unit | Placement::Auto => Ok(Form::Unit),
         }
     }
@@ -105,7 +105,7 @@ impl Found<'_> {
     /// What a drop-in alone is no good for: there has to be a unit, and it is not one that was written here,
     /// since that goes when the drop-in comes.
     pub fn obstacle_to_drop_in(&self) -> Result<Option<String>> {
-        if self.has_foreign_unit(Whose::Anyone)? {
+        if self.foreign_unit()?.is_some() {
             return Ok(None);
         }
         let name = self.files.name.file_name();
@@ -125,27 +125,46 @@ impl Found<'_> {
         self.unit.as_ref().is_some_and(is_ours)
     }
 
-    /// Whether there is another's unit of this name, anywhere.
-    fn has_foreign_unit(&self, whose: Whose) -> Result<bool> {
-        let Some(file) = &self.unit else { return Ok(true) };
-        let elsewhere = || installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name);
-        if file.text().is_none() || is_ours(file) {
-            return Ok(elsewhere()?.is_some());
-        }
+    /// Whether a drop-in belongs to the unit, if nothing else is asked for: the unit is a package's or a linked one, is
+    /// anyone's in another directory, or is another's that has our drop-in already.
+    fn is_added_to(&self) -> Result<bool> {
+        let Some(unit) = self.foreign_unit()? else { return Ok(false) };
         // Package managers take longest to answer.
-        Ok(whose == Whose::Anyone || elsewhere()?.is_some() || installed::is_packaged(&self.files.unit))
+        Ok(unit != self.files.unit
+            || self.unit.is_none()
+            || is_ours(&self.drop_in)
+            || installed::is_packaged(&unit))
+    }
+
+    /// Another's unit of this name, anywhere.
+    fn foreign_unit(&self) -> Result<Option<PathBuf>> {
+        match &self.unit {
+            Some(file) if file.text().is_none() || is_ours(file) => {
+                installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name)
+            }
+            _ => Ok(Some(self.files.unit.clone())),
+        }
+    }
+
+    /// The pid file that the command of another's unit writes.
+    pub fn foreign_pid_file(&self) -> Result<Option<PidFile>> {
+        let Some(unit) = self.foreign_unit()? else { return Ok(None) };
+        let text = host::read(&unit).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        // One that is not to be read says nothing to systemd either.
+        Ok(text.ok().as_deref().and_then(PidFile::of_command))
     }
 
     /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that
     /// says so already keeps its form. Another's in the place is a `conflict`, unless forced.
-    pub fn present<'b>(&'b self, form: Form, wanted: &'b str, force: bool) -> Result<Vec<Step<'b>>> {
+    pub fn present<'b>(&'b self, wanted: &'b Wanted, force: bool) -> Result<Vec<Step<'b>>> {
+        let form = wanted.form;
         let (file, other) = match form {
             Form::Unit => (self.unit.as_ref(), Some(&self.drop_in)),
             Form::DropIn => (Some(&self.drop_in), self.unit.as_ref()),
         };
         let mut steps = Vec::new();
         if let Some(file) = file {
-            let kept = file.text().filter(|text| same_directives(text, wanted, form));
+            let kept = file.text().filter(|text| wanted.is_said_by(text));
             if kept.is_none() && !force && file.text().is_some() && !is_ours(file) {
                 return Err(conflict(
                     file.path(),
@@ -154,7 +173,7 @@ impl Found<'_> {
             }
             let attributes = file.wanted(owner(), FILE_MODE);
             let is_right = kept.is_some() && file.attributes() == Some(attributes);
-            let content = kept.unwrap_or(wanted);
+            let content = kept.unwrap_or(&wanted.text);
             let change = if is_right { Change::Keep } else { Change::Write(content, attributes) };
             steps.push(Step { form, file, change, matters: kept.is_none() });
         }
@@ -169,13 +188,12 @@ impl Found<'_> {
     pub fn absent(
         &self,
         placement: Placement,
-        wanted: impl Fn(Form) -> Option<String>,
+        wanted: impl Fn(Form) -> Option<Wanted>,
         force: bool,
     ) -> Result<Vec<Step<'_>>> {
-        let says_the_same =
-            |form, text: &str| wanted(form).is_some_and(|wanted| same_directives(text, &wanted, form));
+        let says_the_same = |form, text: &str| wanted(form).is_some_and(|wanted| wanted.is_said_by(text));
         let is_added_to = match placement {
-            Placement::Auto => self.has_foreign_unit(Whose::Packages)?,
+            Placement::Auto => self.is_added_to()?,
             Placement::Unit => false,
             Placement::DropIn => true,
         };
@@ -196,14 +214,6 @@ impl Found<'_> {
         }
         Ok(steps)
     }
-}
-
-/// Whose units keep ours out of their place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// In `directory` a package's, or a linked one; elsewhere anyone's.
-    Packages,
-    Anyone,
 }
 
 /// Root's, where root writes it: whoever owns a unit decides what runs. Its group may only read.
@@ -299,17 +309,13 @@ impl<'a> Step<'a> {
             });
         }
         self.file.settle(self.change)?;
-        // Also where a former run was killed before it came to this.
-        if self.form == Form::DropIn && self.content().is_empty() && is_empty(drop_ins) {
-            // It fails where another run was faster.
+        if self.form == Form::DropIn && self.change == Change::Remove {
+            // It fails where there are others' drop-ins, or another run was faster. Empty as it is after a crash, it
+            // means nothing to systemd, and a later run leaves it: it may be someone else's.
             let _ = fs::remove_dir(drop_ins);
         }
         Ok(())
     }
-}
-
-fn is_empty(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Makes a directory, and brings it to the disk. It has the right mode from the start, whatever the umask was: a

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{PidFile, UnitName, syntax};
+use super::syntax;
 use crate::error::Result;
 use crate::host::AbsolutePath;
 
@@ -19,6 +19,18 @@ pub struct Use {
     pub makes_sockets: bool,
     /// Whether it looks at the processes that connect (workload attestation).
     pub looks_at_processes: bool,
+}
+
+impl Use {
+    /// Whether it may make a file of this path.
+    pub(super) fn may_make(&self, path: &Path) -> bool {
+        self.writes.iter().chain(&self.may_write).any(|directory| is_below(path, directory.as_ref()))
+    }
+}
+
+/// Whether a path is of something in a directory, at any depth.
+pub(super) fn is_below(path: &Path, directory: &Path) -> bool {
+    path.starts_with(directory) && path != directory
 }
 
 /// The directives that leave `tbot` what it has a use for, and nothing more.
@@ -66,19 +78,14 @@ const SYSTEM_CALLS: [&str; 2] =
     ["SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources"];
 
 impl Hardening {
-    /// What suits the service of this name that uses these, and writes this pid file. A path that a unit cannot
-    /// hold is `invalid_request`, and so is a pid file that the service could not write.
-    pub fn new(name: &UnitName, used: &Use, pid_file: Option<&PidFile>) -> Result<Self> {
+    /// What suits a service that uses these, and has this directory below `/run` made for it. A path that a unit
+    /// cannot hold is `invalid_request`.
+    pub fn new(used: &Use, runtime_directory: Option<&str>) -> Result<Self> {
         let writable = |path| syntax::writable(path, "read_write_paths");
         let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
         let mut may_write = used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?;
         let mut directives: Vec<String> = Vec::new();
-        let all: Vec<&str> = writes.iter().chain(&may_write).copied().collect();
-        if let Some(directory) =
-            pid_file.map(|file| file.runtime_directory(name, &all)).transpose()?.flatten()
-        {
-            directives.push(format!("RuntimeDirectory={directory}"));
-        }
+        directives.extend(runtime_directory.map(|directory| format!("RuntimeDirectory={directory}")));
         may_write.retain(|path| !writes.contains(path));
         directives.extend(file_system(&writes, &may_write, &used.reads));
         if !used.looks_at_processes {

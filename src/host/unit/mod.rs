@@ -54,21 +54,54 @@ pub struct Command<'a> {
     pub pid_file: Option<&'a PidFile>,
 }
 
+/// Whether `tbot` is told its pid file by a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    Given,
+    LeftOut,
+}
+
+/// What a unit or drop-in should say.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Which of the two it is.
+    pub form: Form,
+    /// What is written.
+    pub text: String,
+    /// What is as good: `tbot install systemd` once wrote `PIDFile=`, but no `--pid-file` into the command.
+    older: Option<String>,
+}
+
+impl Wanted {
+    /// Whether a text says this to systemd.
+    #[must_use]
+    pub fn is_said_by(&self, text: &str) -> bool {
+        [Some(&self.text), self.older.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|wanted| same_directives(text, wanted, self.form))
+    }
+}
+
 impl ServiceUnit<'_> {
-    /// The text of the unit or drop-in (systemd.service(5), systemd.exec(5)). A path that systemd cannot be
-    /// told is `invalid_request`.
-    pub fn render(&self, form: Form) -> Result<String> {
+    /// The unit or drop-in (systemd.service(5), systemd.exec(5)). A path that systemd cannot be told is
+    /// `invalid_request`.
+    pub fn render(&self, form: Form) -> Result<Wanted> {
         match form {
-            Form::Unit => self.unit(),
-            Form::DropIn => self.drop_in(),
+            Form::Unit => {
+                let writes_pid_file = self.command.pid_file.is_some() && self.hardening.is_none();
+                let older = writes_pid_file.then(|| self.unit(Flag::LeftOut)).transpose()?;
+                Ok(Wanted { form, text: self.unit(Flag::Given)?, older })
+            }
+            Form::DropIn => Ok(Wanted { form, text: self.drop_in()?, older: None }),
         }
     }
 
-    fn unit(&self) -> Result<String> {
+    fn unit(&self, flag: Flag) -> Result<String> {
         let mut service = vec!["Type=simple".to_owned()];
         service.extend(self.account());
         service.extend(["Restart=always".to_owned(), "RestartSec=5".to_owned(), self.environment()]);
-        service.push(self.command.exec_start()?);
+        service.push(self.command.exec_start(flag)?);
         service.push("ExecReload=/bin/kill -HUP $MAINPID".to_owned());
         service.extend(self.command.pid_file()?);
         service.push("LimitNOFILE=524288".to_owned());
@@ -86,7 +119,7 @@ impl ServiceUnit<'_> {
         service.push(self.environment());
         if self.drop_in_has_command {
             // A service of this type has one command, so that of the unit has to go first.
-            service.extend(["ExecStart=".to_owned(), self.command.exec_start()?]);
+            service.extend(["ExecStart=".to_owned(), self.command.exec_start(Flag::Given)?]);
             service.push(self.command.pid_file()?.unwrap_or_else(|| "PIDFile=".to_owned()));
         }
         service.extend(self.hardening.iter().flat_map(|hardening| hardening.directives()).cloned());
@@ -109,12 +142,13 @@ impl ServiceUnit<'_> {
 }
 
 impl Command<'_> {
-    fn exec_start(&self) -> Result<String> {
+    fn exec_start(&self, flag: Flag) -> Result<String> {
         let program = syntax::program(self.tbot_path, "tbot_path")?;
         let config = syntax::writable(self.config, "config")?;
         let mut arguments = vec!["start", "-c", config];
-        let flag = self.pid_file.map(|file| format!("--pid-file={}", file.path().as_str()));
-        arguments.extend(flag.as_deref());
+        let pid_file = self.pid_file.filter(|_| flag == Flag::Given);
+        let pid_file = pid_file.map(|file| format!("--pid-file={}", file.path().as_str()));
+        arguments.extend(pid_file.as_deref());
         Ok(format!("ExecStart={}", syntax::command_line(program, &arguments)))
     }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::UnitName;
+use super::hardening::is_below;
+use super::syntax::{Escapes, assignments, words};
+use super::{UnitName, Use};
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, is_shared_directory};
 
@@ -36,25 +38,36 @@ impl PidFile {
         &self.0
     }
 
+    /// The one that a unit's command writes: `--pid-file` among its arguments. Anything but an absolute
+    /// path there is passed over.
+    pub(super) fn of_command(unit: &str) -> Option<Self> {
+        const FLAG: &str = "--pid-file";
+        let starts = assignments(unit).into_iter().rev().find(|line| line.name == "ExecStart")?;
+        let mut words = words(&starts.value, Escapes::Decoded)?.into_iter().map(|word| word.text);
+        let given = words.find_map(|word| word.strip_prefix(FLAG).map(str::to_owned))?;
+        let path = given.strip_prefix('=').map(str::to_owned).or_else(|| words.next())?;
+        AbsolutePath::try_from(path).ok().map(Self)
+    }
+
     /// The directory below `/run` that systemd has to make for a hardened service to write its pid file
-    /// (`RuntimeDirectory=`); none where the file is in one of the directories that are `writable` to it.
+    /// (`RuntimeDirectory=`); none where the file is in a directory that the service has a use for anyway.
     /// Anywhere else is `invalid_request`: systemd gives the directory to the service and removes it when that
     /// stops, so it has to be the service's alone, and a file in a directory of many would open all of it.
-    pub(super) fn runtime_directory(&self, name: &UnitName, writable: &[&str]) -> Result<Option<String>> {
+    pub fn runtime_directory(&self, name: &UnitName, used: &Use) -> Result<Option<String>> {
         let path: &Path = self.0.as_ref();
         let own = own_directory(name);
+        let is_own = is_below(path, Path::new(&own));
+        if !is_own && used.may_make(path) {
+            return Ok(None);
+        }
         let directory = path.parent().and_then(Path::to_str).unwrap_or("/");
-        let is_below = |place: &str| path.starts_with(place) && path != Path::new(place);
         let refused = |why: &str, hint: String| {
             let file = self.0.as_str();
             let message =
                 format!("parameter `pid_file`: with `hardening`, {file} cannot be written, since {why}");
             Err(Error::invalid(message).hint(hint))
         };
-        if !is_below(&own) && writable.iter().any(|place| is_below(place)) {
-            return Ok(None);
-        }
-        if !is_below(&own) {
+        if !is_own {
             let hint = format!(
                 "leave `pid_file` out for {own}/{name}.pid, or put it below the bot's storage or one of \
                  `read_write_paths`"
