@@ -155,10 +155,10 @@ services:
     // Others have to be let at a socket, but nobody's processes looked at for it.
     assert!(values(&answer, "UMask").is_empty());
     assert_eq!(value(&answer, "ProtectProc"), "invisible");
-    let run = Place::with("services: [{type: application-tunnel, listen: 'unix:///run/app.sock'}]\n");
-    let answer = run.install(json!({}));
-    assert_eq!(value(&answer, "ReadWritePaths"), "-/run /var/lib/teleport/bot");
-    assert!(values(&answer, "ReadOnlyPaths").is_empty());
+    // All of /run only where somebody asks for it.
+    let run = place.install(json!({ "read_write_paths": ["/run"] }));
+    assert_eq!(value(&run, "ReadWritePaths"), "-/run");
+    assert!(values(&run, "ReadOnlyPaths").is_empty());
     let memory = Place::with("storage: {type: memory}\n").install(json!({}));
     assert!(values(&memory, "ReadWritePaths").is_empty());
 }
@@ -208,6 +208,11 @@ fn a_configuration_that_tells_nothing_certain_is_a_conflict() {
         "storage: {type: directory, path: /srv/../etc}\n",
         "storage: {type: directory, path: /}\n",
         "services: [{type: application-tunnel, listen: 'unix:///app.sock'}]\n",
+        "services: [{type: application-tunnel, listen: 'unix:///run/app.sock'}]\n",
+        "services: [{type: identity, destination: {type: directory, path: /etc}}]\n",
+        "services: [{type: identity, destination: /opt/x}]\n",
+        "storage: /srv/bot\n",
+        "- 1\n",
     ] {
         let place = Place::with(config);
         for check_mode in [true, false] {

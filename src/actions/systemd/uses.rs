@@ -3,8 +3,8 @@
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::Use;
-use crate::host::{self, AbsolutePath};
-use crate::teleport::config::Paths;
+use crate::host::{self, AbsolutePath, is_shared_directory};
+use crate::teleport::config::{DEFAULT_STORAGE, Paths};
 use crate::teleport::parse_documents;
 
 /// What `tbot` uses by the configuration that is there now. Where there is none yet, that is its usual
@@ -18,7 +18,7 @@ pub(super) fn find(parameters: &Parameters, warnings: &mut Vec<String>) -> Resul
             if documents.len() > 1 {
                 return Err(unreadable(file, "it has several YAML documents"));
             }
-            Paths::of(&documents.pop().unwrap_or_default())
+            Paths::of(&documents.pop().unwrap_or_default()).map_err(|why| unreadable(file, &why))?
         }
         Err(error) if error.kind == Kind::NotFound => {
             warnings.push(format!(
@@ -26,7 +26,7 @@ pub(super) fn find(parameters: &Parameters, warnings: &mut Vec<String>) -> Resul
                  else; write the configuration first, or run this again after it",
                 file.as_str()
             ));
-            Paths::of(&serde_json::Value::Null)
+            Paths { storage: Some(DEFAULT_STORAGE.to_owned()), ..Paths::default() }
         }
         Err(error) => return Err(error),
     };
@@ -46,14 +46,17 @@ pub(super) fn find(parameters: &Parameters, warnings: &mut Vec<String>) -> Resul
     })
 }
 
+/// Paths that a service may be let write to: none that is shared with others.
 fn absolute(file: &AbsolutePath, paths: impl IntoIterator<Item = String>) -> Result<Vec<AbsolutePath>> {
     let parsed = paths.into_iter().map(|path| match AbsolutePath::try_from(path) {
-        Ok(path) if path.as_str() == "/" => {
-            Err("it lets tbot write to the root of the file system".to_owned())
-        }
-        parsed => parsed,
+        Ok(path) if is_shared_directory(path.as_ref()) => Err(unreadable(
+            file,
+            &format!("it has tbot write right into {}, which is not its own", path.as_str()),
+        )
+        .hint("use a directory below it, or give `read_write_paths`")),
+        parsed => parsed.map_err(|why| unreadable(file, &why)),
     });
-    parsed.collect::<std::result::Result<_, String>>().map_err(|why| unreadable(file, &why))
+    parsed.collect()
 }
 
 fn unreadable(file: &AbsolutePath, why: &str) -> Error {

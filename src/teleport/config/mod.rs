@@ -22,7 +22,7 @@ use super::splice;
 use crate::error::{Error, Kind, Result};
 
 /// Where `tbot` keeps its state if the configuration does not say.
-const DEFAULT_STORAGE: &str = "/var/lib/teleport/bot";
+pub const DEFAULT_STORAGE: &str = "/var/lib/teleport/bot";
 /// The keys that `tbot` knows at the top.
 const KNOWN_KEYS: [&str; 15] = [
     "auth_server",

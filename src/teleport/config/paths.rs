@@ -8,7 +8,7 @@ use super::DEFAULT_STORAGE;
 const WORKLOAD_APIS: [&str; 2] = ["workload-identity-api", "spiffe-workload-api"];
 
 /// The directories that `tbot` works in, as Teleport's configuration reference describes them ("Machine &
-/// Workload Identity Configuration Reference"). What is not well-formed is left out.
+/// Workload Identity Configuration Reference").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Paths {
     /// The directory of its own state; none where it keeps that in memory.
@@ -22,47 +22,82 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of a configuration, as its parsed YAML.
-    #[must_use]
-    pub fn of(config: &Value) -> Self {
-        let mut paths = Self { storage: storage(&config["storage"]), ..Self::default() };
-        let lists = ["services", "outputs"].map(|name| config[name].as_array());
-        for service in lists.into_iter().flatten().flatten() {
-            if let Some(directory) = directory(&service["destination"]) {
-                add(&mut paths.outputs, directory);
-            }
-            if let Some(parent) = socket_directory(&service["listen"]) {
-                add(&mut paths.sockets, parent);
-            }
-            paths.serves_workloads |=
-                service["type"].as_str().is_some_and(|kind| WORKLOAD_APIS.contains(&kind));
+    /// Those of a configuration, as its parsed YAML. What does not tell a path for certain is an error, in one
+    /// sentence: a service that was kept from a path by mistake would not work.
+    pub fn of(config: &Value) -> Result<Self, String> {
+        if !(config.is_null() || config.is_object()) {
+            return Err("it is no mapping of keys to values".to_owned());
         }
-        paths
+        let mut paths = Self { storage: storage(&config["storage"])?, ..Self::default() };
+        for name in ["services", "outputs"] {
+            let services = match &config[name] {
+                Value::Null => continue,
+                Value::Array(services) => services,
+                _ => return Err(format!("`{name}` is no list")),
+            };
+            for (index, service) in services.iter().enumerate() {
+                paths.take(service).map_err(|why| format!("`{name}[{index}]{why}"))?;
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Adds those of one service. An error begins where the service's name ends.
+    fn take(&mut self, service: &Value) -> Result<(), String> {
+        let kind = service["type"].as_str().ok_or("` has no `type`")?;
+        let destination = &service["destination"];
+        if let Some(path) = directory(destination).map_err(|why| format!(".destination` {why}"))? {
+            add(&mut self.outputs, path);
+        }
+        if let Some(path) = socket(&service["listen"]).map_err(|why| format!(".listen` {why}"))? {
+            add(&mut self.sockets, path.rsplit_once('/').map_or("", |(directory, _)| directory));
+        }
+        self.serves_workloads |= WORKLOAD_APIS.contains(&kind);
+        Ok(())
     }
 }
 
-fn storage(storage: &Value) -> Option<String> {
+fn storage(storage: &Value) -> Result<Option<String>, String> {
     match storage {
-        Value::Null => Some(DEFAULT_STORAGE.to_owned()),
-        given => directory(given).map(str::to_owned),
+        Value::Null => Ok(Some(DEFAULT_STORAGE.to_owned())),
+        given => {
+            directory(given).map(|path| path.map(str::to_owned)).map_err(|why| format!("`storage` {why}"))
+        }
     }
 }
 
-fn directory(destination: &Value) -> Option<&str> {
-    let is_directory = destination["type"].as_str() == Some("directory");
-    destination["path"].as_str().filter(|path| is_directory && path.starts_with('/'))
+/// The path of a destination; none where it is of a type that is no directory.
+fn directory(destination: &Value) -> Result<Option<&str>, &'static str> {
+    match (destination, destination["type"].as_str(), destination["path"].as_str()) {
+        (Value::Null, ..) => Ok(None),
+        (_, None, _) => Err("has no `type`"),
+        (_, Some("directory"), Some(path)) if path.starts_with('/') => Ok(Some(path)),
+        (_, Some("directory"), _) => Err("has no absolute `path`"),
+        (_, Some(_), _) => Ok(None),
+    }
 }
 
-/// Where the socket is to be made.
-fn socket_directory(listen: &Value) -> Option<&str> {
-    let path = listen.as_str()?.strip_prefix("unix://")?;
-    match path.rsplit_once('/')? {
-        ("", _) => Some("/"),
-        (parent, _) => Some(parent).filter(|parent| parent.starts_with('/')),
+/// The path of the Unix socket at a URL (RFC 3986); none where it is of another scheme.
+fn socket(listen: &Value) -> Result<Option<&str>, &'static str> {
+    let url = match listen {
+        Value::Null => return Ok(None),
+        Value::String(url) => url,
+        _ => return Err("is no text"),
+    };
+    let Some((scheme, rest)) = url.split_once(':') else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case("unix") {
+        return Ok(None);
     }
+    // Without a host: unix:///PATH, or unix:/PATH.
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if !path.starts_with('/') || path.starts_with("//") || path.contains(['%', '?', '#']) {
+        return Err("is no plain unix:///PATH");
+    }
+    Ok(Some(path))
 }
 
 fn add(paths: &mut Vec<String>, path: &str) {
+    let path = if path.is_empty() { "/" } else { path };
     if !paths.iter().any(|known| known == path) {
         paths.push(path.to_owned());
     }
@@ -70,7 +105,7 @@ fn add(paths: &mut Vec<String>, path: &str) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::Paths;
 
@@ -85,7 +120,7 @@ mod tests {
                 { "type": "identity", "destination": { "type": "memory" } },
                 { "type": "application-tunnel", "listen": "tcp://127.0.0.1:1234" },
                 { "type": "database-tunnel", "listen": "unix:///run/tunnels/db.sock" },
-                { "type": "application-tunnel", "listen": "unix:///run/tunnels/app.sock" },
+                { "type": "application-tunnel", "listen": "unix:/run/tunnels/app.sock" },
                 { "type": "database-tunnel", "listen": "unix:///db.sock" },
             ],
             "outputs": [
@@ -99,12 +134,12 @@ mod tests {
             sockets: ["/run/tunnels", "/"].map(str::to_owned).to_vec(),
             serves_workloads: false,
         };
-        assert_eq!(Paths::of(&config), expected);
+        assert_eq!(Paths::of(&config), Ok(expected));
     }
 
     #[test]
     fn state_is_in_its_usual_directory_unless_the_configuration_says_otherwise() {
-        let storage = |config| Paths::of(&config).storage;
+        let storage = |config| Paths::of(&config).unwrap().storage;
         assert_eq!(storage(json!({})).as_deref(), Some("/var/lib/teleport/bot"));
         assert_eq!(storage(json!({ "storage": null })).as_deref(), Some("/var/lib/teleport/bot"));
         assert_eq!(storage(json!({ "storage": { "type": "memory" } })), None);
@@ -114,24 +149,46 @@ mod tests {
     fn workload_apis_are_served_by_two_types_of_services() {
         for kind in ["workload-identity-api", "spiffe-workload-api"] {
             let service = json!({ "type": kind, "listen": "unix:///run/tbot/api.sock" });
-            let paths = Paths::of(&json!({ "services": [service] }));
+            let paths = Paths::of(&json!({ "services": [service] })).unwrap();
             assert!(paths.serves_workloads, "{kind}");
             assert_eq!(paths.sockets, ["/run/tbot"]);
         }
     }
 
     #[test]
-    fn what_is_not_well_formed_is_left_out() {
-        for config in [
-            json!(null),
-            json!([1]),
-            json!({ "services": {}, "outputs": "x", "storage": [] }),
-            json!({ "services": [1, null, { "type": 1, "listen": 2, "destination": "x" }], "storage": 1 }),
-            json!({ "services": [{ "destination": { "type": "directory", "path": "relative" } }] }),
-            json!({ "services": [{ "listen": "unix://" }, { "listen": "unix://a/b" }, { "listen": "unix:a" }] }),
+    fn what_tells_no_path_for_certain_is_an_error_that_names_it() {
+        let service = |fields: Value| json!({ "services": [{ "type": "identity" }, fields] });
+        let destination = |value: Value| service(json!({ "type": "identity", "destination": value }));
+        let listen = |value: Value| service(json!({ "type": "application-tunnel", "listen": value }));
+        for (config, expected) in [
+            (json!([1]), "no mapping"),
+            (json!({ "storage": "/srv/bot" }), "`storage` has no `type`"),
+            (json!({ "storage": {} }), "`storage` has no `type`"),
+            (json!({ "storage": { "path": "/srv/bot" } }), "`storage` has no `type`"),
+            (json!({ "storage": { "type": "directory" } }), "`storage` has no absolute `path`"),
+            (json!({ "services": {} }), "`services` is no list"),
+            (json!({ "outputs": "x" }), "`outputs` is no list"),
+            (json!({ "outputs": [1] }), "`outputs[0]` has no `type`"),
+            (service(json!({ "destination": null })), "`services[1]` has no `type`"),
+            (destination(json!("/opt/x")), "`services[1].destination` has no `type`"),
+            (destination(json!({ "directory": "/opt/x" })), "`services[1].destination` has no `type`"),
+            (destination(json!({ "type": "directory" })), "no absolute `path`"),
+            (destination(json!({ "type": "directory", "path": "x" })), "no absolute `path`"),
+            (listen(json!(1)), "`services[1].listen` is no text"),
+            (listen(json!("unix:")), "unix:///PATH"),
+            (listen(json!("unix://run/x.sock")), "unix:///PATH"),
+            (listen(json!("unix:x.sock")), "unix:///PATH"),
+            (listen(json!("Unix:////run/x.sock")), "unix:///PATH"),
+            (listen(json!("unix:///run/a%20b.sock")), "unix:///PATH"),
         ] {
-            let paths = Paths::of(&config);
-            assert_eq!((paths.outputs, paths.sockets, paths.serves_workloads), (vec![], vec![], false));
+            let why = Paths::of(&config).unwrap_err();
+            assert!(why.contains(expected), "{config}: {why}");
+        }
+        for config in
+            [json!(null), json!({ "services": null, "outputs": [] }), listen(json!("tcp://[::1]:1"))]
+        {
+            let paths = Paths::of(&config).unwrap();
+            assert_eq!((paths.outputs, paths.sockets), (vec![], vec![]));
         }
     }
 }
