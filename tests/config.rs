@@ -365,6 +365,34 @@ fn absent_removes_a_configuration_once() {
 }
 
 #[test]
+fn what_is_said_in_other_words_is_unchanged() {
+    let pin = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef";
+    let text = format!(
+        "version: v2\nproxy_server: a.b:443\nonboarding:\n  join_method: tpm\n  token: 0123\n  ca_pins: [{pin}]\n\
+         storage: {{type: directory, path: /srv//bot/}}\n"
+    );
+    let (_directory, path) = place_with(&text);
+    let lower = pin.to_lowercase();
+    let same =
+        json!({ "token": "0123", "storage_path": "/srv/bot", "ca_pins": [lower], "proxy_server": "a.b:443" });
+    assert_eq!(succeed(&request(&path, same.clone()))["changed"], false);
+    // What is added beside them leaves them as they are too.
+    let mut more = same.clone();
+    more["extra"] = json!({ "credential_ttl": "2h" });
+    succeed(&request(&path, more));
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{text}credential_ttl: \"2h\"\n"));
+    // As a number it would be another.
+    for (key, value) in
+        [("token", json!("123")), ("storage_path", json!("/srv/bot2")), ("ca_pins", json!([]))]
+    {
+        let mut other = same.clone();
+        other[key] = value;
+        other["_ansible_check_mode"] = json!(true);
+        assert_eq!(succeed(&request(&path, other))["changed"], true, "{key}");
+    }
+}
+
+#[test]
 fn several_at_once_end_as_one_does() {
     let (directory, path) = place_with(EXISTING);
     std::thread::scope(|scope| {

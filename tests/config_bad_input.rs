@@ -79,6 +79,12 @@ fn values_that_tbot_would_not_take_are_refused() {
         (json!({ "extra": { "storage": "/srv/bot" } }), "`storage` is no mapping"),
         (json!({ "extra": { "storage": { "path": "srv" } } }), "storage.path"),
         (json!({ "extra": { "storage": { "type": "memory", "path": "/srv" } } }), "memory"),
+        (json!({ "extra": { "storage": { "type": "direcotry" } } }), "directory or memory"),
+        (json!({ "extra": { "storage": { "symlinks": "no" } } }), "secure or try-secure or insecure"),
+        (json!({ "extra": { "storage": { "acls": false } } }), "put it in quotes"),
+        (json!({ "storage_path": "/" }), "a directory of the system"),
+        (json!({ "storage_path": "/etc" }), "a directory of the system"),
+        (json!({ "ca_pins": [PIN], "extra": { "insecure": true } }), "exclude each other"),
         (json!({ "extra": { "auth_server": "auth" } }), "`auth_server`"),
         (json!({ "extra": { "onboarding": [] } }), "onboarding"),
         (json!({ "extra": { "onboarding": { "ca_pins": [1] } } }), "ca_pins"),
@@ -195,6 +201,7 @@ fn what_is_no_configuration_of_this_version_is_left_alone() {
         ("storage:\n  directory: /srv/bot\n", "version v1"),
         ("storage: /srv/bot\n", "`storage` is no mapping"),
         ("onboarding: []\n", "`onboarding` is no mapping"),
+        ("a: 1\n", "does not look like"),
     ] {
         let extra = json!({ "proxy_server": "example.teleport.sh:443", "token": "web" });
         let message = refused(text, extra, "conflict");
@@ -221,8 +228,15 @@ fn a_file_that_would_not_be_valid_is_left_alone() {
         ("services: []", "outputs: [{kind: x}]", "outputs[0]"),
         ("services: []", "diag_addr: localhost", "diag_addr"),
         ("services: []", "debug: maybe", "true or false"),
+        ("  type:", "  symlinks: never\n  type:", "secure or try-secure or insecure"),
+        ("  type:", "  acls: yes\n  type:", "off or try or required"),
+        ("  type:", "  acls: false\n  type:", "`storage.acls` is a text"),
+        ("/srv/bot", "/", "a directory of the system"),
+        ("onboarding:", "insecure: true\nonboarding:\n  ca_path: /ca", "`insecure` and `onboarding.ca_path`"),
+        ("token: web", "token: true", "onboarding.token"),
     ] {
-        let message = refused(&FILE.replace(from, to), json!({ "token": "db" }), "conflict");
+        let extra = json!({ "extra": { "credential_ttl": "2h" } });
+        let message = refused(&FILE.replace(from, to), extra, "conflict");
         assert!(message.contains("would not be valid") && message.contains(expected), "{to}: {message}");
     }
 }
@@ -235,6 +249,9 @@ fn what_tbot_takes_of_a_file_is_no_error() {
         ("services: []", "diag_addr: ''\nauth_server: ''"),
         ("token: web", "token: /etc/token"),
         ("token: web", "token: 20260101"),
+        ("token: web", "token: 0123 # a number"),
+        ("  type: directory", "  type: new-store"),
+        ("  path: /srv/bot", "  path: /srv/bot\n  symlinks: try-secure\n  acls: off"),
         ("/srv/bot", "/srv//bot/"),
     ] {
         let text = FILE.replace(from, to);
@@ -264,6 +281,9 @@ fn only_configurations_are_removed() {
         "a: 1\n",
         "- a\n",
         "version: v2\nservices: []\n",
+        "proxy_server: a.b:443\n",
+        "version: v3\nproxy_server: a.b:443\n",
+        "auth_server: a.b:3025\nonboarding: later\n",
         "a: [",
         "storage: 1\n---\na: 1\n",
     ] {

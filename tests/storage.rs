@@ -215,8 +215,7 @@ fn an_account_that_does_not_exist_is_an_error_and_in_check_mode_a_warning() {
     let place = place();
     let path = place.path().join("bot");
     for (parameter, what) in [("owner", "user"), ("group", "group")] {
-        // The last would mean "leave as it is" to the system.
-        for name in ["no-such-account", "4294967296", "4294967295"] {
+        for name in ["no-such-account", "no.such.account"] {
             let request = request(&path, json!({ parameter: name }));
             let message = fail(&request, "not_found");
             assert!(message.contains(&format!("there is no {what} `{name}` on this host")), "{message}");
@@ -238,6 +237,8 @@ fn what_is_no_account_is_refused() {
     let path = place.path().join("bot");
     for parameter in ["owner", "group"] {
         for wrong in [json!(""), json!("-1"), json!(-1), json!("a b"), json!("a:b"), json!(true), json!(1.5)]
+            .into_iter()
+            .chain([".", "..", "4294967296", "4294967295", "65535", "007"].map(|text| json!(text)))
         {
             let message = fail(&request(&path, json!({ parameter: wrong })), "invalid_request");
             assert!(message.contains(&format!("`{parameter}`")), "{message}");

@@ -29,8 +29,7 @@ impl Account {
     }
 
     fn number(&self) -> Option<u32> {
-        // The largest number means "leave as it is" to chown(2).
-        self.0.parse().ok().filter(|number| *number != u32::MAX)
+        self.0.parse().ok()
     }
 }
 
@@ -38,17 +37,27 @@ impl TryFrom<String> for Account {
     type Error = String;
 
     /// Letters, digits, `_`, `-`, `.`, `@`, and a final `$`: what shadow-utils and directory services use
-    /// and units can hold.
+    /// and units can hold. Digits are a number that systemd takes ("Users, Groups, UIDs and GIDs on systemd
+    /// Systems"): in 32 bits, not the largest number of 16 or 32 bits, which mean "none" and, to chown(2),
+    /// "leave as it is", and without leading zeros.
     fn try_from(text: String) -> std::result::Result<Self, String> {
         let body = text.strip_suffix('$').unwrap_or(&text);
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
-        if body.is_empty() || body.starts_with('-') || !body.chars().all(plain) {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !is_number(&text) {
+            return Err(format!("{text} is no number that a user or group can have"));
+        }
+        if ["", ".", ".."].contains(&body) || body.starts_with('-') || !body.chars().all(plain) {
             return Err(format!(
                 "{text:?} is no name of a user or group that can be used here; give its number"
             ));
         }
         Ok(Self(Cow::Owned(text)))
     }
+}
+
+fn is_number(digits: &str) -> bool {
+    let is_used = |number: u32| ![u32::from(u16::MAX), u32::MAX].contains(&number);
+    digits.parse().is_ok_and(|number: u32| is_used(number) && number.to_string() == digits)
 }
 
 impl<'de> Deserialize<'de> for Account {

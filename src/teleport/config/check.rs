@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::host_port::{is_port, split};
 use super::{CaPin, HostPort};
-use crate::host::AbsolutePath;
+use crate::host::{AbsolutePath, is_shared_directory};
 use crate::teleport::Name;
 
 type Values = Map<String, Value>;
@@ -15,6 +15,12 @@ const EXCLUSIVE: [(&str, &str, &str); 2] =
 const BOOLEANS: [&str; 4] = ["debug", "fips", "insecure", "oneshot"];
 /// What Go's YAML reader takes for a boolean besides `true` and `false`, where one is wanted (YAML 1.1).
 const BOOLEAN_WORDS: [&str; 6] = ["y", "yes", "on", "n", "no", "off"];
+
+/// The types of storage that `tbot` knows.
+pub(super) const STORAGE_TYPES: [&str; 2] = ["directory", "memory"];
+/// Keys of a storage that take one of a few words.
+const STORAGE_WORDS: [(&str, &[&str]); 2] =
+    [("symlinks", &["secure", "try-secure", "insecure"]), ("acls", &["off", "try", "required"])];
 
 /// What is wrong with values, in one sentence. Keys that are not there are no matter, but for the type and path
 /// of a storage where all is `complete`.
@@ -44,6 +50,7 @@ pub(super) fn check(values: &Values, is_complete: bool) -> Result<(), String> {
     if let Some(storage) = object(values, "storage")? {
         check_storage(storage, is_complete)?;
     }
+    check_trust(values)?;
     for name in ["services", "outputs"] {
         check_services(values, name)?;
     }
@@ -58,6 +65,11 @@ pub(super) fn is_set(values: &Values, name: &str) -> bool {
         Some(Value::Array(items)) => !items.is_empty(),
         Some(_) => true,
     }
+}
+
+/// The same of a key of the object at another.
+pub(super) fn is_set_within(values: &Values, place: &str, name: &str) -> bool {
+    values.get(place).and_then(Value::as_object).is_some_and(|fields| is_set(fields, name))
 }
 
 /// The object of this name; none where there is none.
@@ -103,8 +115,7 @@ fn is_boolean(word: &str) -> bool {
 
 fn check_onboarding(onboarding: &Values) -> Result<(), String> {
     match onboarding.get("token") {
-        // Go's YAML reader takes a number for a text where one is wanted.
-        None | Some(Value::Null | Value::Number(_)) => {}
+        None | Some(Value::Null) => {}
         // A token may also be the path of a file that holds it.
         Some(Value::String(token)) if token.starts_with('/') => {}
         Some(Value::String(token)) if token.is_empty() => {}
@@ -134,10 +145,44 @@ fn check_storage(storage: &Values, is_complete: bool) -> Result<(), String> {
             return Err("`storage` is a directory without a `path`".to_owned());
         }
         (Some("memory"), Some(_)) => return Err("`storage.type: memory` has no `storage.path`".to_owned()),
+        (Some(other), _) if !is_complete && !STORAGE_TYPES.contains(&other) => {
+            return Err(format!(
+                "`storage.type` is {}, and {other:?} is neither",
+                STORAGE_TYPES.join(" or ")
+            ));
+        }
         _ => {}
     }
-    let checked = path.map(|path| AbsolutePath::try_from(path.to_owned())).transpose();
-    checked.map(|_| ()).map_err(|why| format!("`storage.path`: {why}"))
+    for (name, words) in STORAGE_WORDS {
+        match text(storage, "storage.", name)? {
+            Some(word) if !words.contains(&word) => {
+                return Err(format!(
+                    "`storage.{name}` is {}, and {word:?} is none of them",
+                    words.join(" or ")
+                ));
+            }
+            _ => {}
+        }
+    }
+    let Some(path) = path else { return Ok(()) };
+    let path = AbsolutePath::try_from(path.to_owned()).map_err(|why| format!("`storage.path`: {why}"))?;
+    if is_shared_directory(path.as_ref()) {
+        return Err(format!(
+            "`storage.path`: {} is a directory of the system; use one below it",
+            path.as_str()
+        ));
+    }
+    Ok(())
+}
+
+/// Who trusts every server checks none.
+fn check_trust(values: &Values) -> Result<(), String> {
+    let is_insecure = values.get("insecure") == Some(&Value::Bool(true));
+    let pinned = ["ca_pins", "ca_path"].into_iter().find(|name| is_set_within(values, "onboarding", name));
+    match pinned.filter(|_| is_insecure) {
+        Some(name) => Err(format!("`insecure` and `onboarding.{name}` exclude each other; keep one of them")),
+        None => Ok(()),
+    }
 }
 
 fn check_services(values: &Values, name: &str) -> Result<(), String> {

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::check::{check, is_set, object};
-use super::{DEFAULT_STORAGE, KNOWN_KEYS, Settings, conflict};
+use super::check::{STORAGE_TYPES, check, is_set, is_set_within, object};
+use super::{CaPin, DEFAULT_STORAGE, KNOWN_KEYS, Settings, conflict, unrecognised};
 use crate::error::{Error, Result};
+use crate::host::AbsolutePath;
 
 type Values = Map<String, Value>;
 
@@ -22,12 +23,15 @@ pub struct Wanted {
 impl Settings {
     /// The values that a file should have that has these, or none yet. `path` is what to call it in errors.
     ///
-    /// A file of another version, or one that would not be valid with these settings, is a `conflict`.
+    /// A file with nothing that `tbot` knows, one of another version, or one that would not be valid with these settings, is a `conflict`.
     pub fn over(&self, current: Option<Values>, path: &str) -> Result<Wanted> {
         let given = self.values()?;
         let is_new = current.is_none();
         let mut values = current.unwrap_or_default();
         refuse_version(&values, path)?;
+        if !values.is_empty() && !values.keys().any(|key| KNOWN_KEYS.contains(&key.as_str())) {
+            return Err(unrecognised(path).hint("give another `path`, or move the file away"));
+        }
         for name in ["onboarding", "storage"] {
             object(&values, name).map_err(|why| conflict(path, &format!("cannot be used: {why}")))?;
         }
@@ -39,6 +43,7 @@ impl Settings {
         require(&values, path, is_new)?;
         check(&values, true).map_err(|why| conflict(path, &format!("would not be valid: {why}")))?;
         warnings.extend(unknown_keys(&values));
+        warnings.extend(unknown_storage(&values));
         Ok(Wanted { values, warnings })
     }
 
@@ -126,10 +131,6 @@ fn make_room(values: &mut Values, given: &Values) -> Vec<String> {
     warnings
 }
 
-fn is_set_within(values: &Values, place: &str, name: &str) -> bool {
-    values.get(place).and_then(Value::as_object).is_some_and(|fields| is_set(fields, name))
-}
-
 /// Puts the given values in, at every depth. Where there is nothing, an empty list says nothing new.
 fn merge(values: &mut Values, given: Values) {
     for (name, value) in given {
@@ -137,8 +138,20 @@ fn merge(values: &mut Values, given: Values) {
         match (values.get_mut(&name), value) {
             (None | Some(Value::Null), _) if is_empty => {}
             (Some(Value::Object(fields)), Value::Object(given)) => merge(fields, given),
+            (Some(old), value) if is_the_same(&name, old, &value) => {}
             (_, value) => _ = values.insert(name, value),
         }
+    }
+}
+
+/// Whether two values differ only in how a path or the pins of CAs are written.
+fn is_the_same(name: &str, old: &Value, new: &Value) -> bool {
+    let path = |value: &Value| AbsolutePath::try_from(value.as_str()?.to_owned()).ok();
+    let pins = |value: &Value| serde_json::from_value::<Vec<CaPin>>(value.clone()).ok();
+    match name {
+        "path" => path(old).is_some_and(|old| Some(old) == path(new)),
+        "ca_pins" => pins(old).is_some_and(|old| Some(old) == pins(new)),
+        _ => false,
     }
 }
 
@@ -172,4 +185,9 @@ fn unknown_keys(values: &Values) -> Option<String> {
     (!unknown.is_empty()).then(|| {
         format!("tbot may not know these keys of the configuration, which stay: {}", unknown.join(", "))
     })
+}
+
+fn unknown_storage(values: &Values) -> Option<String> {
+    let kind = values.get("storage")?["type"].as_str().filter(|kind| !STORAGE_TYPES.contains(kind))?;
+    Some(format!("tbot may not know this type of storage, which stays: `{kind}`"))
 }

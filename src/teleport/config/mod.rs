@@ -24,7 +24,7 @@ use crate::error::{Error, Kind, Result};
 /// Where `tbot` keeps its state if the configuration does not say.
 pub const DEFAULT_STORAGE: &str = "/var/lib/teleport/bot";
 /// The keys that `tbot` knows at the top.
-const KNOWN_KEYS: [&str; 15] = [
+const KNOWN_KEYS: [&str; 16] = [
     "auth_server",
     "certificate_ttl",
     "credential_ttl",
@@ -32,6 +32,7 @@ const KNOWN_KEYS: [&str; 15] = [
     "diag_addr",
     "fips",
     "insecure",
+    "join_uri",
     "onboarding",
     "oneshot",
     "outputs",
@@ -41,36 +42,68 @@ const KNOWN_KEYS: [&str; 15] = [
     "storage",
     "version",
 ];
-/// Keys of which one tells a configuration of `tbot`. Others too have a `storage` or a `version`.
-const TELLING_KEYS: [&str; 4] = ["auth_server", "destinations", "onboarding", "proxy_server"];
+/// The key of the join token's name, within that of the other.
+const TOKEN: [&str; 2] = ["onboarding", "token"];
+/// The versions that `tbot` has had.
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 
 /// The values of a file; none where it says nothing. `path` is what to call it in errors.
 ///
 /// What is no single mapping, and what readers would disagree about, is a `conflict`.
 pub fn parse(text: &str, path: &str) -> Result<Option<Map<String, Value>>> {
-    splice::mapping(text).map_err(|why| {
+    let values = splice::mapping(text).map_err(|why| {
         conflict(path, &format!("is no configuration of tbot: {why}"))
             .hint("put that right, or move the file away")
-    })
+    })?;
+    Ok(values.map(|mut values| {
+        if let Some(token) = token(&mut values).filter(|token| token.is_number())
+            && let Some(written) = splice::plain_scalar(text, &TOKEN)
+        {
+            // Go's YAML reader takes it as it is written where a text is wanted: the name 0123, say.
+            *token = Value::from(written);
+        }
+        values
+    }))
 }
 
 /// The text of a file with these values. `path` is what to call it in errors.
 ///
 /// A file that cannot take them without saying something else as well is a `conflict`.
 pub fn write(text: &str, values: &Map<String, Value>, path: &str) -> Result<String> {
-    splice::splice(text, values).map_err(|why| {
+    let mut wanted = values.clone();
+    let mut current = splice::mapping(text).ok().flatten().unwrap_or_default();
+    if let (Some(wanted), Some(current)) = (token(&mut wanted), token(&mut current))
+        && wanted.as_str().is_some_and(|token| splice::plain_scalar(text, &TOKEN) == Some(token))
+    {
+        *wanted = current.take();
+    }
+    splice::splice(text, &wanted).map_err(|why| {
         conflict(path, &format!("cannot be changed: {why}"))
             .hint("write it in plain block style (`key: value`), without anchors and aliases")
     })
 }
 
-/// Refuses a file that is recognisably something else than a configuration of `tbot`.
+/// The name of the join token.
+fn token(values: &mut Map<String, Value>) -> Option<&mut Value> {
+    values.get_mut(TOKEN[0])?.as_object_mut()?.get_mut(TOKEN[1])
+}
+
+/// Refuses to remove a file that is not recognisably a configuration of `tbot`.
 pub fn recognise(text: &str, path: &str) -> Result<()> {
     let values = parse(text, path)?.unwrap_or_default();
-    if TELLING_KEYS.iter().any(|key| values.contains_key(*key)) {
+    let has = |key: &str| values.contains_key(key);
+    let has_version = values.get("version").and_then(Value::as_str).is_some_and(|v| VERSIONS.contains(&v));
+    // Others too have a version, or a server.
+    let signs = [has_version, has("auth_server") || has("proxy_server"), has("destinations")];
+    let count = signs.into_iter().filter(|sign| *sign).count();
+    if values.get("onboarding").is_some_and(Value::is_object) || count > 1 {
         return Ok(());
     }
-    Err(conflict(path, "does not look like a configuration of tbot").hint("remove it by hand if it is to go"))
+    Err(unrecognised(path).hint("remove it by hand if it is to go"))
+}
+
+fn unrecognised(path: &str) -> Error {
+    conflict(path, "does not look like a configuration of tbot")
 }
 
 fn conflict(path: &str, what: &str) -> Error {

@@ -88,7 +88,8 @@ impl Settings {
         }
         add(&mut values, &self.extra, "")
             .map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
-        check(&values, false).map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
+        check(&values, false)
+            .map_err(|why| Error::invalid(format!("the configuration would not be valid: {why}")))?;
         Ok(values)
     }
 }

@@ -51,6 +51,20 @@ pub fn mapping(text: &str) -> Result<Option<Map<String, Value>>, String> {
     }
 }
 
+/// How a value is written that is one plain word, at a key of the mapping at a key of the text; none where it is
+/// written in any other way.
+pub fn plain_scalar<'a>(text: &'a str, keys: &[&str; 2]) -> Option<&'a str> {
+    let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let mut node = tree::parse(body).ok()??;
+    for key in keys {
+        let (Style::BlockMapping(entries) | Style::FlowMapping(_, entries)) = node.style else { return None };
+        node = entries.into_iter().find(|entry| entry.name.as_deref() == Some(*key))?.value;
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
+    let written = body.get(node.start..node.end).filter(|_| matches!(node.style, Style::Inline))?;
+    Some(written).filter(|written| !written.is_empty() && written.chars().all(is_plain))
+}
+
 fn changed(
     text: &str,
     old: &Map<String, Value>,
