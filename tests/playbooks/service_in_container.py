@@ -55,6 +55,9 @@ def main(results: Path) -> None:
             "second": site(),
             "other proxy": site(**other_proxy),
             "other unit": site(**other_proxy, tbot_anonymous_telemetry=True),
+            "unit only": site(**other_proxy, tbot_manage_service=False),
+            "unit made known": site(**other_proxy),
+            "nothing left": site(**other_proxy),
         }
     seen["owners"] = {
         path: output("stat", "--format=%U:%G %a", path)

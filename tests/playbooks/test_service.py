@@ -40,6 +40,13 @@ def test_a_changed_unit_restarts_it_once(seen):
     assert len(changed["starts"]) == 3
 
 
+def test_a_unit_that_an_earlier_run_left_unknown_is_made_known_once(seen):
+    left, known, after = (seen[name] for name in ("unit only", "unit made known", "nothing left"))
+    assert [run["returncode"] for run in (left, known, after)] == [0, 0, 0], known["output"]
+    assert (len(left["starts"]), len(known["starts"]), len(after["starts"])) == (3, 4, 4)
+    assert after["changed"] == {"bot-1": 0}, after["output"]
+
+
 def test_files_belong_to_the_service_user_where_they_should(seen):
     assert seen["owners"] == {
         "/var/lib/teleport/bot": "teleport:teleport 700",
