@@ -104,6 +104,10 @@ fn lists_are_written_anew_where_the_former_stood() {
         ("b:\n- x\nc: 3\n", json!({ "b": { "k": 1 } }), "b:\n  k: 1\nc: 3\n"),
         ("b:\n  x: 1\nc: 3\n", json!({ "b": ["new"] }), "b:\n  - new\nc: 3\n"),
         ("b: # why\nc: 3\n", json!({ "b": ["new"] }), "b: # why\n  - new\nc: 3\n"),
+        ("b: &anchor\n- x\nc: 3\n", json!({ "b": ["new"] }), "b:\n  - new\nc: 3\n"),
+        ("b: !!seq # why\n  - x\nc: 3\n", json!({ "b": { "k": 1 } }), "b:\n  k: 1\nc: 3\n"),
+        ("b: &anchor\n  - x\nc: 3\n", json!({ "b": [] }), "b: []\nc: 3\n"),
+        ("b: &anchor\n  - x\nc: 3\n", json!({ "b": null }), "c: 3\n"),
         ("a: 1\nb:", json!({ "b": ["new"] }), "a: 1\nb:\n  - new\n"),
     ]);
 }

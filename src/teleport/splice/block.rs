@@ -197,8 +197,12 @@ impl<'a> Splicer<'a> {
     /// The column for a value in lines of its own: that of the former one where it can be.
     fn column_of(&self, old: &Node, column: usize, value: &Value) -> usize {
         const STEP: usize = 2;
+        let before = &self.text[line_start(self.text, old.start)..old.start];
         let found = match old.style {
-            Style::BlockSequence | Style::BlockMapping(_) => self.column(old.start),
+            // One with an anchor or tag begins in its key's line.
+            Style::BlockSequence | Style::BlockMapping(_) if before.trim().is_empty() => {
+                self.column(old.start)
+            }
             _ => column + STEP,
         };
         let is_list = value.is_array() && matches!(old.style, Style::BlockSequence);

@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
                     return Ok(Node { start: place.start, end: self.closed(end)?, style: Style::Inline });
                 }
                 (Event::SequenceEnd, after) => {
-                    let start = self.line_begin(place.start);
+                    let start = self.block_start(&place);
                     let end = self.content_end(end, after.start);
                     return Ok(Node { start, end, style: Style::BlockSequence });
                 }
@@ -208,8 +208,7 @@ impl<'a> Reader<'a> {
         if let Some(entry) = entries.last_mut() {
             entry.whole.end = end;
         }
-        let start = if place.is_empty() { self.line_begin(place.start) } else { place.start };
-        Ok(Node { start, end, style: Style::BlockMapping(entries) })
+        Ok(Node { start: self.block_start(&place), end, style: Style::BlockMapping(entries) })
     }
 
     /// The opening bracket of a list or mapping, which may have an anchor, a tag and comments before it.
@@ -250,6 +249,12 @@ impl<'a> Reader<'a> {
             at += line.len();
         }
         end
+    }
+
+    /// Where a list or mapping in lines of its own begins: at its anchor or tag, where it has one. These take up a
+    /// place; else that is empty, and the line is the first one's.
+    fn block_start(&self, place: &Range<usize>) -> usize {
+        if place.is_empty() { self.line_begin(place.start) } else { place.start }
     }
 
     /// Where the line of a place begins, behind its indentation.
