@@ -365,11 +365,23 @@ fn absent_removes_a_configuration_once() {
 }
 
 #[test]
+fn only_what_killed_runs_left_is_swept_away() {
+    let (directory, path) = place_with(EXISTING);
+    let place = |name: &str| directory.path().join(name);
+    for name in [".tbot_tpm.yaml", ".tbot_tpm.0123456789abcdef0", ".tbot_tpm.0123456789abcdef"] {
+        fs::write(place(name), "").unwrap();
+    }
+    succeed(&request(&path, base()));
+    assert!(place(".tbot_tpm.yaml").exists() && place(".tbot_tpm.0123456789abcdef0").exists());
+    assert!(!place(".tbot_tpm.0123456789abcdef").exists());
+}
+
+#[test]
 fn what_is_said_in_other_words_is_unchanged() {
     let pin = "sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef";
     let text = format!(
         "version: v2\nproxy_server: a.b:443\nonboarding:\n  join_method: tpm\n  token: 0123\n  ca_pins: [{pin}]\n\
-         storage: {{type: directory, path: /srv//bot/}}\n"
+         storage: {{type: directory, path: /srv//bot/}}\ndebug: yes\n"
     );
     let (_directory, path) = place_with(&text);
     let lower = pin.to_lowercase();
@@ -378,7 +390,7 @@ fn what_is_said_in_other_words_is_unchanged() {
     assert_eq!(succeed(&request(&path, same.clone()))["changed"], false);
     // What is added beside them leaves them as they are too.
     let mut more = same.clone();
-    more["extra"] = json!({ "credential_ttl": "2h" });
+    more["extra"]["credential_ttl"] = json!("2h");
     succeed(&request(&path, more));
     assert_eq!(fs::read_to_string(&path).unwrap(), format!("{text}credential_ttl: \"2h\"\n"));
     // As a number it would be another.

@@ -192,6 +192,11 @@ fn what_is_no_configuration_of_this_version_is_left_alone() {
         ("onboarding:\n  token: a\n  token: b\n", "twice"),
         ("a: &a {b: 1}\nstorage:\n  <<: *a\n", "write them out"),
         ("a: !thing 1\n", "tag"),
+        ("onboarding:\n  token: !!binary aGVsbG8=\n", "!!binary"),
+        ("!!binary c3RvcmFnZQ==: {type: memory}\n", "!!binary"),
+        // JSON, but not to YAML's readers.
+        ("\t{}", "no configuration"),
+        ("{\"version\": \"v2\u{7f}\"}", "no configuration"),
         ("{\"a\": 1} x\n", "no configuration"),
         ("version: v1\n", "version v1"),
         ("version: v3\n", "tbot migrate"),
@@ -233,6 +238,7 @@ fn a_file_that_would_not_be_valid_is_left_alone() {
         ("  type:", "  acls: false\n  type:", "`storage.acls` is a text"),
         ("/srv/bot", "/", "a directory of the system"),
         ("onboarding:", "insecure: true\nonboarding:\n  ca_path: /ca", "`insecure` and `onboarding.ca_path`"),
+        ("onboarding:", "insecure: Yes\nonboarding:\n  ca_path: /ca", "`insecure` and `onboarding.ca_path`"),
         ("token: web", "token: true", "onboarding.token"),
     ] {
         let extra = json!({ "extra": { "credential_ttl": "2h" } });
@@ -299,7 +305,9 @@ fn only_files_are_written_and_removed() {
     symlink(path("file"), path("link")).unwrap();
     tool("mkfifo", &[path("fifo").to_str().unwrap()]);
     fs::create_dir(path("directory")).unwrap();
-    for name in ["link", "fifo", "directory"] {
+    let leftover = ".tbot_tpm.0123456789abcdef";
+    fs::write(path(leftover), FILE).unwrap();
+    for name in ["link", "fifo", "directory", leftover] {
         for state in ["present", "absent"] {
             for check_mode in [true, false] {
                 let extra = json!({ "token": "db", "state": state, "_ansible_check_mode": check_mode });

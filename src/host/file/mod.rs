@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::reopen::sync;
 use super::{Accounts, Attributes, Mode};
 use crate::error::{Error, Kind, Result};
-use temporary::{Temporary, sweep};
+use temporary::{Temporary, is_temporary_name, sweep};
 
 /// Bytes of the largest file that is read: several times the tokens of 100,000 hosts.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -80,6 +80,13 @@ impl<'a> TextFile<'a> {
     pub fn inspect(path: &'a Path) -> Result<Self> {
         let failed = |error: Errno| Error::io(&format!("read {}", path.display()), &error.into());
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_a_file(path))?;
+        if is_temporary_name(name.as_bytes()) {
+            let message = format!(
+                "{} has the name of a temporary file, which the next run would remove",
+                path.display()
+            );
+            return Err(Error::new(Kind::UnsafePath, message).hint("give another path"));
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = match open(parent(path), flags, Bits::empty()) {
             Ok(directory) => Some(directory),

@@ -16,6 +16,14 @@ use crate::host::Attributes;
 use crate::host::reopen::{reopened, sync};
 
 const PREFIX: &str = ".tbot_tpm.";
+/// Hex digits after the prefix.
+const DIGITS: usize = 16;
+
+/// Whether a file of this name may be one that a killed run left.
+pub fn is_temporary_name(name: &[u8]) -> bool {
+    let digits = name.strip_prefix(PREFIX.as_bytes()).filter(|digits| digits.len() == DIGITS);
+    digits.is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
+}
 
 /// A new file in a directory, under a name that means nothing. It is gone with the value, unless it takes
 /// another's place before.
@@ -83,7 +91,7 @@ impl Drop for Temporary<'_> {
 fn random_name() -> io::Result<String> {
     let mut bytes = [0_u8; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(format!("{PREFIX}{:016x}", u64::from_ne_bytes(bytes)))
+    Ok(format!("{PREFIX}{:0DIGITS$x}", u64::from_ne_bytes(bytes)))
 }
 
 /// Removes temporary files that no process holds any longer. What cannot be removed stays: a later run, or
@@ -92,13 +100,29 @@ pub fn sweep(directory: &OwnedFd) {
     let Ok(entries) = reopened(directory).and_then(|directory| Ok(Dir::new(directory)?)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.to_bytes().starts_with(PREFIX.as_bytes()) {
+        if is_temporary_name(name.to_bytes()) {
             let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let Ok(file) = openat(directory, name, flags, Mode::empty()) else { continue };
             let is_file = fstat(&file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file());
             if is_file && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = unlinkat(directory, name, AtFlags::empty());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_temporary_name, random_name};
+
+    #[test]
+    fn names_of_temporary_files_are_known_and_no_others() {
+        assert!(is_temporary_name(random_name().unwrap().as_bytes()));
+        assert!(is_temporary_name(b".tbot_tpm.0123456789abcdef"));
+        for name in
+            [".tbot_tpm.yaml", ".tbot_tpm.0123456789abcde", ".tbot_tpm.0123456789ABCDEF", ".tbot_tpm.", "x"]
+        {
+            assert!(!is_temporary_name(name.as_bytes()), "{name}");
         }
     }
 }

@@ -33,6 +33,10 @@ impl TryFrom<String> for UnitName {
         if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
             return Err(format!("{text:?} is no unit name: use letters, digits, and any of : - _ ."));
         }
+        // Drop-ins to it would be drop-ins to all units that begin so (systemd.unit(5)).
+        if name.ends_with('-') {
+            return Err(format!("{text:?} ends with a dash: that stands for every unit that begins so"));
+        }
         Ok(Self(Cow::Owned(name.to_owned())))
     }
 }

@@ -12,9 +12,10 @@ type Values = Map<String, Value>;
 /// Keys that `tbot` takes only one of.
 const EXCLUSIVE: [(&str, &str, &str); 2] =
     [("", "proxy_server", "auth_server"), ("onboarding", "ca_pins", "ca_path")];
-const BOOLEANS: [&str; 4] = ["debug", "fips", "insecure", "oneshot"];
+pub(super) const BOOLEANS: [&str; 4] = ["debug", "fips", "insecure", "oneshot"];
 /// What Go's YAML reader takes for a boolean besides `true` and `false`, where one is wanted (YAML 1.1).
-const BOOLEAN_WORDS: [&str; 6] = ["y", "yes", "on", "n", "no", "off"];
+const BOOLEAN_WORDS: [(&str, bool); 6] =
+    [("y", true), ("yes", true), ("on", true), ("n", false), ("no", false), ("off", false)];
 
 /// The types of storage that `tbot` knows.
 pub(super) const STORAGE_TYPES: [&str; 2] = ["directory", "memory"];
@@ -40,7 +41,7 @@ pub(super) fn check(values: &Values, is_complete: bool) -> Result<(), String> {
     for name in BOOLEANS {
         match values.get(name) {
             None | Some(Value::Null | Value::Bool(_)) => {}
-            Some(Value::String(word)) if is_complete && is_boolean(word) => {}
+            Some(value) if is_complete && truth(value).is_some() => {}
             Some(_) => return Err(format!("`{name}` is true or false")),
         }
     }
@@ -109,8 +110,15 @@ fn listener(address: &str) -> Result<(), String> {
     }
 }
 
-fn is_boolean(word: &str) -> bool {
-    BOOLEAN_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+/// What a value is to `tbot` where it wants a boolean; none where it is none.
+pub(super) fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(word) => {
+            BOOLEAN_WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, truth)| *truth)
+        }
+        _ => None,
+    }
 }
 
 fn check_onboarding(onboarding: &Values) -> Result<(), String> {
@@ -177,7 +185,7 @@ fn check_storage(storage: &Values, is_complete: bool) -> Result<(), String> {
 
 /// Who trusts every server checks none.
 fn check_trust(values: &Values) -> Result<(), String> {
-    let is_insecure = values.get("insecure") == Some(&Value::Bool(true));
+    let is_insecure = values.get("insecure").and_then(truth) == Some(true);
     let pinned = ["ca_pins", "ca_path"].into_iter().find(|name| is_set_within(values, "onboarding", name));
     match pinned.filter(|_| is_insecure) {
         Some(name) => Err(format!("`insecure` and `onboarding.{name}` exclude each other; keep one of them")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::check::{STORAGE_TYPES, check, is_set, is_set_within, object};
+use super::check::{BOOLEANS, STORAGE_TYPES, check, is_set, is_set_within, object, truth};
 use super::{CaPin, DEFAULT_STORAGE, KNOWN_KEYS, Settings, conflict, unrecognised};
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
@@ -144,12 +144,13 @@ fn merge(values: &mut Values, given: Values) {
     }
 }
 
-/// Whether two values differ only in how a path or the pins of CAs are written.
+/// Whether two values differ only in how a path, the pins of CAs or a boolean are written.
 fn is_the_same(name: &str, old: &Value, new: &Value) -> bool {
     let path = |value: &Value| AbsolutePath::try_from(value.as_str()?.to_owned()).ok();
     let pins = |value: &Value| serde_json::from_value::<Vec<CaPin>>(value.clone()).ok();
     match name {
         "path" => path(old).is_some_and(|old| Some(old) == path(new)),
+        name if BOOLEANS.contains(&name) => truth(old).is_some() && truth(old) == truth(new),
         "ca_pins" => pins(old).is_some_and(|old| Some(old) == pins(new)),
         _ => false,
     }

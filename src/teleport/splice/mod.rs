@@ -42,7 +42,7 @@ pub fn splice(text: &str, wanted: &Map<String, Value>) -> Result<String, String>
 /// The mapping that is all of a text; none where there are only comments.
 pub fn mapping(text: &str) -> Result<Option<Map<String, Value>>, String> {
     let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let documents = document::parse(body)?;
+    let documents = document::parse_yaml(body)?;
     let root = tree::parse(body)?;
     match (root.map(|root| root.style), <[Value; 1]>::try_from(documents)) {
         (_, Ok([Value::Object(fields)])) => Ok(Some(fields)),

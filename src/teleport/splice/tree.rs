@@ -84,6 +84,10 @@ impl<'a> Reader<'a> {
     fn node(&mut self, first: Place<'a>, before: usize, in_flow: bool) -> Result<Node, String> {
         let (event, place) = first;
         match event {
+            // Go's reader decodes it, and takes what comes of it even for a key.
+            Event::Scalar(_, _, _, Some(tag)) if tag.suffix == "binary" => {
+                Err("the tag !!binary stands for another text: write that".into())
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let has_properties = anchor != 0 || tag.is_some();
                 Ok(self.scalar(&text, style, place, before, has_properties))
