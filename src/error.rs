@@ -91,6 +91,9 @@ impl Error {
         };
         let failure = Self::new(kind, format!("cannot {what}: {error}"));
         match kind {
+            Kind::PermissionDenied if rustix::process::geteuid().is_root() => failure.hint(
+                "it is kept even from root: see lsattr(1), and what SELinux, AppArmor or a container may say",
+            ),
             Kind::PermissionDenied => {
                 failure.hint("run as root (become: true), or use a path that this user may write to")
             }
@@ -98,6 +101,7 @@ impl Error {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     failure.hint("make room on that file system, then run this again")
                 }
+                std::io::ErrorKind::NotADirectory => failure.hint("a file is where a directory is named"),
                 std::io::ErrorKind::ReadOnlyFilesystem => {
                     failure.hint("mount that file system writable, or use a path on another one")
                 }

@@ -44,6 +44,29 @@ fn a_process_killed_at_any_system_call_leaves_the_old_or_the_new() {
     });
 }
 
+/// What a power failure leaves, as far as the order of calls tells: fsync(2).
+#[test]
+fn what_changes_is_brought_to_the_disk() {
+    if !is_root() || !strace::is_usable() {
+        return;
+    }
+    Scenario::for_each(|scenario| {
+        let stage = scenario.stage();
+        let (_place, request) = stage.request_file();
+        let calls = strace::calls_from_first_change(&request);
+        let names: Vec<&str> =
+            calls.iter().filter(|call| !call.is_answer()).map(|call| &*call.name).collect();
+        let last = |wanted: &[&str], names: &[&str]| names.iter().rposition(|name| wanted.contains(name));
+        if let Some(at) = last(&["rename", "renameat", "renameat2"], &names) {
+            let (written, synced) = (last(&["write"], &names[..at]), last(&["fsync"], &names[..at]));
+            assert!(synced > written, "{}: a file is there before its content is: {names:?}", scenario.name);
+        }
+        let changed =
+            last(&["rename", "renameat", "unlinkat", "mkdirat", "mkdir", "fchown", "fchmod"], &names);
+        assert!(last(&["fsync"], &names) > changed, "{}: {names:?}", scenario.name);
+    });
+}
+
 #[test]
 fn a_process_killed_at_random_moments_leaves_the_old_or_the_new() {
     const KILLS: usize = 500;

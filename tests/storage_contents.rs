@@ -312,6 +312,41 @@ fn what_is_mounted_inside_is_left_alone() {
 }
 
 #[test]
+fn the_layers_of_an_overlay_are_one_file_system() {
+    if !is_root() {
+        return;
+    }
+    let place = place();
+    // Of two file systems, so that its files and its directories have different devices' numbers.
+    let script = r#"
+        cd "$1"
+        mkdir upper merged lower lower/bot lower/bot/sub
+        chmod 700 lower/bot
+        echo x >lower/bot/key
+        echo x >lower/bot/sub/key
+        chmod 600 lower/bot/key lower/bot/sub/key
+        mount -t tmpfs none upper
+        mkdir upper/upper upper/work
+        mount -t overlay none -o lowerdir=lower,upperdir=upper/upper,workdir=upper/work merged ||
+            { echo none; exit; }
+        printf %s "$2" | "$TBOT_TPM"
+        stat --format=%U:%G merged/bot/key merged/bot/sub merged/bot/sub/key
+        printf %s "$2" | "$TBOT_TPM"
+    "#;
+    let request = wanted(&place.path().join("merged/bot"));
+    let lines = in_own_mounts(script, &[place.path().to_str().unwrap(), &request.to_string()]);
+    if lines[0] == "none" {
+        support::note("skipped: overlays cannot be mounted here");
+        return;
+    }
+    let answer: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&answer["changed"], warnings(&answer)), (&json!(true), String::new()));
+    assert_eq!(lines[1..4], ["daemon:mail"; 3]);
+    let again: Value = serde_json::from_str(&lines[4]).unwrap();
+    assert_eq!(again["changed"], false, "{again}");
+}
+
+#[test]
 fn a_directory_that_is_mounted_itself_is_put_right() {
     if !is_root() {
         return;

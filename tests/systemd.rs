@@ -87,7 +87,7 @@ fn a_missing_directory_is_an_error_and_in_check_mode_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     let message = fail(&request(&missing, json!({})), "not_found");
-    assert!(message.ends_with(&format!("there is no directory {}", missing.display())), "{message}");
+    assert!(message.contains(&format!("there is no directory {}", missing.display())), "{message}");
     let foreseen = succeed(&request(&missing, json!({ "_ansible_check_mode": true })));
     assert_eq!((&foreseen["changed"], warnings(&foreseen).len()), (&json!(true), 1));
 }
@@ -216,19 +216,26 @@ fn our_unit_is_removed_and_then_nothing_is_left_to_remove() {
 }
 
 #[test]
-fn a_unit_of_someone_else_is_removed_only_where_it_says_the_same_or_by_force() {
+fn a_unit_of_someone_else_is_removed_only_where_it_says_the_same_or_is_asked_for_by_force() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tbot.service");
-    let absent = |force: bool| request(directory.path(), json!({ "state": "absent", "force": force }));
+    let absent = |mode: &str, force: bool| {
+        request(directory.path(), json!({ "state": "absent", "mode": mode, "force": force }))
+    };
     let content = install(directory.path(), json!({}))["content"].as_str().unwrap().to_owned();
     let theirs = content.lines().skip(1).collect::<Vec<_>>().join("\n");
     fs::write(&path, &theirs).unwrap();
-    assert_eq!(succeed(&absent(false))["changed"], true);
+    // A drop-in that is not wanted says nothing of the unit.
+    assert_eq!(succeed(&absent("drop_in", true))["changed"], false);
+    assert_eq!(succeed(&absent("auto", false))["changed"], true);
     assert!(!path.exists());
     fs::write(&path, theirs.replace("User=teleport", "User=web")).unwrap();
-    fail(&absent(false), "conflict");
+    for (mode, force) in [("auto", false), ("auto", true), ("drop_in", false), ("drop_in", true)] {
+        assert_eq!(succeed(&absent(mode, force))["changed"], false);
+    }
+    fail(&absent("unit", false), "conflict");
     assert!(path.exists());
-    assert_eq!(succeed(&absent(true))["changed"], true);
+    assert_eq!(succeed(&absent("unit", true))["changed"], true);
     assert!(!path.exists());
 }
 

@@ -100,7 +100,8 @@ fn check_mode_foresees_a_drop_in_and_its_directory() {
     }
     let missing = directory.path().join("missing");
     let message = fail(&request(&missing, extra(false)), "not_found");
-    assert!(message.ends_with(&format!("there is no directory {}", missing.display())), "{message}");
+    let expected = format!("there is no directory {}; make it first, or give another one", missing.display());
+    assert!(message.ends_with(&expected), "{message}");
     let foreseen = succeed(&request(&missing, extra(true)));
     assert!(foreseen["warnings"].to_string().contains("there is no directory"), "{foreseen}");
 }
@@ -208,12 +209,51 @@ fn a_drop_in_to_a_persons_own_unit_comes_and_goes_and_the_unit_stays() {
     assert_eq!((&again["changed"], &again["mode"]), (&json!(false), &json!("drop_in")));
     for force in [false, true] {
         install(directory.path(), json!({ "mode": "drop_in" }));
-        let answer = succeed(&request(directory.path(), json!({ "state": "absent", "force": force })));
-        assert_eq!((&answer["changed"], &answer["mode"]), (&json!(true), &json!("drop_in")));
+        let absent = request(directory.path(), json!({ "state": "absent", "force": force }));
+        assert_eq!(succeed(&absent)["changed"], true);
+        assert_eq!(succeed(&absent)["changed"], false);
         assert!(!unit.with_extension("service.d").exists());
         assert_eq!(fs::read_to_string(&unit).unwrap(), PACKAGED);
     }
-    fail(&request(directory.path(), json!({ "state": "absent" })), "conflict");
+}
+
+#[test]
+fn a_drop_in_follows_the_command_of_its_unit_where_it_can() {
+    let command = |answer: &serde_json::Value| {
+        let content = answer["content"].as_str().unwrap();
+        content.lines().rev().find_map(|line| line.strip_prefix("ExecStart=")).map(str::to_owned)
+    };
+    for (unit, extra, expected) in [
+        ("/opt/t/tbot start -c /etc/t.yaml", json!({ "config": "/etc/t.yaml" }), None),
+        (
+            "/opt/t/tbot start -c /etc/t.yaml",
+            json!({ "config": "/etc/t.yaml", "tbot_path": "/opt/t/tbot" }),
+            None,
+        ),
+        (
+            "/opt/t/tbot start -c /etc/t.yaml",
+            json!({ "config": "/etc/other.yaml", "pid_file": "" }),
+            Some("/opt/t/tbot start -c /etc/other.yaml"),
+        ),
+        (
+            "/opt/t/tbot start -c /etc/t.yaml",
+            json!({ "pid_file": "" }),
+            Some("/opt/t/tbot start -c /etc/t.yaml"),
+        ),
+        (
+            "/opt/t/wrapper -c /etc/t.yaml",
+            json!({ "pid_file": "" }),
+            Some("/usr/local/bin/tbot start -c /etc/t.yaml"),
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("[Service]\nExecStart={unit}\n");
+        fs::write(directory.path().join("tbot.service"), text).unwrap();
+        let mut all = json!({ "mode": "drop_in" });
+        all.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let answer = succeed(&request(directory.path(), all));
+        assert_eq!(command(&answer).as_deref(), expected, "{unit} {extra}");
+    }
 }
 
 #[test]
@@ -283,6 +323,12 @@ fn a_unit_anywhere_else_gets_a_drop_in_and_ours_goes() {
     let unit = directory.path().join(format!("{name}.service"));
     {
         let theirs = SystemUnit::place("/usr/local/lib/systemd/system", &name);
+        // A person's own beside it changes nothing about that.
+        let ours = fs::read_to_string(&unit).unwrap();
+        fs::write(&unit, PACKAGED).unwrap();
+        assert_eq!(succeed(&request(directory.path(), extra("auto")))["mode"], "drop_in");
+        fs::remove_dir_all(unit.with_extension("service.d")).unwrap();
+        fs::write(&unit, ours).unwrap();
         let answer = install(directory.path(), extra("auto"));
         assert_eq!(
             (&answer["mode"], &answer["changed"], warnings(&answer)),

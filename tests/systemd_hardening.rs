@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -181,6 +182,8 @@ fn given_paths_are_writable_instead_of_those_of_the_configuration() {
     assert_eq!(value(&answer, "ReadWritePaths"), "\"-/srv/a \\\"b\\\"\\\\c$d'\" -/srv/x");
     let none = place.install(json!({ "read_write_paths": [] }));
     assert!(values(&none, "ReadWritePaths").is_empty());
+    let idle = place.install(json!({ "read_write_paths": ["/srv/x"], "hardening": false, "name": "idle" }));
+    assert!(warnings(&idle)[0].contains("no use without `hardening`"), "{idle}");
     let ad_hoc = place.install(json!({ "read_write_paths": "/srv/x,/srv/y" }));
     assert_eq!(value(&ad_hoc, "ReadWritePaths"), "-/srv/x -/srv/y");
 }
@@ -250,6 +253,18 @@ fn paths_in_homes_and_for_temporary_files_stay_in_sight() {
     }
     let answer = place.install(json!({ "tbot_path": "/home/web/tbot" }));
     assert_eq!(value(&answer, "ProtectHome"), "read-only");
+    let reading =
+        Place::with("onboarding: {token: /home/ops/token, ca_path: /tmp/ca.pem}\n").install(json!({}));
+    assert_eq!(value(&reading, "ProtectHome"), "read-only");
+    assert!(values(&reading, "PrivateTmp").is_empty());
+    // By whatever name.
+    let link = place.directory.path().join("link");
+    symlink("/root", &link).unwrap();
+    for extra in
+        [json!({ "read_write_paths": [link.join("no/such")] }), json!({ "tbot_path": link.join("tbot") })]
+    {
+        assert_eq!(value(&place.install(extra), "ProtectHome"), "read-only");
+    }
 }
 
 #[test]
@@ -274,7 +289,8 @@ fn the_pid_file_is_in_a_directory_that_the_service_may_write_to() {
     let beside = Place::with("services: [{type: application-tunnel, listen: 'unix:///run/tbot/app.sock'}]\n");
     let answer = beside.install(json!({}));
     assert_eq!(value(&answer, "RuntimeDirectory"), "tbot");
-    assert_eq!(value(&answer, "ReadWritePaths"), "-/run/tbot /var/lib/teleport/bot");
+    assert_eq!(value(&answer, "ReadWritePaths"), "/var/lib/teleport/bot");
+    assert_eq!(value(&answer, "RuntimeDirectoryPreserve"), "yes");
     let without = place.install(json!({ "pid_file": "" }));
     let content = without["content"].as_str().unwrap();
     assert!(!content.contains("pid-file") && !content.contains("PIDFile"), "{content}");
@@ -282,6 +298,18 @@ fn the_pid_file_is_in_a_directory_that_the_service_may_write_to() {
     let colon = place.install(json!({ "name": "tbot:web" }));
     assert_eq!(value(&colon, "RuntimeDirectory"), "tbot-web");
     assert_eq!(value(&colon, "PIDFile"), "/run/tbot-web/tbot:web.pid");
+}
+
+#[test]
+fn what_the_bot_keeps_below_run_is_there_when_the_service_stops() {
+    for (storage, mode) in [("/run/tbot", Some("0700")), ("/run/tbot/state/bot", None)] {
+        let place = Place::with(&format!("storage: {{type: directory, path: {storage}}}\n"));
+        let answer = place.install(json!({}));
+        assert_eq!(value(&answer, "RuntimeDirectoryPreserve"), "yes");
+        assert_eq!(values(&answer, "RuntimeDirectoryMode"), mode.into_iter().collect::<Vec<_>>());
+        assert!(values(&answer, "ReadWritePaths").is_empty());
+        assert_eq!(place.install(json!({}))["changed"], false);
+    }
 }
 
 #[test]
@@ -351,13 +379,33 @@ fn the_pid_file_of_a_units_own_command_is_let_be_written_or_warned_of() {
         ("--pid-file=/run/tbot/tbot.pid", Some("tbot"), false),
         ("\"--pid-file=/var/lib/teleport/bot/tbot.pid\"", None, false),
         ("--pid-file", None, false),
+        ("--pid-file=/run/own/x.pid", None, false),
+        ("--pid-file=/run/other/x.pid", None, true),
     ] {
         let unit =
             PACKAGED.replace("/bin/true packaged", &format!("/bin/true start -c /etc/tbot.yaml {flag}"));
+        // systemd makes a directory for that unit itself.
+        let unit = format!("{unit}RuntimeDirectory=own\n");
         fs::write(directory.path().join("tbot.service"), unit).unwrap();
         let answer = install(directory.path(), json!({ "mode": "drop_in", "hardening": true }));
         let expected: Vec<&str> = runtime_directory.into_iter().collect();
         assert_eq!(values(&answer, "RuntimeDirectory"), expected, "{flag}");
         assert_eq!(answer["warnings"].to_string().contains("writes a pid file"), warns, "{flag}: {answer}");
     }
+}
+
+#[test]
+fn a_hardened_drop_in_goes_by_the_configuration_of_its_units_command() {
+    let place = Place::with("services: [{type: identity, destination: {type: directory, path: /opt/out}}]\n");
+    let unit = |command: &str| {
+        let text = format!("[Service]\nExecStart={command}\n");
+        fs::write(place.directory.path().join("tbot.service"), text).unwrap();
+        succeed(&request(place.directory.path(), json!({ "mode": "drop_in", "hardening": true })))
+    };
+    let answer = unit(&format!("/home/web/tbot start -c {}", place.config.display()));
+    assert_eq!(value(&answer, "ReadWritePaths"), "-/opt/out /var/lib/teleport/bot");
+    assert_eq!(value(&answer, "ProtectHome"), "read-only");
+    assert_eq!(warnings(&answer), [""; 0]);
+    let answer = unit("/usr/bin/wrapper");
+    assert!(answer["warnings"].to_string().contains("does not say its configuration"), "{answer}");
 }

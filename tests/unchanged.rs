@@ -33,6 +33,19 @@ fn what_is_as_it_should_be_is_only_looked_at() {
 }
 
 #[test]
+fn the_unit_that_tbot_installed_takes_no_other_program_to_be_known() {
+    if !is_root() || !strace::is_usable() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("tbot.service"), support::systemd::BY_TBOT).unwrap();
+    let (answer, log) = traced(&[], &support::systemd::request(directory.path(), json!({})));
+    assert_eq!(answer["changed"], false, "{answer}");
+    assert_eq!(changes(&log), (vec![], 1));
+    assert_eq!(Call::all_in(&log).iter().filter(|call| call.name == "execve").count(), 1, "{log}");
+}
+
+#[test]
 fn check_mode_only_looks() {
     if !is_root() || !strace::is_usable() {
         return;

@@ -15,10 +15,13 @@ use tempfile::TempDir;
 /// A user that owns nothing, and that nobody trusts.
 pub const NOBODY: u32 = 65534;
 
-/// Whether the tests run as root; where not, a line says that one is skipped.
+/// Whether the tests run as root. Where not, a line says that one is skipped, but where `TBOT_TPM_ROOT` is `required`
+/// that is an error.
 pub fn is_root() -> bool {
     let is_root = nix::unistd::geteuid().is_root();
     if !is_root {
+        let is_required = std::env::var_os("TBOT_TPM_ROOT").is_some_and(|value| value == "required");
+        assert!(!is_required, "this test needs root");
         let name = std::thread::current().name().unwrap_or("a test").to_owned();
         super::note(&format!("skipped: {name} needs root"));
     }

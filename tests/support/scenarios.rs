@@ -73,6 +73,9 @@ impl Scenario {
             taking("drop-in absent", drop_in_before, |root| {
                 unit(root, json!({ "mode": "drop_in", "state": "absent" }))
             }),
+            taking("drop-in absent by itself", drop_in_before, |root| {
+                unit(root, json!({ "state": "absent" }))
+            }),
             taking("storage new", |_| (), storage),
             taking("storage wrong", storage_before, storage),
             taking(

@@ -6,7 +6,8 @@ mod uses;
 use crate::error::{Error, Kind, Result};
 use crate::host::Accounts;
 use crate::host::unit::{
-    Command, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles, UnitName, Use, Wanted,
+    Command, ForeignService, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles,
+    UnitName, Use, Wanted,
 };
 use crate::protocol::{Answer, Diff, Request};
 use parameters::{Parameters, State};
@@ -22,8 +23,11 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
 }
 
 fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
-    let form = found.form(parameters.mode)?;
+    let form = found.form(parameters.mode, || render(parameters, found, Form::Unit, &mut Vec::new()).ok())?;
     let mut warnings = missing_accounts(parameters)?;
+    if !parameters.hardening && parameters.read_write_paths.is_some() {
+        warnings.push("parameter `read_write_paths` has no use without `hardening`".to_owned());
+    }
     let wanted = render(parameters, found, form, &mut warnings)?;
     if parameters.mode == Placement::DropIn {
         warnings.extend(obstacle(request, found)?);
@@ -97,15 +101,16 @@ fn render(
     form: Form,
     warnings: &mut Vec<String>,
 ) -> Result<Wanted> {
-    let has_command = form == Form::Unit || parameters.names_command();
+    let other = if form == Form::DropIn { found.foreign_service()? } else { ForeignService::default() };
+    let has_command = form == Form::Unit || parameters.names_command(&other);
     let pid_file = PidFile::choose(parameters.pid_file.as_deref(), &parameters.name, parameters.hardening)?;
     let hardening = if parameters.hardening {
-        let used = uses::find(parameters, warnings)?;
+        let used = uses::find(parameters, &other, has_command, warnings)?;
         let directory = if has_command {
             let directory = pid_file.as_ref().map(|file| file.runtime_directory(&parameters.name, &used));
             directory.transpose()?.flatten()
         } else {
-            kept_runtime_directory(found, &parameters.name, &used, warnings)?
+            kept_runtime_directory(&other, &parameters.name, &used, warnings)
         };
         Some(Hardening::new(&used, directory.as_deref())?)
     } else {
@@ -118,8 +123,8 @@ fn render(
         supplementary_groups: &parameters.supplementary_groups,
         anonymous_telemetry: parameters.anonymous_telemetry,
         command: Command {
-            config: parameters.config(),
-            tbot_path: parameters.tbot_path(),
+            config: parameters.config(&other),
+            tbot_path: parameters.tbot_path(&other),
             pid_file: pid_file.as_ref(),
         },
         drop_in_has_command: has_command,
@@ -131,18 +136,18 @@ fn render(
 /// The directory for the pid file that the command writes that a drop-in leaves to its unit. Elsewhere it is
 /// nothing that could be mended here without that command.
 fn kept_runtime_directory(
-    found: &Found<'_>,
+    other: &ForeignService,
     name: &UnitName,
     used: &Use,
     warnings: &mut Vec<String>,
-) -> Result<Option<String>> {
-    let Some(pid_file) = found.foreign_pid_file()? else { return Ok(None) };
-    Ok(pid_file.runtime_directory(name, used).unwrap_or_else(|_| {
+) -> Option<String> {
+    let pid_file = other.pid_file.as_ref()?;
+    pid_file.runtime_directory(name, used).unwrap_or_else(|_| {
         warnings.push(format!(
             "the command of the unit that the drop-in adds to writes a pid file, {}, and `hardening` does not let it; \
-             give `config`, `tbot_path` or `pid_file`, and the drop-in has a command that writes it elsewhere or not at all",
+             give another `pid_file`, or an empty one for none, and the drop-in has the command",
             pid_file.path().as_str()
         ));
         None
-    }))
+    })
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::host::unit::{Placement, UnitName};
+use crate::host::unit::{ForeignService, Placement, UnitName};
 use crate::host::{AbsolutePath, Account};
 
 const CONFIG: &AbsolutePath = &AbsolutePath::known("/etc/tbot.yaml");
@@ -56,16 +56,24 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    pub fn config(&self) -> &AbsolutePath {
-        self.config.as_ref().unwrap_or(CONFIG)
+    /// The configuration: what is given, else what the unit has that a drop-in adds to.
+    pub fn config<'a>(&'a self, unit: &'a ForeignService) -> &'a AbsolutePath {
+        self.config.as_ref().or(unit.config.as_ref()).unwrap_or(CONFIG)
     }
 
-    pub fn tbot_path(&self) -> &AbsolutePath {
-        self.tbot_path.as_ref().unwrap_or(TBOT)
+    /// The program, likewise.
+    pub fn tbot_path<'a>(&'a self, unit: &'a ForeignService) -> &'a AbsolutePath {
+        let is_tbot = |program: &&AbsolutePath| program.as_str().ends_with("/tbot");
+        self.tbot_path.as_ref().or(unit.program.as_ref().filter(is_tbot)).unwrap_or(TBOT)
     }
 
-    /// Whether anything of what is started is given. If not, a drop-in leaves that to the unit.
-    pub fn names_command(&self) -> bool {
-        self.config.is_some() || self.tbot_path.is_some() || self.pid_file.is_some()
+    /// Whether anything is given of what is started that the unit does not say itself. If not, a drop-in leaves that
+    /// to the unit.
+    pub fn names_command(&self, unit: &ForeignService) -> bool {
+        let differs =
+            |given: &Option<AbsolutePath>, has: &Option<AbsolutePath>| given.is_some() && given != has;
+        differs(&self.config, &unit.config)
+            || differs(&self.tbot_path, &unit.program)
+            || self.pid_file.is_some()
     }
 }

@@ -1,49 +1,86 @@
 //! What a hardened service has to be left, as the configuration of `tbot` says.
 
+use std::fs;
+use std::path::Path;
+
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
-use crate::host::unit::Use;
+use crate::host::unit::{ForeignService, Use};
 use crate::host::{self, AbsolutePath, is_shared_directory};
-use crate::teleport::config::{DEFAULT_STORAGE, Paths};
-use crate::teleport::parse_documents;
+use crate::teleport::config::{self, DEFAULT_STORAGE, Paths};
 
 /// What `tbot` uses by the configuration that is there now. Where there is none yet, that is its usual
 /// storage, with a warning. One that cannot be read as `tbot` would read it is a `conflict`.
-pub(super) fn find(parameters: &Parameters, warnings: &mut Vec<String>) -> Result<Use> {
-    let file = parameters.config();
-    let paths = match host::read(file.as_ref()) {
-        Ok(bytes) => {
-            let text = String::from_utf8(bytes).map_err(|error| unreadable(file, &error.to_string()))?;
-            let mut documents = parse_documents(&text).map_err(|why| unreadable(file, &why))?;
-            if documents.len() > 1 {
-                return Err(unreadable(file, "it has several YAML documents"));
-            }
-            Paths::of(&documents.pop().unwrap_or_default()).map_err(|why| unreadable(file, &why))?
-        }
-        Err(error) if error.kind == Kind::NotFound => {
-            warnings.push(format!(
-                "there is no {} yet, so the service is hardened as if it used the default storage and wrote nothing \
-                 else; write the configuration first, or run this again after it",
-                file.as_str()
-            ));
-            Paths { storage: Some(DEFAULT_STORAGE.to_owned()), ..Paths::default() }
-        }
-        Err(error) => return Err(error),
-    };
+///
+/// `has_command` says whether the command is ours, or that of the unit that a drop-in adds to.
+pub(super) fn find(
+    parameters: &Parameters,
+    unit: &ForeignService,
+    has_command: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Use> {
+    let file = parameters.config(unit);
+    if !has_command && unit.config.is_none() {
+        warnings.push(format!(
+            "the command of the unit that the drop-in adds to does not say its configuration in plain words, so the \
+             service is hardened by {}; give `config`, and the drop-in has a command that does",
+            file.as_str()
+        ));
+    }
+    let paths = read(file, parameters.read_write_paths.is_some(), warnings)?;
     let makes_sockets = !paths.sockets.is_empty() || paths.serves_workloads;
+    let program = if has_command { Some(parameters.tbot_path(unit)) } else { unit.program.as_ref() };
+    let named = paths.named.into_iter().filter_map(|path| AbsolutePath::try_from(path).ok());
+    let mut reads: Vec<AbsolutePath> =
+        named.chain([Some(file), program].into_iter().flatten().cloned()).collect();
     let (writes, may_write) = match &parameters.read_write_paths {
         Some(given) => (Vec::new(), given.clone()),
         None => {
             (absolute(file, paths.storage)?, absolute(file, paths.outputs.into_iter().chain(paths.sockets))?)
         }
     };
+    let real: Vec<AbsolutePath> = writes.iter().chain(&may_write).chain(&reads).filter_map(real).collect();
+    reads.extend(real);
     Ok(Use {
         writes,
         may_write,
-        reads: vec![file.clone(), parameters.tbot_path().clone()],
+        reads,
+        has: unit.runtime_directories.clone(),
         makes_sockets,
         looks_at_processes: paths.serves_workloads,
     })
+}
+
+fn read(file: &AbsolutePath, are_paths_given: bool, warnings: &mut Vec<String>) -> Result<Paths> {
+    let bytes = match host::read(file.as_ref()) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind == Kind::NotFound => {
+            let paths = if are_paths_given {
+                "served no workloads"
+            } else {
+                "used the default storage and wrote nothing else"
+            };
+            warnings.push(format!(
+                "there is no {} yet, so the service is hardened as if it {paths}; write the configuration first, or \
+                 run this again after it",
+                file.as_str()
+            ));
+            return Ok(Paths { storage: Some(DEFAULT_STORAGE.to_owned()), ..Paths::default() });
+        }
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(file, &error.to_string()))?;
+    let values = config::parse(&text, file.as_str())?.unwrap_or_default();
+    Paths::of(&values.into()).map_err(|why| unreadable(file, &why))
+}
+
+/// Where a path leads, by what of it is there.
+fn real(path: &AbsolutePath) -> Option<AbsolutePath> {
+    let path: &Path = path.as_ref();
+    let mut places = path.ancestors();
+    let (found, rest) =
+        places.find_map(|place| Some((fs::canonicalize(place).ok()?, path.strip_prefix(place).ok()?)))?;
+    AbsolutePath::try_from(found.join(rest).to_str()?.to_owned()).ok()
 }
 
 /// Paths that a service may be let write to: none that is shared with others.

@@ -193,7 +193,8 @@ fn descend(
 /// Shows one thing to `visitor`, and returns it where it is a directory to go on with.
 fn show(file: OwnedFd, path: &Path, device: u64, visitor: &mut Visitor<'_>) -> io::Result<Option<OwnedFd>> {
     let found = fstat(&file)?;
-    let is_elsewhere = found.st_dev != device || is_mount_point(&file);
+    // Files of one overlay may have several devices' numbers, so these count only where nothing else tells.
+    let is_elsewhere = is_mount_point(&file).unwrap_or(found.st_dev != device);
     let acls = if is_elsewhere { Vec::new() } else { Acl::widening(&file)? };
     visitor(&Item { path, file: &file, found, acls, is_elsewhere })?;
     Ok((FileType::from_raw_mode(found.st_mode).is_dir() && !is_elsewhere).then_some(file))

@@ -224,7 +224,7 @@ impl<'a> Directory<'a> {
         let inventory = removal::inventory(&existing.directory)
             .map_err(|error| Error::io(&format!("look into {}", path.display()), &error))?;
         // It could be emptied, but not removed.
-        let is_mounted = is_mount_point(&existing.directory);
+        let is_mounted = is_mount_point(&existing.directory) == Some(true);
         if inventory.is_a_bots() && !is_mounted {
             return Ok(inventory);
         }

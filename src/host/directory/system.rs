@@ -39,6 +39,9 @@ const DIRECTORIES: &[&str] = &[
     "/var/tmp",
 ];
 
+/// Directories whose own directories are each some person's.
+const HOMES: &[&str] = &["/home", "/run/user", "/var/home"];
+
 /// Directories with everything below them.
 const TREES: &[&str] = &[
     "/bin",
@@ -62,6 +65,7 @@ const TREES: &[&str] = &[
     "/run/log",
     "/run/mount",
     "/run/sshd",
+    "/run/sudo",
     "/run/systemd",
     "/run/udev",
     "/sbin",
@@ -91,11 +95,31 @@ const TREES: &[&str] = &[
     "/usr/share",
     "/usr/src",
     "/var/backups",
+    "/var/cache/apt",
+    "/var/cache/dnf",
+    "/var/cache/ldconfig",
+    "/var/cache/man",
+    "/var/cache/pacman",
+    "/var/lib/AccountsService",
+    "/var/lib/NetworkManager",
+    "/var/lib/alternatives",
+    "/var/lib/apparmor",
     "/var/lib/apt",
+    "/var/lib/dbus",
+    "/var/lib/dnf",
     "/var/lib/dpkg",
+    "/var/lib/initramfs-tools",
     "/var/lib/pacman",
+    "/var/lib/pam",
+    "/var/lib/polkit-1",
     "/var/lib/rpm",
+    "/var/lib/selinux",
+    "/var/lib/sudo",
     "/var/lib/systemd",
+    "/var/lib/ucf",
+    "/var/lib/zypp",
+    "/var/log/audit",
+    "/var/log/journal",
     "/var/spool/anacron",
     "/var/spool/at",
     "/var/spool/cron",
@@ -106,6 +130,7 @@ const TREES: &[&str] = &[
 pub fn is_of_the_system(path: &Path) -> bool {
     DIRECTORIES.iter().any(|directory| path == Path::new(directory))
         || TREES.iter().any(|tree| path.starts_with(tree))
+        || HOMES.iter().any(|homes| path.parent() == Some(Path::new(homes)))
 }
 
 /// Whether a path is itself a directory that many programs share, so that whoever may write to it can do harm

@@ -148,15 +148,19 @@ impl<'a> TextFile<'a> {
     fn replace(&self, content: &str, attributes: Attributes) -> Result<()> {
         let path = self.path.display();
         let Some(directory) = &self.directory else {
-            let directory = self.directory().display();
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("cannot write {path}: there is no directory {directory}"),
-            ));
+            return Err(self.no_directory(self.directory()));
         };
         Temporary::create(directory)
             .and_then(|temporary| temporary.take_place(self.name, content, attributes))
             .map_err(|error| Error::io(&format!("write {path}"), &error))
+    }
+
+    /// The error where this directory is missing.
+    #[must_use]
+    pub fn no_directory(&self, directory: &Path) -> Error {
+        let (path, directory) = (self.path.display(), directory.display());
+        Error::new(Kind::NotFound, format!("cannot write {path}: there is no directory {directory}"))
+            .hint("make it first, or give another one")
     }
 
     fn remove(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use rustix::process::umask;
 use serde::Deserialize;
 
 use super::installed::{self, LOAD_PATH};
-use super::{Form, MARKER, PidFile, UnitName, Wanted};
+use super::{ForeignService, Form, MARKER, UnitName, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
 
@@ -86,9 +86,9 @@ impl<'a> UnitFiles<'a> {
 }
 
 impl Found<'_> {
-    /// Whether the directives go into a unit or a drop-in. A masked unit is `unsafe_path`, and so is a link
-    /// where a unit is wanted.
-    pub fn form(&self, placement: Placement) -> Result<Form> {
+    /// Whether the directives go into a unit or a drop-in, if they are `wanted` in a unit. A masked unit is
+    /// `unsafe_path`, and so is a link where a unit is wanted.
+    pub fn form(&self, placement: Placement, wanted: impl FnOnce() -> Option<Wanted>) -> Result<Form> {
         if self.unit.is_none() && installed::is_masked(&self.files.unit)? {
             let message = format!("{} is masked, so nothing can start it", self.files.unit.display());
             let hint = format!("unmask it first: systemctl unmask {}", self.files.name.file_name());
@@ -97,7 +97,7 @@ impl Found<'_> {
         match placement {
             Placement::DropIn => Ok(Form::DropIn),
             Placement::Unit if self.unit.is_none() => TextFile::inspect(&self.files.unit).map(|_| Form::Unit),
-            Placement::Auto if self.is_added_to()? => Ok(Form::DropIn),
+            Placement::Auto if self.is_added_to(wanted)? => Ok(Form::DropIn),
             Placement::Unit | Placement::Auto => Ok(Form::Unit),
         }
     }
@@ -125,33 +125,38 @@ impl Found<'_> {
         self.unit.as_ref().is_some_and(is_ours)
     }
 
-    /// Whether a drop-in belongs to the unit, if nothing else is asked for: the unit is a package's or a linked one, is
-    /// anyone's in another directory, or is another's that has our drop-in already.
-    fn is_added_to(&self) -> Result<bool> {
-        let Some(unit) = self.foreign_unit()? else { return Ok(false) };
-        // Package managers take longest to answer.
-        Ok(unit != self.files.unit
-            || self.unit.is_none()
-            || is_ours(&self.drop_in)
-            || installed::is_packaged(&unit))
+    /// Whether a drop-in belongs to the unit, if nothing else is asked for: the unit is a package's or a linked one,
+    /// there is one in another directory, or it is another's that has our drop-in already.
+    fn is_added_to(&self, wanted: impl FnOnce() -> Option<Wanted>) -> Result<bool> {
+        let Some(file) = &self.unit else { return Ok(true) };
+        if is_ours(&self.drop_in) && self.foreign_unit()?.is_some() {
+            return Ok(true);
+        }
+        let Some(text) = file.text().filter(|_| !is_ours(file)) else {
+            return Ok(self.elsewhere()?.is_some());
+        };
+        // What needs no change needs none of the others asked: package managers take longest to answer.
+        let is_right = wanted().is_some_and(|wanted| wanted.is_said_by(text)) && has_right_attributes(file);
+        Ok(!is_right && (self.elsewhere()?.is_some() || installed::is_packaged(&self.files.unit)))
+    }
+
+    /// A unit of this name in another directory.
+    fn elsewhere(&self) -> Result<Option<PathBuf>> {
+        installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name)
     }
 
     /// Another's unit of this name, anywhere.
     fn foreign_unit(&self) -> Result<Option<PathBuf>> {
         match &self.unit {
-            Some(file) if file.text().is_none() || is_ours(file) => {
-                installed::elsewhere(&LOAD_PATH, self.files.directory, self.files.name)
-            }
+            Some(file) if file.text().is_none() || is_ours(file) => self.elsewhere(),
             _ => Ok(Some(self.files.unit.clone())),
         }
     }
 
-    /// The pid file that the command of another's unit writes.
-    pub fn foreign_pid_file(&self) -> Result<Option<PidFile>> {
-        let Some(unit) = self.foreign_unit()? else { return Ok(None) };
-        let text = host::read(&unit).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        // One that is not to be read says nothing to systemd either.
-        Ok(text.ok().as_deref().and_then(PidFile::of_command))
+    /// What another's unit says of the service. One that cannot be read says nothing to systemd either.
+    pub fn foreign_service(&self) -> Result<ForeignService> {
+        let text = self.foreign_unit()?.and_then(|unit| host::read(&unit).ok());
+        Ok(text.map(|bytes| ForeignService::of(&String::from_utf8_lossy(&bytes))).unwrap_or_default())
     }
 
     /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that
@@ -171,10 +176,10 @@ impl Found<'_> {
                     "to see what would replace it, use check mode with `force: true`; then force it",
                 ));
             }
-            let attributes = file.wanted(owner(), FILE_MODE);
-            let is_right = kept.is_some() && file.attributes() == Some(attributes);
+            let is_right = kept.is_some() && has_right_attributes(file);
             let content = kept.unwrap_or(&wanted.text);
-            let change = if is_right { Change::Keep } else { Change::Write(content, attributes) };
+            let change =
+                if is_right { Change::Keep } else { Change::Write(content, file.wanted(owner(), FILE_MODE)) };
             steps.push(Step { form, file, change, matters: kept.is_none() });
         }
         let other_form = if form == Form::Unit { Form::DropIn } else { Form::Unit };
@@ -182,9 +187,10 @@ impl Found<'_> {
         Ok(steps)
     }
 
-    /// What makes both files go that were written here, or say what would be written (`wanted`). A link and
-    /// a package's unit stay, and so does any unit that a drop-in would add to. Another's file is a
-    /// `conflict`, unless forced.
+    /// What makes both files go that were written here. So does a file that says what would be written (`wanted`), but
+    /// for a unit where only a drop-in was asked for. Another's unit stays, unless a unit was asked for: then it is a
+    /// `conflict`, as another's drop-in always is, and goes only where that is forced. A link and a package's unit
+    /// stay in any case.
     pub fn absent(
         &self,
         placement: Placement,
@@ -192,11 +198,6 @@ impl Found<'_> {
         force: bool,
     ) -> Result<Vec<Step<'_>>> {
         let says_the_same = |form, text: &str| wanted(form).is_some_and(|wanted| wanted.is_said_by(text));
-        let is_added_to = match placement {
-            Placement::Auto => self.is_added_to()?,
-            Placement::Unit => false,
-            Placement::DropIn => true,
-        };
         let mut steps = Vec::new();
         for (form, file) in [(Form::Unit, self.unit.as_ref()), (Form::DropIn, Some(&self.drop_in))] {
             let Some(file) = file else { continue };
@@ -204,9 +205,12 @@ impl Found<'_> {
             let goes = match file.text() {
                 None => false,
                 Some(_) if is_ours(file) => true,
-                Some(text) if is_unit && is_added_to && !says_the_same(form, text) => false,
+                Some(_) if is_unit && placement == Placement::DropIn => false,
+                Some(text) if says_the_same(form, text) => {
+                    !(is_unit && installed::is_packaged(&self.files.unit))
+                }
+                Some(_) if is_unit && placement == Placement::Auto => false,
                 Some(_) if is_unit && installed::is_packaged(&self.files.unit) => false,
-                Some(text) if says_the_same(form, text) => true,
                 Some(_) if force => true,
                 Some(_) => return Err(conflict(file.path(), "force its removal with `force: true`")),
             };
@@ -220,6 +224,10 @@ impl Found<'_> {
 fn owner() -> Accounts {
     let user = Some(0).filter(|_| rustix::process::geteuid().is_root());
     Accounts { user, group: None }
+}
+
+fn has_right_attributes(file: &TextFile<'_>) -> bool {
+    file.attributes() == Some(file.wanted(owner(), FILE_MODE))
 }
 
 fn is_ours(file: &TextFile<'_>) -> bool {
@@ -295,9 +303,7 @@ impl<'a> Step<'a> {
         if self.form == Form::DropIn && matches!(self.change, Change::Write(..)) && !self.file.has_directory()
         {
             if let Some(directory) = self.missing_directory() {
-                let (path, directory) = (self.path().display(), directory.display());
-                let message = format!("cannot write {path}: there is no directory {directory}");
-                return Err(Error::new(Kind::NotFound, message));
+                return Err(self.file.no_directory(directory));
             }
             let write = || {
                 make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;

@@ -13,8 +13,10 @@ pub struct Use {
     pub writes: Vec<AbsolutePath>,
     /// Directories that it writes to where they exist, such as those of its outputs.
     pub may_write: Vec<AbsolutePath>,
-    /// Files that it reads: itself and its configuration.
+    /// Files that it reads: itself, its configuration, and what that names.
     pub reads: Vec<AbsolutePath>,
+    /// Directories that systemd makes for it without our asking.
+    pub has: Vec<AbsolutePath>,
     /// Whether it makes Unix sockets, to which other users may have to connect.
     pub makes_sockets: bool,
     /// Whether it looks at the processes that connect (workload attestation).
@@ -24,7 +26,8 @@ pub struct Use {
 impl Use {
     /// Whether it may make a file of this path.
     pub(super) fn may_make(&self, path: &Path) -> bool {
-        self.writes.iter().chain(&self.may_write).any(|directory| is_below(path, directory.as_ref()))
+        let directories = self.writes.iter().chain(&self.may_write).chain(&self.has);
+        directories.into_iter().any(|directory| is_below(path, directory.as_ref()))
     }
 }
 
@@ -80,12 +83,21 @@ const SYSTEM_CALLS: [&str; 2] =
 impl Hardening {
     /// What suits a service that uses these, and has this directory below `/run` made for it. A path that a unit
     /// cannot hold is `invalid_request`.
-    pub fn new(used: &Use, runtime_directory: Option<&str>) -> Result<Self> {
-        let writable = |path| syntax::writable(path, "read_write_paths");
-        let writes = used.writes.iter().map(writable).collect::<Result<Vec<&str>>>()?;
-        let mut may_write = used.may_write.iter().map(writable).collect::<Result<Vec<&str>>>()?;
-        let mut directives: Vec<String> = Vec::new();
-        directives.extend(runtime_directory.map(|directory| format!("RuntimeDirectory={directory}")));
+    pub fn new<'a>(used: &'a Use, runtime_directory: Option<&str>) -> Result<Self> {
+        let mut directives = Vec::new();
+        let own = runtime_directory.map(|directory| format!("/run/{directory}"));
+        if let (Some(directory), Some(own)) = (runtime_directory, own.as_deref()) {
+            directives.extend(made_by_systemd(directory, Path::new(own), used));
+        }
+        let others = |paths: &'a [AbsolutePath]| -> Result<Vec<&'a str>> {
+            let is_own = |path: &&AbsolutePath| {
+                own.as_ref().is_some_and(|own| Path::new(path.as_str()).starts_with(own))
+            };
+            let others = paths.iter().filter(|path| !is_own(path));
+            others.map(|path| syntax::writable(path, "read_write_paths")).collect()
+        };
+        let writes = others(&used.writes)?;
+        let mut may_write = others(&used.may_write)?;
         may_write.retain(|path| !writes.contains(path));
         directives.extend(file_system(&writes, &may_write, &used.reads));
         if !used.looks_at_processes {
@@ -103,6 +115,20 @@ impl Hardening {
     pub(super) fn directives(&self) -> &[String] {
         &self.directives
     }
+}
+
+/// The directory at `own`. systemd empties it as the service stops, which is not for what `tbot` keeps there.
+fn made_by_systemd(directory: &str, own: &Path, used: &Use) -> Vec<String> {
+    let mut directives = vec![format!("RuntimeDirectory={directory}")];
+    let is_within = |path: &AbsolutePath| AsRef::<Path>::as_ref(path).starts_with(own);
+    if used.writes.iter().chain(&used.may_write).any(is_within) {
+        directives.push("RuntimeDirectoryPreserve=yes".to_owned());
+    }
+    // The storage is for nobody else.
+    if used.writes.iter().any(|path| AsRef::<Path>::as_ref(path) == own) {
+        directives.push("RuntimeDirectoryMode=0700".to_owned());
+    }
+    directives
 }
 
 /// What the service sees of the file system, and may write to.
@@ -127,7 +153,11 @@ fn file_system(writes: &[&str], may_write: &[&str], reads: &[AbsolutePath]) -> V
     if !read_write.is_empty() {
         directives.push(format!("ReadWritePaths={}", read_write.join(" ")));
     }
-    let home = if is_in_use(&["/home", "/root", "/run/user"]) { "read-only" } else { "yes" };
+    let home = if is_in_use(&["/home", "/root", "/run/user", "/var/home", "/var/roothome"]) {
+        "read-only"
+    } else {
+        "yes"
+    };
     directives.push(format!("ProtectHome={home}"));
     if !is_in_use(&["/tmp", "/var/tmp"]) {
         directives.push("PrivateTmp=yes".to_owned());

@@ -135,8 +135,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::path::Path;
+    use std::process::Command;
 
-    use super::{dpkg_names_owner, elsewhere, is_masked, literal_pattern, names};
+    use super::{LOAD_PATH, dpkg_names_owner, elsewhere, is_masked, literal_pattern, names};
     use crate::host::unit::UnitName;
 
     const NAME: &UnitName = &UnitName::known("tbot");
@@ -159,6 +160,19 @@ mod tests {
         assert_eq!(found(&theirs), Some(alias.join("tbot.service")));
         symlink("/nowhere", theirs.join("tbot.service")).unwrap();
         assert_eq!(found(&ours), Some(theirs.join("tbot.service")));
+    }
+
+    #[test]
+    fn units_are_looked_for_where_systemd_does() {
+        let asked = Command::new("systemd-analyze").args(["--system", "unit-paths"]).output();
+        let Ok(said) = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()) else {
+            eprintln!("skipped: there is no systemd-analyze here");
+            return;
+        };
+        assert!(said.lines().count() > 5, "{said}");
+        for path in said.lines() {
+            assert!(LOAD_PATH.contains(&path), "{path}");
+        }
     }
 
     #[test]

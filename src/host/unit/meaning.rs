@@ -97,6 +97,7 @@ impl Kind {
             | "KeyringMode"
             | "ProtectProc"
             | "ProcSubset"
+            | "RuntimeDirectoryPreserve"
             | "SystemCallErrorNumber" => Self::Scalar(Scalar::Text),
             "LockPersonality"
             | "MemoryDenyWriteExecute"
@@ -116,7 +117,7 @@ impl Kind {
             | "RestrictSUIDSGID" => Self::Scalar(Scalar::Boolean),
             "RestartSec" => Self::Scalar(Scalar::Time),
             "LimitNOFILE" => Self::Scalar(Scalar::Limit),
-            "UMask" => Self::Scalar(Scalar::Octal),
+            "UMask" | "RuntimeDirectoryMode" => Self::Scalar(Scalar::Octal),
             "SupplementaryGroups"
             | "ReadOnlyPaths"
             | "ReadWritePaths"

@@ -1,6 +1,7 @@
 //! The systemd service that runs `tbot`: its unit, or the drop-in that adds to another's unit.
 
 mod files;
+mod foreign;
 mod hardening;
 mod installed;
 mod meaning;
@@ -9,6 +10,7 @@ mod pid_file;
 mod syntax;
 
 pub use files::{Found, Placement, Step, UnitFiles};
+pub use foreign::ForeignService;
 pub use hardening::{Hardening, Use};
 pub use meaning::{Form, same_directives};
 pub use name::UnitName;

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
+/// Characters of the longest name: a file's has at most 255, and `.service.d` is one.
+const LONGEST: usize = 200;
+
 /// The name of a service unit without its `.service` (systemd.unit(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -30,8 +33,14 @@ impl TryFrom<String> for UnitName {
     fn try_from(text: String) -> Result<Self, String> {
         let name = text.strip_suffix(".service").unwrap_or(&text);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.');
-        if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
             return Err(format!("{text:?} is no unit name: use letters, digits, and any of : - _ ."));
+        }
+        if name.len() > LONGEST {
+            return Err(format!(
+                "a unit name has at most {LONGEST} characters here, and this one {}",
+                name.len()
+            ));
         }
         // Drop-ins to it would be drop-ins to all units that begin so (systemd.unit(5)).
         if name.ends_with('-') {
@@ -54,7 +63,7 @@ mod tests {
     #[test]
     fn a_unit_name_stays_inside_its_directory() {
         assert_eq!(UnitName::try_from("tbot.service".to_owned()).unwrap().file_name(), "tbot.service");
-        for wrong in ["", "../tbot", "a/b", "a b", ".hidden", "a\nb", "tbot@"] {
+        for wrong in ["", "../tbot", "a/b", "a b", ".hidden", "a\nb", "tbot@", "tbot-", &"a".repeat(201)] {
             assert!(UnitName::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
     }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::hardening::is_below;
-use super::syntax::{Escapes, assignments, words};
 use super::{UnitName, Use};
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, is_shared_directory};
@@ -38,15 +37,9 @@ impl PidFile {
         &self.0
     }
 
-    /// The one that a unit's command writes: `--pid-file` among its arguments. Anything but an absolute
-    /// path there is passed over.
-    pub(super) fn of_command(unit: &str) -> Option<Self> {
-        const FLAG: &str = "--pid-file";
-        let starts = assignments(unit).into_iter().rev().find(|line| line.name == "ExecStart")?;
-        let mut words = words(&starts.value, Escapes::Decoded)?.into_iter().map(|word| word.text);
-        let given = words.find_map(|word| word.strip_prefix(FLAG).map(str::to_owned))?;
-        let path = given.strip_prefix('=').map(str::to_owned).or_else(|| words.next())?;
-        AbsolutePath::try_from(path).ok().map(Self)
+    /// The one at this path.
+    pub(super) fn at(path: AbsolutePath) -> Self {
+        Self(path)
     }
 
     /// The directory below `/run` that systemd has to make for a hardened service to write its pid file

@@ -17,6 +17,8 @@ pub struct Paths {
     pub outputs: Vec<String>,
     /// The directories of the Unix sockets that it listens at (`listen: unix://PATH`), likewise.
     pub sockets: Vec<String>,
+    /// Every absolute path that the configuration names, wherever: certificates, tokens and the like too.
+    pub named: Vec<String>,
     /// Whether it serves a workload API, by which it attests the processes that connect.
     pub serves_workloads: bool,
 }
@@ -29,6 +31,7 @@ impl Paths {
             return Err("it is no mapping of keys to values".to_owned());
         }
         let mut paths = Self { storage: storage(&config["storage"])?, ..Self::default() };
+        name_all(config, &mut paths.named);
         for name in ["services", "outputs"] {
             let services = match &config[name] {
                 Value::Null => continue,
@@ -54,6 +57,15 @@ impl Paths {
         }
         self.serves_workloads |= WORKLOAD_APIS.contains(&kind);
         Ok(())
+    }
+}
+
+fn name_all(value: &Value, named: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.starts_with('/') => add(named, text),
+        Value::Array(items) => items.iter().for_each(|item| name_all(item, named)),
+        Value::Object(fields) => fields.values().for_each(|field| name_all(field, named)),
+        _ => {}
     }
 }
 
@@ -112,6 +124,7 @@ mod tests {
     #[test]
     fn directories_are_those_of_storage_destinations_and_sockets() {
         let config = json!({
+            "onboarding": { "token": "/etc/token", "ca_path": "/home/ca.pem" },
             "storage": { "type": "directory", "path": "/srv/bot" },
             "services": [
                 { "type": "identity", "destination": { "type": "directory", "path": "/opt/a" } },
@@ -132,6 +145,9 @@ mod tests {
             storage: Some("/srv/bot".to_owned()),
             outputs: ["/opt/a", "/opt/b", "/opt/c"].map(str::to_owned).to_vec(),
             sockets: ["/run/tunnels", "/"].map(str::to_owned).to_vec(),
+            named: ["/etc/token", "/home/ca.pem", "/srv/bot", "/opt/a", "/opt/b", "/opt/c"]
+                .map(str::to_owned)
+                .to_vec(),
             serves_workloads: false,
         };
         assert_eq!(Paths::of(&config), Ok(expected));
