@@ -92,6 +92,14 @@ def test_only_a_workload_api_lets_a_hardened_service_see_others_and_others_conne
         assert seen[unit]["report"]["status"]["Umask"] == mask
 
 
+def test_what_a_hardened_service_writes_below_its_runtime_directory_outlasts_it(seen):
+    tries = outcome(seen["in run"])
+    assert (tries["write /run/in-run"], tries["pid file"]) == ("", ""), tries
+    assert "written" in seen["kept in run"]
+    # With nothing there but its pid file, the directory goes.
+    assert seen["kept of others"] == []
+
+
 def test_a_drop_in_keeps_the_packages_command_and_the_users_own_settings_win(seen):
     packaged = seen["packaged"]
     assert packaged["answer"]["mode"] == "drop_in"

@@ -37,6 +37,11 @@ CONFIG = {
     "/etc/tbot.yaml": {"version": "v2", "services": _OUTPUTS},
     ODD_CONFIG: {"version": "v2", "services": _OUTPUTS},
     "/etc/serving.yaml": {"version": "v2", "services": [*_OUTPUTS, _SERVING]},
+    "/etc/in-run.yaml": {
+        "version": "v2",
+        "services": [{"type": "identity", "destination": {"type": "directory", "path": "/run/in-run/output"}}],
+        "try_to_write": ["/run/in-run"],
+    },
 }
 PACKAGED = f"""
 [Service]
@@ -56,8 +61,11 @@ def main(results: Path) -> None:
         "odd": started("odd", tbot_path=ODD_TBOT, config=ODD_CONFIG, pid_file=ODD_PID_FILE),
         "hardened": started("hardened", hardening=True),
         "serving": started("serving", hardening=True, config="/etc/serving.yaml"),
+        "in run": started("in-run", hardening=True, config="/etc/in-run.yaml"),
         "odd hardened": started("odd-hardened", hardening=True, tbot_path=ODD_TBOT, config=ODD_CONFIG),
     }
+    seen["kept in run"] = sorted(path.name for path in Path("/run/in-run").glob("*"))
+    seen["kept of others"] = sorted(path.name for path in Path("/run").glob("hardened/*"))
     Path("/usr/lib/systemd/system/packaged.service").write_text(PACKAGED)
     DROP_INS.mkdir()
     (DROP_INS / "override.conf").write_text("[Service]\nEnvironment=TELEPORT_ANONYMOUS_TELEMETRY=overridden\n")
@@ -82,7 +90,7 @@ def prepare(bot: Path) -> None:
         shutil.chown(directory, "teleport", "teleport")
     for path, config in CONFIG.items():
         Path(path).parent.mkdir(exist_ok=True)
-        Path(path).write_text(json.dumps(config | {"try_to_write": DIRECTORIES}))
+        Path(path).write_text(json.dumps({"try_to_write": DIRECTORIES} | config))
 
 
 def started(name: str, give_paths: bool = True, **parameters: object) -> dict:
