@@ -24,19 +24,16 @@ fn a_process_killed_at_any_system_call_leaves_the_old_or_the_new() {
     }
     // Before the first change there is nothing to see. A signal that comes at the entrance of a call keeps it from
     // being made: so each call is the last one made where the next is the one that is hit.
-    Scenario::for_each(|scenario| {
-        let stage = scenario.stage();
-        let (_place, request) = stage.request_file();
-        let calls = strace::calls_from_first_change(&request);
+    Scenario::for_each_traced(|scenario, stage, request, calls| {
         // What is made too open shows with the one umask, and what is made too closed with the other.
         for umask in ["000", "077"] {
             let mut seen = Seen::default();
-            for call in &calls {
+            for call in calls {
                 stage.old.restore(&stage.root);
-                let died = call.tampered("signal=KILL", umask, &request).status.signal() == Some(SIGKILL);
+                let died = call.tampered("signal=KILL", umask, request).status.signal() == Some(SIGKILL);
                 let context = format!("{}: umask {umask}, killed at {call:?}", scenario.name);
                 assert!(died, "{context}: no such call");
-                seen.after(&stage, died, &context);
+                seen.after(stage, died, &context);
             }
             println!("{}, umask {umask}: {seen:?}", scenario.name);
             assert!(seen.old > 0 && seen.new > 0, "{}: {seen:?}", scenario.name);
@@ -50,10 +47,7 @@ fn what_changes_is_brought_to_the_disk() {
     if !is_root() || !strace::is_usable() {
         return;
     }
-    Scenario::for_each(|scenario| {
-        let stage = scenario.stage();
-        let (_place, request) = stage.request_file();
-        let calls = strace::calls_from_first_change(&request);
+    Scenario::for_each_traced(|scenario, _stage, _request, calls| {
         let names: Vec<&str> =
             calls.iter().filter(|call| !call.is_answer()).map(|call| &*call.name).collect();
         let last = |wanted: &[&str], names: &[&str]| names.iter().rposition(|name| wanted.contains(name));

@@ -153,15 +153,12 @@ fn a_disk_that_fails_at_any_system_call_leaves_the_old_or_the_new() {
     if !is_root() || !strace::is_usable() {
         return;
     }
-    Scenario::for_each(|scenario| {
-        let stage = scenario.stage();
-        let (_place, request) = stage.request_file();
-        let calls = strace::calls_from_first_change(&request);
+    Scenario::for_each_traced(|scenario, stage, request, calls| {
         let mut failures = 0;
         for call in calls.iter().filter(|call| REACHING.contains(&&*call.name) && !call.is_answer()) {
             stage.old.restore(&stage.root);
             let context = format!("{}: {call:?} fails", scenario.name);
-            let answer = parse(&call.tampered("error=EIO", "022", &request));
+            let answer = parse(&call.tampered("error=EIO", "022", request));
             let left = Tree::of(&stage.root);
             left.assert_between(&stage.old, &stage.new, &context);
             assert!(!left.has_temporary(), "{context}: {left:?}");

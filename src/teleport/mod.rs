@@ -18,7 +18,6 @@ mod token;
 pub mod yaml;
 
 pub use decision::Decision;
-pub use document::parse as parse_documents;
 pub use identity::{Identity, ONE_TPM_HINT, distinct, one_tpm, sharing_a_tpm};
 pub use merge::{Changes, Match, Merged, Outcome, Wanted, merge};
 pub use name::{Description, Label, Name};

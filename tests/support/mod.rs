@@ -11,10 +11,12 @@
 
 pub mod broker;
 pub mod certificates;
+pub mod config;
 pub mod der;
 pub mod fleet;
 pub mod go;
 pub mod go_yaml;
+pub mod hardened;
 pub mod hostile;
 pub mod issued;
 pub mod issuing;

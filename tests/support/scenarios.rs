@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::strace::{self, Call};
+
 use super::privileges::{directory, file};
 use super::succeed;
 use super::tree::Tree;
@@ -103,6 +105,16 @@ impl Scenario {
                     }
                 });
             }
+        });
+    }
+
+    /// The same with what is to be done, and the calls that this makes from the first change on.
+    pub fn for_each_traced(test: impl Fn(&Self, &Stage, &Path, &[Call]) + Sync) {
+        Self::for_each(|scenario| {
+            let stage = scenario.stage();
+            let (_place, request) = stage.request_file();
+            let calls = strace::calls_from_first_change(&request);
+            test(scenario, &stage, &request, &calls);
         });
     }
 

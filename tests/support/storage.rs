@@ -1,9 +1,10 @@
 //! Requests to `storage`, and what its answers say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::privileges::{directory, group, user};
 use super::{run, succeed, tool};
 
 /// A request for the directory at `path`, with further parameters.
@@ -11,6 +12,16 @@ pub fn request(path: impl AsRef<Path>, extra: Value) -> Value {
     let mut request = json!({ "action": "storage", "path": path.as_ref(), "_ansible_diff": true });
     request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     request
+}
+
+/// A bot's directory that is right but for what is put into it.
+pub fn bot(place: &Path) -> PathBuf {
+    directory(place.join("bot"), user("daemon"), group("mail"), 0o700)
+}
+
+/// The request that makes it so.
+pub fn wanted(path: &Path) -> Value {
+    request(path, json!({ "owner": "daemon", "group": "mail" }))
 }
 
 /// The same in check mode.

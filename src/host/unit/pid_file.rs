@@ -24,11 +24,12 @@ impl PidFile {
             None if is_hardened => format!("{}/{name}.pid", own_directory(name)),
             None => format!("/run/{name}.pid"),
         };
+        let path = AbsolutePath::try_from(text)
+            .map_err(|why| Error::invalid(format!("parameter `pid_file` of action `systemd`: {why}")))?;
         // One directory by two names; systemd uses the newer (systemd.service(5), `PIDFile=`).
-        let text = text.strip_prefix("/var/run/").map_or(text.clone(), |rest| format!("/run/{rest}"));
-        AbsolutePath::try_from(text)
-            .map(|path| Some(Self(path)))
-            .map_err(|why| Error::invalid(format!("parameter `pid_file` of action `systemd`: {why}")))
+        let newer = path.as_str().strip_prefix("/var").filter(|rest| rest.starts_with("/run/"));
+        let newer = newer.and_then(|path| AbsolutePath::try_from(path.to_owned()).ok());
+        Ok(Some(Self(newer.unwrap_or(path))))
     }
 
     /// The file's path.
