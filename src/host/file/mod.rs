@@ -184,7 +184,12 @@ impl Existing {
             Err(error) => return Err(Error::io(&format!("read {}", path.display()), &error.into())),
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let (found, bytes) = read_regular(path, openat(directory, name, flags, Bits::empty()))?;
+        let opened = match openat(directory, name, flags, Bits::empty()) {
+            // Another run has removed it in this moment.
+            Err(Errno::NOENT) => return Ok(None),
+            opened => opened,
+        };
+        let (found, bytes) = read_regular(path, opened)?;
         let text = String::from_utf8(bytes).map_err(|_| {
             Error::new(Kind::Conflict, format!("{} is not a text file", path.display()))
                 .hint("move it away, or give another path")
