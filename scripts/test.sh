@@ -22,7 +22,9 @@ if [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ]; t
 fi
 
 step "Rust: formatting" cargo fmt --check
-step "Shell scripts" shellcheck --external-sources scripts/*.sh tests/machine/init tests/machine/*.sh .ci/run
+step "Shell scripts" shellcheck --external-sources scripts/*.sh tests/machine/init tests/machine/*.sh .ci/run \
+    molecule/shared/stand_ins/build.sh
+step "Stand-ins for tbot and tctl" molecule/shared/stand_ins/build.sh --test
 step "Ansible: lint" ansible-lint --profile production
 step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
 step "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-default-features -- -D warnings

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"stand_ins/cluster"
+	"stand_ins/version"
+)
+
+// No request is longer.
+const maxRequest = 1 << 20
+
+// proxy serves what tests need of a cluster's proxy, over plain HTTP, until it is ended. It says where it listens, for a port
+// of 0.
+func proxy(folder cluster.Folder, arguments []string) error {
+	flags := flag.NewFlagSet("stand-in-proxy", flag.ContinueOnError)
+	address := flags.String("listen", "", "ADDRESS:PORT")
+	serverVersion := os.Getenv("STAND_IN_SERVER_VERSION")
+	if serverVersion == "" {
+		serverVersion = version.Version
+	}
+	flags.StringVar(&serverVersion, "server-version", serverVersion, "the cluster's version")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if *address == "" || flags.NArg() > 0 {
+		return fmt.Errorf("stand-in-proxy needs --listen and nothing further\n%s", usage)
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("stand-in for a cluster's proxy listens on %s\n", listener.Addr())
+	server := http.Server{Handler: handler(folder, serverVersion), ReadTimeout: 30 * time.Second}
+	return server.Serve(listener)
+}
+
+func handler(folder cluster.Folder, serverVersion string) http.Handler {
+	routes := http.NewServeMux()
+	routes.HandleFunc("GET /v1/webapi/find", func(w http.ResponseWriter, _ *http.Request) {
+		cluster.Answer(w, http.StatusOK, map[string]any{
+			"server_version":     serverVersion,
+			"min_client_version": "16.0.0-aa",
+			"cluster_name":       "stand-in",
+			"edition":            "community",
+		})
+	})
+	routes.HandleFunc("POST /stand-in/join", func(w http.ResponseWriter, r *http.Request) { join(folder, w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if text, isDown := folder.Down(); isDown {
+			cluster.Answer(w, http.StatusServiceUnavailable, map[string]any{"reason": text})
+			return
+		}
+		routes.ServeHTTP(w, r)
+	})
+}
+
+// record is a line of the file `joins`.
+type record struct {
+	Time         time.Time `json:"time"`
+	EKPublicHash string    `json:"ek_public_hash"`
+	Token        string    `json:"token"`
+	Accepted     bool      `json:"accepted"`
+	Reason       string    `json:"reason"`
+}
+
+func join(folder cluster.Folder, w http.ResponseWriter, r *http.Request) {
+	var request cluster.Request
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&request); err != nil {
+		cluster.Answer(w, http.StatusBadRequest, map[string]any{"reason": err.Error()})
+		return
+	}
+	now := time.Now()
+	refused := folder.Locked(func() error {
+		refused := folder.Admit(request, now, os.Getenv("STAND_IN_ANY_BOT") != "")
+		made := record{Time: now.UTC(), EKPublicHash: request.EKPublicHash, Token: request.Token, Accepted: refused == nil}
+		if refused != nil {
+			made.Reason = refused.Error()
+		}
+		line, err := json.Marshal(made)
+		if err == nil {
+			err = folder.Append("joins", string(line))
+		}
+		return errors.Join(refused, err)
+	})
+	if refused != nil {
+		cluster.Answer(w, http.StatusForbidden, map[string]any{"reason": refused.Error()})
+		return
+	}
+	cluster.Answer(w, http.StatusOK, map[string]any{})
+}
