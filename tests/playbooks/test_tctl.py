@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-TCTL = Path(__file__).with_name("stand_in_tctl.py")
 
 
 class Cluster:
     """The stand-in's folder, and site.yml run against it."""
 
-    def __init__(self, folder: Path, fleet) -> None:
+    def __init__(self, folder: Path, fleet, tctl: Path) -> None:
         self.folder = folder
         self.fleet = fleet
+        self.tctl = tctl
+        self.stored = folder / "token" / "test-hosts.json"
+        self.stored.parent.mkdir(parents=True)
 
     def site(self, *arguments: str, **variables: object):
-        command = f"env STAND_IN_TCTL={self.folder} {sys.executable} {TCTL}"
+        command = f"env STAND_IN_CLUSTER={self.folder} {self.tctl}"
         return self.fleet.site(
             "--tags", "join_token", *arguments, variables={"tbot_apply_token": True, "tbot_tctl_command": command} | variables
         )
 
     @property
     def token(self) -> dict:
-        return json.loads((self.folder / "test-hosts.json").read_text())
+        return json.loads(self.stored.read_text())
 
     def rules(self) -> set[str]:
         return {rule["description"] for rule in self.token["spec"]["tpm"]["allow"]}
 
     def store(self, token: dict) -> None:
-        (self.folder / "test-hosts.json").write_text(json.dumps(token))
+        self.stored.write_text(json.dumps(token))
 
     def commands(self) -> list[str]:
         return [line.split()[0] for line in (self.folder / "commands").read_text().splitlines()]
 
 
 @pytest.fixture
-def cluster(fleet, tmp_path: Path) -> Cluster:
-    folder = tmp_path / "cluster"
-    folder.mkdir()
-    return Cluster(folder, fleet)
+def cluster(fleet, tmp_path: Path, stand_ins: Path) -> Cluster:
+    return Cluster(tmp_path / "cluster", fleet, stand_ins / "tctl")
 
 
 def test_a_token_is_applied_once(cluster):
@@ -62,7 +60,7 @@ def test_a_token_is_applied_once(cluster):
 
 def test_a_token_that_the_cluster_lost_is_applied_again_although_the_file_is_the_same(cluster):
     cluster.site()
-    (cluster.folder / "test-hosts.json").unlink()
+    cluster.stored.unlink()
     assert any(cluster.site().changed().values())
     assert cluster.rules() == {"web-1", "db-1", "build-1"}
 
@@ -91,7 +89,7 @@ def test_a_token_without_hosts_is_removed(cluster):
     removed = cluster.site(tbot_token_remove=["web-1", "db-1", "build-1"])
     assert removed.returncode == 0, removed.output
     assert cluster.commands()[-2:] == ["get", "rm"]
-    assert not (cluster.folder / "test-hosts.json").exists()
+    assert not cluster.stored.exists()
     assert not cluster.fleet.token_file.exists()
     assert not any(cluster.site(tbot_token_remove=["web-1"]).changed().values())
 
