@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches what the tests boot a whole machine with: this Debian's own kernel, QEMU and busybox, unpacked in
-# .cache/machine as `vmlinuz`, `qemu` and `busybox`; and the tools of SELinux, below `root`. Nothing is installed, so that no package of this machine is in the
-# way: it may have parts of another QEMU, and busybox-static conflicts with the busybox that many have. Needs no root.
+# .cache/machine as `vmlinuz`, `modules` (what a virtio network card needs), `qemu` and `busybox`; and the tools of SELinux,
+# below `root`. Nothing is installed, so that no package of this machine is in the way: it may have parts of another QEMU,
+# and busybox-static conflicts with the busybox that many have. Needs no root.
 # A second run does nothing.
 set -euo pipefail
 # shellcheck source=scripts/env.sh
@@ -54,16 +55,21 @@ download() {
     (cd "$machine/apt/packages" && quietly apt_get download "$@")
 }
 
-# Of the kernel its image alone: what a TPM and a serial port need is built into it.
+# Of the kernel its image, and of its modules the network card's: what a TPM, a serial port, an NVMe disk and ext4 need is
+# built into it.
 unpack() {
     local package
     for package in "$machine"/apt/packages/*.deb; do
         case $package in
-            */linux-image-*) dpkg-deb --fsys-tarfile "$package" | tar -x -C "$machine/root" ./boot ;;
+            */linux-image-*)
+                dpkg-deb --fsys-tarfile "$package" | tar -x -C "$machine/root" --wildcards './boot/*' \
+                    '*/modules.builtin*' '*/modules.order' '*/virtio/virtio*.ko*' '*/virtio_net.ko*' '*/*failover.ko*'
+                ;;
             *) dpkg-deb -x "$package" "$machine/root" ;;
         esac
     done
     mv "$machine"/root/boot/vmlinuz-* "$machine/vmlinuz"
+    mv "$(find "$machine/root" -path '*/lib/modules')" "$machine/modules"
     mv "$(find "$machine/root" -path '*/bin/busybox')" "$machine/busybox"
     # Finds the machine's own QEMU where that was installed already.
     cat >"$machine/qemu" <<-'WRAPPER'

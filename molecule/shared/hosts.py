@@ -1,0 +1,81 @@
+"""What machines and containers have in common: where they are kept, how one gets in, and the inventory that says so."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = PROJECT / "molecule" / "shared"
+KEPT = PROJECT / ".cache" / "molecule"
+KEY = KEPT / "ssh_key"
+
+sys.path.insert(0, str(PROJECT / "scripts"))
+from software_tpm import PORTS  # noqa: E402
+
+# Keys of hosts made a minute ago prove nothing. A host that answers no more is given up after half a minute.
+SSH_ARGS = (
+    "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o IdentitiesOnly=yes"
+    " -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+)
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keeps other runs in the same checkout away from the folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody has."""
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could be started on that port of 127.0.0.1."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for_ssh(port: int, alive: Callable[[], bool], seconds: float) -> bool:
+    """Whether an SSH server greets on that port within SECONDS, and as long as ALIVE says there is a point in waiting."""
+    deadline = time.monotonic() + seconds
+    while alive() and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return True
+        time.sleep(0.2)
+    return False
+
+
+def inventory(ports: dict[str, int], variables: dict[str, dict] | None = None) -> str:
+    """An Ansible inventory (YAML) of hosts by name and SSH port, with the VARIABLES that single hosts have besides."""
+    hosts = {
+        name: {"ansible_port": port, **(variables or {}).get(name, {})} for name, port in sorted(ports.items())
+    }
+    common = {
+        "ansible_host": "127.0.0.1",
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(KEY),
+        "ansible_ssh_common_args": SSH_ARGS,
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+    return yaml.safe_dump({"all": {"hosts": hosts, "vars": common}}, sort_keys=False)
