@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import random
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = PROJECT / "molecule" / "shared"
@@ -67,10 +66,9 @@ def wait_for_ssh(port: int, alive: Callable[[], bool], seconds: float) -> bool:
 
 
 def inventory(ports: dict[str, int], variables: dict[str, dict] | None = None) -> str:
-    """An Ansible inventory (YAML) of hosts by name and SSH port, with the VARIABLES that single hosts have besides."""
-    hosts = {
-        name: {"ansible_port": port, **(variables or {}).get(name, {})} for name, port in sorted(ports.items())
-    }
+    """What an Ansible inventory script prints (JSON, so YAML as well): hosts by name and SSH port, with the VARIABLES that
+    single hosts have besides."""
+    hostvars = {name: {"ansible_port": port, **(variables or {}).get(name, {})} for name, port in ports.items()}
     common = {
         "ansible_host": "127.0.0.1",
         "ansible_user": "root",
@@ -78,4 +76,6 @@ def inventory(ports: dict[str, int], variables: dict[str, dict] | None = None) -
         "ansible_ssh_common_args": SSH_ARGS,
         "ansible_python_interpreter": "/usr/bin/python3",
     }
-    return yaml.safe_dump({"all": {"hosts": hosts, "vars": common}}, sort_keys=False)
+    # In a group of their own: this host, which plays name localhost, is in `all` too.
+    group = {"hosts": sorted(ports), "vars": common}
+    return json.dumps({"_meta": {"hostvars": hostvars}, "test_hosts": group}, indent=2)

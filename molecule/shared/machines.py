@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Whole machines with a TPM 2.0: QEMU, with hardware virtualisation where that works, and swtpm.
 
     machines.py up NAME...           boots machines; one that runs already stays. Returns when all answer by SSH
@@ -6,7 +7,7 @@
     machines.py kill NAME...         cuts the power; `up` gives it back
     machines.py pause|resume NAME... a machine that answers nothing, and the same one again
     machines.py replace-tpm NAME...  another TPM in the same machine, with a certificate where it had one
-    machines.py inventory            prints the inventory of those that run
+    machines.py --list               prints those that run, as an Ansible inventory script does
 
 Names are machines.yml's; no NAME means all of them that there are. Everything is kept in .cache/molecule/machines/NAME. A
 machine reaches this host's loopback at 10.0.2.2.
@@ -182,8 +183,9 @@ def machines_by_name() -> dict[str, Machine]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = ("up", "down", "destroy", "kill", "pause", "resume", "replace-tpm", "inventory")
-    parser.add_argument("command", choices=commands, metavar="COMMAND")
+    commands = ("up", "down", "destroy", "kill", "pause", "resume", "replace-tpm")
+    parser.add_argument("--list", action="store_true", help="print the inventory")
+    parser.add_argument("command", nargs="?", choices=commands, metavar="COMMAND")
     parser.add_argument("names", nargs="*", choices=[*machines_by_name(), []], metavar="NAME")
     return parser.parse_args()
 
@@ -191,6 +193,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     known = machines_by_name()
+    if asked.list:
+        print(inventory({each.name: each.port() for each in known.values() if each.runs()}))
+        return
     machines = [known[name] for name in asked.names] or [each for each in known.values() if each.folder.exists()]
     with lock(FOLDER):
         match asked.command:
@@ -207,8 +212,8 @@ def main() -> None:
                     send(machine.qemu_pid, signal.SIGSTOP if command == "pause" else signal.SIGCONT)
             case "replace-tpm":
                 replace_tpms(machines)
-            case "inventory":
-                print(inventory({each.name: each.port() for each in known.values() if each.runs()}), end="")
+            case None:
+                raise HostError("no command: see --help")
 
 
 if __name__ == "__main__":
