@@ -41,6 +41,29 @@ fn a_process_killed_at_any_system_call_leaves_the_old_or_the_new() {
     });
 }
 
+/// The rule of a TPM that is out of use can go only as long as something says which it was.
+#[test]
+fn a_former_tpm_is_known_whenever_the_process_is_killed() {
+    if !is_root() || !strace::is_usable() {
+        return;
+    }
+    let former = "a".repeat(64);
+    let is_known = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(&former));
+    Scenario::for_each_traced(|scenario, stage, request, calls| {
+        if !["registry changed", "registry archived"].contains(&scenario.name) {
+            return;
+        }
+        for call in calls {
+            stage.old.restore(&stage.root);
+            call.tampered("signal=KILL", "022", request);
+            let (entry, archived) =
+                ("registry/web-1.json", format!("registry/archive/web-1.{}.json", &former[..16]));
+            let is_known = [entry, &archived].iter().any(|path| is_known(&stage.root.join(path)));
+            assert!(is_known, "{}: killed at {call:?}: {:?}", scenario.name, Tree::of(&stage.root));
+        }
+    });
+}
+
 /// What a power failure leaves, as far as the order of calls tells: fsync(2).
 #[test]
 fn what_changes_is_brought_to_the_disk() {

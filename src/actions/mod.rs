@@ -4,6 +4,7 @@ mod config;
 mod hosts;
 mod identify;
 mod preflight;
+mod registry;
 mod storage;
 mod systemd;
 mod token;
@@ -15,7 +16,7 @@ use crate::host::{Account, Accounts, Change, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
-const ACTIONS: [&str; 6] = ["config", "identify", "preflight", "storage", "systemd", "token"];
+const ACTIONS: [&str; 7] = ["config", "identify", "preflight", "registry", "storage", "systemd", "token"];
 /// Actions of the contract that this version does not have.
 const PLANNED: [&str; 2] = ["cluster", "ekcert_ca"];
 
@@ -25,6 +26,7 @@ pub fn run(request: &mut Request) -> Result<Answer> {
         "config" => config::run(request),
         "identify" => identify::run(request),
         "preflight" => preflight::run(request),
+        "registry" => registry::run(request),
         "storage" => storage::run(request),
         "systemd" => systemd::run(request),
         "token" => token::run(request),

@@ -1,4 +1,4 @@
-//! Names of tokens and bots, and descriptions of hosts.
+//! Names of tokens, bots and hosts, and descriptions of hosts.
 
 use std::fmt;
 
@@ -108,6 +108,43 @@ impl From<Description> for String {
 }
 
 impl fmt::Display for Description {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A host's name in the inventory, as it names a file of the registry: letters, digits, `.`, `_` and `-`, at most
+/// 200, so that no name leads elsewhere or is hidden, and all have room for what the archive adds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const LONGEST: usize = 200;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if text.is_empty() || text.len() > LONGEST || text.starts_with('.') || !text.chars().all(plain) {
+            let shown: String = text.chars().take(LONGEST).collect();
+            return Err(format!(
+                "{shown:?} cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most {LONGEST}, \
+                 not '.' first), and put the address in `ansible_host`"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Display for HostName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }

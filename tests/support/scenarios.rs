@@ -89,6 +89,9 @@ impl Scenario {
             writing("token changed", |root| _ = succeed(&token(root, "old")), |root| token(root, "new"))
                 .back(|root| token(root, "old")),
             taking("token removed", |root| _ = succeed(&token(root, "old")), token_absent),
+            writing("registry new", |_| (), |root| registry(root, 'a')),
+            writing("registry changed", registry_before, |root| registry(root, 'b')),
+            writing("registry archived", registry_before, registry_archived),
         ]
     }
 
@@ -228,4 +231,21 @@ fn token(root: &Path, label: &str) -> Value {
 
 fn token_absent(root: &Path) -> Value {
     json!({ "action": "token", "name": "web", "path": root.join("web.yaml"), "remove": ["web-1"] })
+}
+
+fn registry(root: &Path, digit: char) -> Value {
+    let identity = json!({ "ek_public_hash": digit.to_string().repeat(64), "ek_cert_present": false });
+    json!({
+        "action": "registry", "registry": root.join("registry"), "host": "web-1", "identity": identity,
+        "accept_identity_change": true,
+    })
+}
+
+fn registry_before(root: &Path) {
+    succeed(&registry(root, 'a'));
+    directory(root.join("registry/archive"), 0, 0, 0o755);
+}
+
+fn registry_archived(root: &Path) -> Value {
+    json!({ "action": "registry", "registry": root.join("registry"), "host": "web-1", "state": "archived" })
 }

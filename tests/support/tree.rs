@@ -68,12 +68,13 @@ impl Tree {
         self.0.keys().any(|path| is_temporary(path))
     }
 
-    /// Whether it is another, but for empty directories for drop-ins: what a crash leaves there means nothing to systemd,
-    /// and might be anyone's.
+    /// Whether it is another, but for empty directories for drop-ins or entries of a registry: what a crash leaves there
+    /// means nothing to anyone, and might be anyone's.
     pub fn is_in_effect(&self, other: &Self) -> bool {
         let is_empty = |path: &Path| !self.0.keys().any(|below| below.parent() == Some(path));
         let is_left = |path: &Path| {
-            path.extension() == Some("d".as_ref()) && !other.0.contains_key(path) && is_empty(path)
+            let may_be_left = path.extension() == Some("d".as_ref()) || path == Path::new("registry");
+            may_be_left && !other.0.contains_key(path) && is_empty(path)
         };
         let rest = self.0.iter().filter(|(path, _)| !is_left(path));
         rest.eq(other.0.iter())

@@ -77,7 +77,7 @@ fn known_hosts(
         return Ok((Vec::new(), Vec::new()));
     }
     let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
-    let Registry { mut identities, mut problems } = hosts::given(request, given, registry)?;
+    let Registry { mut identities, mut problems, .. } = hosts::given(request, given, registry)?;
     let shared = teleport::sharing_a_tpm(&identities);
     problems.extend(
         shared
