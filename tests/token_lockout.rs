@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use support::manufacturer::Manufacturer;
-use support::tokens::{hash, request, token};
+use support::tokens::{hash, merged, outcome, request, token, warnings};
 use support::{fail, run, succeed};
 
 /// The manufacturer, and a host with a TPM of its.
@@ -161,4 +161,77 @@ fn cas_from_a_file_are_read_as_strictly() {
     let with_headers = manufacturer.issuing.replace("CERTIFICATE-----\nMII", "CERTIFICATE-----\nA: b\n\nMII");
     fs::write(&file, with_headers).unwrap();
     assert!(fail(&build(), "certificate_invalid").contains("header"));
+}
+
+/// A token with this CA, which lets in hosts with these hashes.
+fn with_ca(ca: &str, rules: Value) -> Value {
+    let mut token = token(rules);
+    token["spec"]["tpm"]["ekcert_allowed_cas"] = json!([ca]);
+    token
+}
+
+fn virtual_machine(name: &str, digit: char) -> Value {
+    json!({ "description": name, "ek_public_hash": hash(digit), "ek_cert_present": false })
+}
+
+#[test]
+fn hosts_that_would_be_refused_as_they_are_now_can_be_skipped() {
+    let (manufacturer, host) = one_host();
+    let rules = json!([
+        { "description": "vm-2", "ek_public_hash": hash('c') }, { "description": "elsewhere", "ek_public_hash": hash('e') },
+    ]);
+    let hosts = json!([host, virtual_machine("vm-1", 'b'), virtual_machine("vm-2", 'c')]);
+    let all = json!({ "hosts": hosts, "skip_refused": true, "ekcert_allowed_cas": [manufacturer.issuing] });
+    let current = with_ca(&manufacturer.issuing, rules);
+    let answer = merged(&current, all.clone());
+    assert_eq!(outcome(&answer), json!({ "added": ["web-1"], "kept": ["elsewhere", "vm-2"] }));
+    let names: Vec<&Value> =
+        answer["refused"].as_array().unwrap().iter().map(|it| &it["description"]).collect();
+    assert_eq!(names, ["vm-1", "vm-2"]);
+    assert!(answer["refused"][0]["reason"].as_str().unwrap().contains("no EK certificate"));
+    let warning = warnings(&answer);
+    assert!(warning.contains("left out 2 hosts") && warning.contains("`vm-1` (the TPM has no"), "{warning}");
+    assert_eq!(answer["host_tokens"], json!({ "web-1": "web" }));
+
+    let mut pruning = all.clone();
+    pruning["prune"] = json!(true);
+    let answer = merged(&current, pruning);
+    assert_eq!(outcome(&answer), json!({ "added": ["web-1"], "kept": ["vm-2"], "removed": ["elsewhere"] }));
+
+    let new = succeed(&request(all));
+    assert_eq!(outcome(&new), json!({ "added": ["web-1"] }), "a new token");
+}
+
+#[test]
+fn a_host_that_is_let_in_now_is_not_skipped() {
+    let (manufacturer, host) = one_host();
+    let current = token(json!([{ "description": "vm-1", "ek_public_hash": hash('b') }]));
+    let stricter = json!({
+        "hosts": [host, virtual_machine("vm-1", 'b'), virtual_machine("vm-2", 'c')], "current": current,
+        "skip_refused": true, "ekcert_allowed_cas": [manufacturer.issuing],
+    });
+    let message = fail(&request(stricter), "would_lock_out");
+    assert!(message.contains("1 of 2 hosts") && message.contains("`vm-1`"), "{message}");
+}
+
+#[test]
+fn to_skip_everybody_is_an_error_or_no_change() {
+    let (manufacturer, host) = one_host();
+    let nobody = json!({
+        "hosts": [virtual_machine("vm-1", 'b')], "skip_refused": true, "ekcert_allowed_cas": [manufacturer.issuing],
+    });
+    for current in [json!([]), Value::Null] {
+        let mut alone = request(nobody.clone());
+        alone["current"] = current;
+        let message = fail(&alone, "would_lock_out");
+        assert!(message.contains("1 of 1 hosts: `vm-1`"), "{message}");
+    }
+    let rules = json!([{ "description": "web-1", "ek_public_hash": host["ek_public_hash"] }]);
+    let current = with_ca(&manufacturer.issuing, rules);
+    let answer = merged(&current, nobody.clone());
+    assert_eq!((&answer["changed"], &answer["refused"][0]["description"]), (&json!(false), &json!("vm-1")));
+    let mut pruning = request(nobody);
+    pruning["current"] = current;
+    pruning["prune"] = json!(true);
+    fail(&pruning, "would_lock_out");
 }

@@ -25,15 +25,25 @@ fn is_given(wanted: &Wanted, tpm: &Identity) -> bool {
     wanted.hosts.iter().any(|host| host.hash() == tpm.hash())
 }
 
+fn is_archived(wanted: &Wanted, tpm: &Identity) -> bool {
+    wanted.archived.iter().any(|archived| archived.hash() == tpm.hash())
+}
+
+/// Whether a rule has the TPM's hash, in whatever case.
+fn has_rule(tokens: &[Token], tpm: &Identity) -> bool {
+    let is_its = |hash: &str| Some(&*hash.to_ascii_lowercase()) == tpm.hash();
+    tokens.iter().flat_map(Token::rules).any(|rule| is_its(&rule.ek_public_hash))
+}
+
 /// The token of this name lets the TPM in.
 fn lets_in(tokens: &[Token], name: &str, tpm: &Identity) -> bool {
     tokens.iter().any(|token| token.name.as_str() == name && is_let_in(token, tpm))
 }
 
-/// Everybody who could join still can by the same token; or, where rules are retired, by their own one, which
+/// Everybody who could join, but for archived TPMs, still can by the same token; or, where rules are retired, by their own one, which
 /// let them in before.
 fn nobody_is_lost(before: &[Token], wanted: &Wanted, after: &[Token]) -> TestCaseResult {
-    for tpm in tpms() {
+    for tpm in tpms().into_iter().filter(|tpm| !is_archived(wanted, tpm)) {
         if wanted.compare == Match::HashAndSerial && is_given(wanted, &tpm) {
             continue;
         }
@@ -143,6 +153,31 @@ proptest! {
     }
 
     #[test]
+    fn an_archived_tpm_has_no_rule_left(scene in scene()) {
+        let Scene { current, wanted } = scene;
+        let after = merged(&current, &wanted)?;
+        for tpm in &wanted.archived {
+            prop_assert!(!has_rule(&after.tokens, tpm), "{tpm:?}: {:?}", texts(&after.tokens));
+        }
+    }
+
+    #[test]
+    fn a_skipped_host_keeps_what_it_has_and_gets_nothing(scene in scene()) {
+        let Scene { current, wanted } = scene;
+        let mut wanted = Wanted { replace: false, remove: Vec::new(), ..wanted };
+        wanted.skip(|host| host.hash().is_some_and(|hash| hash.starts_with('0')));
+        let after = merged(&current, &wanted)?.tokens;
+        for host in &wanted.skipped {
+            prop_assert_eq!(has_rule(&current, host), has_rule(&after, host));
+        }
+        let skipped = Wanted { hosts: wanted.skipped.clone(), ..wanted.clone() };
+        let skipped_tpms = tpms().into_iter().filter(|tpm| is_given(&skipped, tpm));
+        for tpm in skipped_tpms.filter(|tpm| current.iter().any(|token| is_let_in(token, tpm))) {
+            prop_assert!(after.iter().any(|token| is_let_in(token, &tpm)), "{tpm:?}: {:?}", texts(&after));
+        }
+    }
+
+    #[test]
     fn a_token_that_is_there_is_written_or_to_be_deleted(scene in scene()) {
         let Scene { current, wanted } = scene;
         let after = merged(&current, &wanted)?;
@@ -193,6 +228,7 @@ proptest! {
         let mut with = fleet.clone();
         with.shards = shards(count);
         with.remove.clear();
+        with.archived.clear();
         with.hosts.retain(|host| host.hash() != Some(hash));
         with.hosts.push(serde_json::from_value(serde_json::json!({ "ek_public_hash": hash })).unwrap());
         for host in with.hosts.clone() {

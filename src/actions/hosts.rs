@@ -1,11 +1,12 @@
-//! The hosts that a request gives, as a list or as a registry.
+//! The hosts that a request gives, as a list, as a registry, or both.
 
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::protocol::Request;
 use crate::teleport::{self, Identity, Registry};
 
-/// Reads the hosts of `hosts` or `registry`, of which there must be one.
+/// Reads the hosts of `hosts` and `registry`, of which there must be one at least. Hosts stand above the registry's
+/// entries of the same description: a playbook in check mode gives what would be recorded.
 ///
 /// In check mode a registry that is not there yet has no hosts.
 pub(super) fn given(
@@ -13,17 +14,18 @@ pub(super) fn given(
     hosts: Option<Vec<Identity>>,
     registry: Option<&AbsolutePath>,
 ) -> Result<Registry> {
-    match (hosts, registry) {
-        (Some(hosts), None) => Ok(Registry { identities: teleport::distinct(hosts)?, ..Registry::default() }),
-        (None, Some(directory)) if request.controls.check_mode && !directory.as_ref().exists() => {
-            Ok(Registry::default())
+    let mut given = match registry {
+        Some(directory) if request.controls.check_mode && !directory.as_ref().exists() => Registry::default(),
+        Some(directory) => Registry::read(directory.as_ref())?,
+        None if hosts.is_some() => Registry::default(),
+        None => {
+            return Err(Error::invalid(format!("action `{}` needs `hosts` or `registry`", request.action)));
         }
-        (None, Some(directory)) => Registry::read(directory.as_ref()),
-        _ => Err(Error::invalid(format!(
-            "action `{}` needs either `hosts` or `registry`, and not both",
-            request.action
-        ))),
+    };
+    if let Some(hosts) = hosts {
+        given.put_above(teleport::distinct(hosts)?);
     }
+    Ok(given)
 }
 
 /// A problem with a registry's file as a warning.

@@ -165,9 +165,16 @@ pub fn fleet() -> impl Strategy<Value = Wanted> {
     let remove = prop_oneof![3 => Just(Vec::new()), 1 => vec(select(removable), 1..3)];
     let compare = select(vec![Match::Hash, Match::HashAndSerial]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (hosts(), 1..5_u64, compare, remove, flags).prop_map(|(hosts, count, compare, remove, flags)| {
+    let archived = subsequence(HASHES.to_vec(), 0..3);
+    let parts = (hosts(), archived, 1..5_u64, compare, remove, flags);
+    parts.prop_map(|(hosts, archived, count, compare, remove, flags)| {
         let (prune, replace, retire) = flags;
+        let is_free = |hash: &&str| !hosts.iter().any(|host| host.hash() == Some(hash));
+        let tpm = |hash| serde_json::from_value(json!({ "ek_public_hash": hash })).unwrap();
+        let archived = archived.into_iter().filter(is_free).map(tpm).collect();
         Wanted {
+            skipped: Vec::new(),
+            archived,
             shards: shards(count),
             changes: Changes {
                 bot_name: Some("web-bot".to_owned().try_into().unwrap()),

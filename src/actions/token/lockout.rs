@@ -1,6 +1,6 @@
 //! Hosts that the cluster would refuse: found before anything is written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use time::OffsetDateTime;
 
@@ -11,18 +11,18 @@ use crate::teleport::{Decision, Identity, Timestamp, Token, Wanted};
 const SHOWN: usize = 5;
 
 /// A given host that the cluster would refuse, and why.
-pub(super) struct Refused<'a> {
-    pub host: &'a Identity,
+pub(super) struct Refused {
+    pub host: Identity,
     pub reason: String,
 }
 
 /// The given hosts that the cluster would refuse by the token that each is to join by, and warnings about
 /// the tokens' CAs.
-pub(super) fn refused<'a>(
+pub(super) fn refused(
     tokens: &[Token],
-    wanted: &'a Wanted,
+    wanted: &Wanted,
     now: OffsetDateTime,
-) -> Result<(Vec<Refused<'a>>, BTreeSet<String>)> {
+) -> Result<(Vec<Refused>, BTreeSet<String>)> {
     let decisions: HashMap<&str, Decision<'_>> =
         tokens.iter().map(|token| (token.name.as_str(), Decision::by(token, now))).collect();
     let mut refused = Vec::new();
@@ -33,11 +33,60 @@ pub(super) fn refused<'a>(
             None => Err(format!("there is no token `{name}`")),
         };
         if let Err(reason) = outcome {
-            refused.push(Refused { host, reason });
+            refused.push(Refused { host: host.clone(), reason });
         }
     }
     let warnings = decisions.values().flat_map(Decision::ca_warnings).collect();
     Ok((refused, warnings))
+}
+
+/// Takes the hosts out of what is wanted that these tokens would refuse, where the cluster's do so already: nobody
+/// loses anything by that.
+pub(super) fn skip(
+    tokens: &[Token],
+    current: &[Token],
+    wanted: &mut Wanted,
+    now: OffsetDateTime,
+) -> Result<Vec<Refused>> {
+    let (mut skipped, _) = refused(tokens, wanted, now)?;
+    let decisions: Vec<Decision<'_>> = current.iter().map(|token| Decision::by(token, now)).collect();
+    skipped.retain(|refused| Decision::of_any(&decisions, &refused.host).is_err());
+    let hosts: HashSet<&Identity> = skipped.iter().map(|refused| &refused.host).collect();
+    wanted.skip(|host| hosts.contains(host));
+    Ok(skipped)
+}
+
+/// That hosts were skipped, in words.
+pub(super) fn skipped_warning(skipped: &[Refused]) -> Option<String> {
+    let all = sentences(skipped);
+    (!all.is_empty()).then(|| {
+        format!(
+            "left out {} hosts, which the cluster would refuse as it does now: {}",
+            all.len(),
+            first(&all, "; ")
+        )
+    })
+}
+
+/// A warning about archived TPMs that the tokens let in all the same, as by a rule with a serial number alone.
+pub(super) fn still_let_in(tokens: &[Token], archived: &[Identity], now: OffsetDateTime) -> Option<String> {
+    let is_without_hash = |token: &Token| token.rules().iter().any(|rule| rule.ek_public_hash.is_empty());
+    if !tokens.iter().any(is_without_hash) {
+        // Rules with their hashes are gone.
+        return None;
+    }
+    let decisions: Vec<Decision<'_>> = tokens.iter().map(|token| Decision::by(token, now)).collect();
+    let let_in = |tpm: &Identity| {
+        let (token, rule) = Decision::of_any(&decisions, tpm).ok()?;
+        Some(format!("{} by the rule `{}` of token `{token}`", tpm.label(), rule.label()))
+    };
+    let all: Vec<String> = archived.iter().filter_map(let_in).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "the cluster will still let archived TPMs in (name these rules in `remove` where they are nobody else's): {}",
+            first(&all, "; ")
+        )
+    })
 }
 
 /// Refuses to prune where no host is given, as from a registry that is the wrong one.
@@ -65,7 +114,7 @@ pub(super) fn refuse_ended(tokens: &[Token], wanted: &Wanted, now: OffsetDateTim
 }
 
 /// Refuses to go on where hosts would be locked out, or could be.
-pub(super) fn refuse(refused: &[Refused<'_>], in_doubt: &[String], given: usize) -> Result<()> {
+pub(super) fn refuse(refused: &[Refused], in_doubt: &[String], given: usize) -> Result<()> {
     const HINT: &str =
         "nothing was written; correct that, or set `allow_lockout: true` to go on nevertheless";
     let error = |message: String, all: Vec<String>| {
@@ -85,7 +134,7 @@ pub(super) fn refuse(refused: &[Refused<'_>], in_doubt: &[String], given: usize)
 }
 
 /// The same as warnings, where that is allowed.
-pub(super) fn warnings(refused: &[Refused<'_>], in_doubt: &[String]) -> Vec<String> {
+pub(super) fn warnings(refused: &[Refused], in_doubt: &[String]) -> Vec<String> {
     let all = sentences(refused);
     let mut warnings = Vec::new();
     if !all.is_empty() {
@@ -97,7 +146,7 @@ pub(super) fn warnings(refused: &[Refused<'_>], in_doubt: &[String]) -> Vec<Stri
     warnings
 }
 
-fn sentences(refused: &[Refused<'_>]) -> Vec<String> {
+fn sentences(refused: &[Refused]) -> Vec<String> {
     refused.iter().map(|Refused { host, reason }| format!("{} ({reason})", host.label())).collect()
 }
 

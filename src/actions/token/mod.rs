@@ -1,19 +1,18 @@
 //! `token`: the join tokens that let the given TPMs in, and everybody whom they let in already.
 
+mod known;
 mod lockout;
 mod output;
 mod parameters;
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::hosts;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::protocol::{Answer, Request};
-use crate::teleport::{self, Identity, Merged, Outcome, Registry, Token, Wanted};
+use crate::teleport::{self, Merged, Outcome, Token, Wanted};
+use known::Known;
 use lockout::Refused;
 use output::Output;
 use parameters::Parameters;
@@ -23,8 +22,9 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let path = parameters.path.take();
     let output = Output::inspect(path.as_ref(), parameters.current.take())?;
     let only_takes_away = parameters.only_take_away();
-    let (hosts, mut warnings) = known_hosts(request, &mut parameters, &output)?;
-    let knows_nobody = hosts.is_empty() && output.current().is_empty();
+    let known = Known::of(request, &mut parameters, &output)?;
+    let mut warnings = known.warnings.clone();
+    let knows_nobody = known.hosts.is_empty() && known.archived.is_empty() && output.current().is_empty();
     if knows_nobody && request.controls.check_mode && !only_takes_away {
         warnings.push(
             "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
@@ -35,25 +35,12 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     if knows_nobody && parameters.remove.is_empty() {
         return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
     }
-    if hosts.is_empty() && parameters.prune {
+    if parameters.prune && known.would_prune_all(output.current()) {
         lockout::refuse_to_prune_all(parameters.allow_lockout)?;
     }
-    let allow_lockout = parameters.allow_lockout;
-    let wanted = parameters.wanted(hosts)?;
-    let mut merged = teleport::merge(output.current(), &wanted)?;
-    for token in &merged.tokens {
-        token.check()?;
-        warnings.extend(check_serial_rules(token, output.current(), &wanted)?);
-    }
-    let now = OffsetDateTime::now_utc();
-    let (refused, ca_warnings) = lockout::refused(&merged.tokens, &wanted, now)?;
-    if !allow_lockout {
-        lockout::refuse_ended(&merged.tokens, &wanted, now)?;
-        lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
-    }
+    let Plan { mut merged, wanted, refused, warnings: of_plan } = Plan::of(parameters, known, &output)?;
     warnings.append(&mut merged.warnings);
-    warnings.extend(ca_warnings);
-    warnings.extend(lockout::warnings(&refused, &merged.in_doubt));
+    warnings.extend(of_plan);
     warnings.extend(output.check_file(&merged, &wanted)?);
     warnings.extend(output.foresee(request));
     let written = output.write(&merged, request)?;
@@ -66,42 +53,54 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     Ok(results.into_iter().fold(answer, |answer, (name, value)| answer.result(name, value)))
 }
 
-/// The hosts that are to be let in. Registry files that say nothing usable are errors where the token would
-/// lose the host by that, or where there are no others, and warnings where its rule stays.
-fn known_hosts(
-    request: &Request,
-    parameters: &mut Parameters,
-    output: &Output<'_>,
-) -> Result<(Vec<Identity>, Vec<String>)> {
-    if parameters.only_take_away() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let (given, registry) = (parameters.hosts.take(), parameters.registry.as_ref());
-    let Registry { mut identities, mut problems, .. } = hosts::given(request, given, registry)?;
-    let shared = teleport::sharing_a_tpm(&identities);
-    problems.extend(
-        shared
-            .iter()
-            .map(|it| Error::new(Kind::Conflict, teleport::one_tpm(it)).hint(teleport::ONE_TPM_HINT)),
-    );
-    let hashes: HashSet<String> =
-        shared.iter().filter_map(|hosts| hosts.first()?.hash()).map(str::to_owned).collect();
-    identities.retain(|identity| !identity.hash().is_some_and(|hash| hashes.contains(hash)));
-    let would_say_nothing = identities.is_empty() && output.current().is_empty();
-    match problems.split_first() {
-        Some((first, others)) if parameters.prune || !output.knows_current() || would_say_nothing => {
-            let mut error = first.clone();
-            for other in others {
-                error.message = [&error.message, "; ", &other.message].concat();
+/// What the tokens become, once it is sure that no host is locked out by that.
+struct Plan {
+    merged: Merged,
+    wanted: Wanted,
+    /// The hosts that the cluster will refuse.
+    refused: Vec<Refused>,
+    warnings: Vec<String>,
+}
+
+impl Plan {
+    fn of(parameters: Parameters, known: Known, output: &Output<'_>) -> Result<Self> {
+        let (allow_lockout, skip_refused) = (parameters.allow_lockout, parameters.skip_refused);
+        let mut wanted = parameters.wanted(known.hosts, known.archived)?;
+        let mut merged = merge(output.current(), &wanted)?;
+        let now = OffsetDateTime::now_utc();
+        let mut skipped = Vec::new();
+        if skip_refused {
+            skipped = lockout::skip(&merged.tokens, output.current(), &mut wanted, now)?;
+        }
+        if !skipped.is_empty() {
+            merged = merge(output.current(), &wanted)?;
+            let is_nobody_left = wanted.hosts.is_empty() && merged.tokens.is_empty();
+            if is_nobody_left || (wanted.hosts.is_empty() && wanted.prune && !allow_lockout) {
+                lockout::refuse(&skipped, &[], skipped.len())?;
             }
-            Err(error)
         }
-        _ => {
-            let left_out =
-                |problem| format!("left out, but any rule that it has stays: {}", hosts::warning(problem));
-            Ok((identities, problems.iter().map(left_out).collect()))
+        let (refused, ca_warnings) = lockout::refused(&merged.tokens, &wanted, now)?;
+        if !allow_lockout {
+            lockout::refuse_ended(&merged.tokens, &wanted, now)?;
+            lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
         }
+        let mut warnings: Vec<String> = ca_warnings.into_iter().collect();
+        warnings.extend(lockout::warnings(&refused, &merged.in_doubt));
+        warnings.extend(lockout::skipped_warning(&skipped));
+        warnings.extend(lockout::still_let_in(&merged.tokens, &wanted.archived, now));
+        skipped.extend(refused);
+        Ok(Self { merged, wanted, refused: skipped, warnings })
     }
+}
+
+/// The tokens as they should be, each of which a cluster would take.
+fn merge(current: &[Token], wanted: &Wanted) -> Result<Merged> {
+    let mut merged = teleport::merge(current, wanted)?;
+    for token in &merged.tokens {
+        token.check()?;
+        merged.warnings.extend(check_serial_rules(token, current, wanted)?);
+    }
+    Ok(merged)
 }
 
 /// Refuses rules without a hash where there are no CAs, but only warns of those that the cluster has so.
@@ -112,7 +111,7 @@ fn check_serial_rules(token: &Token, current: &[Token], wanted: &Wanted) -> Resu
     if current.iter().any(was_so) && !are_given { Ok(Some(problem.message)) } else { Err(problem) }
 }
 
-fn results(merged: Merged, wanted: &Wanted, refused: &[Refused<'_>]) -> Result<Vec<(&'static str, Value)>> {
+fn results(merged: Merged, wanted: &Wanted, refused: &[Refused]) -> Result<Vec<(&'static str, Value)>> {
     let summary =
         |token: &Token| json!({ "name": token.name, "rules": token.rules().len(), "bytes": token.size() });
     let tokens: Vec<Value> = merged.tokens.iter().map(summary).collect();

@@ -28,6 +28,9 @@ pub(super) struct Parameters {
     pub prune: bool,
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Hosts whose entries in the registry count as archived.
+    #[serde(default)]
+    pub archived: Vec<String>,
     #[serde(default)]
     replace: bool,
     #[serde(default)]
@@ -40,6 +43,8 @@ pub(super) struct Parameters {
     max_bytes: u64,
     #[serde(default)]
     pub allow_lockout: bool,
+    #[serde(default)]
+    pub skip_refused: bool,
     pub path: Option<AbsolutePath>,
 }
 
@@ -74,8 +79,8 @@ impl Parameters {
         self.hosts.is_none() && self.registry.is_none() && (self.retire || !self.remove.is_empty())
     }
 
-    /// What they ask for, with the hosts that they lead to.
-    pub(super) fn wanted(self, hosts: Vec<Identity>) -> Result<Wanted> {
+    /// What they ask for, with the hosts and archived TPMs that they lead to.
+    pub(super) fn wanted(self, hosts: Vec<Identity>, archived: Vec<Identity>) -> Result<Wanted> {
         let cas = self.ekcert_allowed_cas.as_deref().map(certificates).transpose()?;
         if self.remove.iter().any(|name| name.trim().is_empty()) {
             return Err(Error::invalid("`remove` has an empty element"));
@@ -90,6 +95,8 @@ impl Parameters {
                 labels: self.labels,
             },
             hosts,
+            skipped: Vec::new(),
+            archived,
             compare: self.compare,
             remove: self.remove,
             prune: self.prune,

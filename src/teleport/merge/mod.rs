@@ -38,7 +38,11 @@ pub struct Wanted {
     pub changes: Changes,
     /// The hosts that should be let in, each with a TPM and a name of its own ([`super::distinct`]).
     pub hosts: Vec<Identity>,
-    /// What their rules compare.
+    /// Hosts that get no rule, since the cluster would refuse them anyway. A rule that they have stays.
+    pub skipped: Vec<Identity>,
+    /// TPMs that are out of use: the rules of their hashes go. No host has one of them.
+    pub archived: Vec<Identity>,
+    /// What the hosts' rules compare.
     pub compare: Match,
     /// Hashes, serial numbers or descriptions of rules to remove.
     pub remove: Vec<String>,
@@ -107,6 +111,7 @@ pub fn merge(current: &[Token], wanted: &Wanted) -> Result<Merged> {
     let mut union = rules::Union::of(&current);
     let mut warnings = union.oddities();
     warnings.extend(removal::remove(&mut union, wanted)?);
+    removal::drop_archived(&mut union, wanted);
     let superseded = rules::replace(&mut union, wanted)?;
     warnings.extend(superseded.iter().map(rules::Superseded::warning));
     rules::add_hosts(&mut union, wanted)?;
@@ -121,6 +126,16 @@ pub fn merge(current: &[Token], wanted: &Wanted) -> Result<Merged> {
 type Current<'a> = BTreeMap<Place, &'a Token>;
 
 impl Wanted {
+    /// Leaves these hosts out, but for rules that they have.
+    pub fn skip(&mut self, is_skipped: impl Fn(&Identity) -> bool) {
+        self.skipped.extend(self.hosts.extract_if(.., |host| is_skipped(host)));
+    }
+
+    /// The hosts that the request gives, skipped ones included.
+    fn given(&self) -> impl Iterator<Item = &Identity> {
+        self.hosts.iter().chain(&self.skipped)
+    }
+
     /// Refuses tokens that are not this fleet's.
     pub fn check_own(&self, tokens: &[Token]) -> Result<()> {
         of_one_fleet(tokens, self).map(drop)

@@ -136,8 +136,8 @@ fn in_doubt(
     if stricter.is_empty() {
         return Vec::new();
     }
-    let hashes = given_hashes(&wanted.hosts);
-    let serials: HashSet<&str> = wanted.hosts.iter().filter_map(Identity::serial).collect();
+    let hashes = given_hashes(wanted);
+    let serials: HashSet<&str> = wanted.given().filter_map(Identity::serial).collect();
     let is_given = |entry: &Entry| match entry.rule.ek_public_hash.as_str() {
         "" => serials.contains(entry.rule.ek_certificate_serial.as_str()),
         hash => hashes.contains(hash),

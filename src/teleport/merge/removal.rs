@@ -14,7 +14,7 @@ pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
     let mut named: BTreeSet<usize> = BTreeSet::new();
     if !wanted.remove.is_empty() {
         let lookup = Lookup::of(union);
-        let given = Given::of(&wanted.hosts);
+        let given = Given::of(wanted);
         for name in &wanted.remove {
             given.refuse(name)?;
             let found = lookup.find(name)?;
@@ -28,14 +28,25 @@ pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
     }
     union.drop_all(named);
     if wanted.prune {
-        warnings.extend(prune(union, &wanted.hosts));
+        warnings.extend(prune(union, wanted));
     }
     Ok(warnings)
 }
 
+/// Drops the rules of archived TPMs, by their hashes.
+pub fn drop_archived(union: &mut Union, wanted: &Wanted) {
+    if wanted.archived.is_empty() {
+        return;
+    }
+    let by_hash = union.by(|rule| &rule.ek_public_hash);
+    let rules = wanted.archived.iter().filter_map(|tpm| by_hash.get(tpm.hash()?)).flatten();
+    let rules: Vec<usize> = rules.copied().collect();
+    union.drop_all(rules);
+}
+
 /// Drops the rules of all hashes that no given host has. Rules without a hash may be anybody's, and stay.
-fn prune(union: &mut Union, hosts: &[Identity]) -> Option<String> {
-    let given = given_hashes(hosts);
+fn prune(union: &mut Union, wanted: &Wanted) -> Option<String> {
+    let given = given_hashes(wanted);
     let by_hash = union.by(|rule| &rule.ek_public_hash);
     let others: Vec<usize> = by_hash
         .into_iter()
@@ -43,7 +54,7 @@ fn prune(union: &mut Union, hosts: &[Identity]) -> Option<String> {
         .flat_map(|(_, indexes)| indexes)
         .collect();
     union.drop_all(others);
-    let serials: HashSet<&str> = hosts.iter().filter_map(Identity::serial).collect();
+    let serials: HashSet<&str> = wanted.given().filter_map(Identity::serial).collect();
     let by_serial =
         union.by(|rule| if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { "" });
     let left = by_serial.into_iter().filter(|(serial, _)| !serials.contains(serial));
@@ -111,14 +122,14 @@ fn distinguished(rule: &Rule) -> &str {
 struct Given<'a>(HashSet<&'a str>);
 
 impl<'a> Given<'a> {
-    fn of(hosts: &'a [Identity]) -> Self {
+    fn of(wanted: &'a Wanted) -> Self {
         let names = |host: &'a Identity| {
             let hash = host.hash();
             let serial = host.serial();
             let description = host.name();
             [hash, serial, description].into_iter().flatten()
         };
-        Self(hosts.iter().flat_map(names).collect())
+        Self(wanted.given().flat_map(names).collect())
     }
 
     fn refuse(&self, name: &str) -> Result<()> {

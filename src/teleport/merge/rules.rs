@@ -140,7 +140,7 @@ impl Superseded {
 ///
 /// Descriptions need not be unique, so to replace two TPMs under one is a `conflict`.
 pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
-    let given = given_hashes(&wanted.hosts);
+    let given = given_hashes(wanted);
     let by_description = union.by(|rule| &rule.description);
     let mut old: BTreeSet<usize> = BTreeSet::new();
     for host in wanted.hosts.iter().filter(|host| host.ek_public_hash.is_some()) {
@@ -242,7 +242,7 @@ fn serial_to_compare(host: &Identity, compare: Match) -> Result<Option<&Serial>>
     Ok(serial)
 }
 
-/// The hashes of the given hosts.
-pub fn given_hashes(hosts: &[Identity]) -> HashSet<&str> {
-    hosts.iter().filter_map(Identity::hash).collect()
+/// The hashes of the given hosts, skipped ones included.
+pub fn given_hashes(wanted: &Wanted) -> HashSet<&str> {
+    wanted.given().filter_map(Identity::hash).collect()
 }
