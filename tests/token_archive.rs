@@ -276,3 +276,23 @@ fn the_file_at_path_loses_an_archived_rule_too() {
     assert_eq!(succeed(&request)["changed"], false);
     assert!(!fs::read_to_string(&path).unwrap().contains(&hash('c')));
 }
+
+#[test]
+fn only_the_named_hosts_of_a_registry_and_its_archive_concern_a_token_of_their_own() {
+    let registry = Registry::new();
+    registry.record("db-1", 'd');
+    registry.record("gone", 'e');
+    registry.archive("gone");
+    fs::write(registry.path().join("broken.json"), "{ not json").unwrap();
+    let rules = json!([
+        { "description": "old", "ek_public_hash": hash('c') },
+        { "description": "gone", "ek_public_hash": hash('e') },
+    ]);
+    let answer = registry.merged(rules.clone(), json!({ "only": ["db-1", "gone"] }));
+    assert_eq!(outcome(&answer), json!({ "added": ["db-1"], "removed": ["gone"], "kept": ["old"] }));
+    assert_eq!(answer["host_tokens"].as_object().unwrap().len(), 1, "{answer}");
+    assert!(warnings(&answer).is_empty(), "another host's broken file is nothing to it: {answer}");
+
+    let nobody = registry.merged(rules, json!({ "only": ["old"] }));
+    assert_eq!(outcome(&nobody), json!({ "removed": ["old"], "kept": ["gone"] }));
+}

@@ -40,6 +40,11 @@ impl Known {
             Some(directory) => Archive::read(directory.as_ref())?,
             None => Archive::default(),
         };
+        let only: HashSet<&str> = parameters.only.iter().flatten().map(String::as_str).collect();
+        let is_asked = |name: Option<&str>| only.is_empty() || name.is_some_and(|name| only.contains(name));
+        if !only.is_empty() && !registry.unusable.iter().any(|name| is_asked(Some(name))) {
+            registry.problems.clear();
+        }
         let named = take_named(&mut registry, &parameters.archived);
         let archived = out_of_use(&mut registry, named, archive.tpms);
         let (hosts, mut warnings) = usable(registry, parameters, output)?;
