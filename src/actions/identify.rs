@@ -1,16 +1,15 @@
 //! `identify`: the TPM's identity, as the cluster will compute it when this host joins.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::seconds::Seconds;
 use crate::ekcert::{EkCertificate, EkPublicHash};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Request};
 use crate::teleport::join_warnings;
-use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, TimeLimit, Tpm};
+use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, Tpm};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,37 +22,13 @@ struct Parameters {
     timeout: Seconds,
 }
 
-/// How long to wait for a TPM command.
-#[derive(Deserialize)]
-#[serde(try_from = "u64")]
-struct Seconds(u64);
-
-impl Default for Seconds {
-    fn default() -> Self {
-        Self(30)
-    }
-}
-
-impl TryFrom<u64> for Seconds {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> std::result::Result<Self, String> {
-        const LONGEST: u64 = 3600;
-        match seconds {
-            1..=LONGEST => Ok(Self(seconds)),
-            _ => Err(format!("a time limit is 1 to {LONGEST} seconds, not {seconds}")),
-        }
-    }
-}
-
 pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let parameters: Parameters = request.parameters(&[])?;
     let tcti = match &parameters.tcti {
         Some(text) => Tcti::parse(text)?,
         None => Tcti::of_this_machine()?,
     };
-    let limit = TimeLimit::of(Duration::from_secs(parameters.timeout.0));
-    let mut tpm = Tpm::connect(&tcti, parameters.backend, limit)?;
+    let mut tpm = Tpm::connect(&tcti, parameters.backend, parameters.timeout.limit())?;
     let properties = tpm.properties()?;
     let persistent = PersistentKeys::read(&mut tpm)?;
     let expected = parameters.expected_ek_public_hash.as_ref();

@@ -1,10 +1,12 @@
 //! One file for each action: parameters in, domain call, result out.
 
+mod access;
 mod config;
 mod hosts;
 mod identify;
 mod preflight;
 mod registry;
+mod seconds;
 mod storage;
 mod systemd;
 mod token;
@@ -16,13 +18,15 @@ use crate::host::{Account, Accounts, Change, TextFile};
 use crate::protocol::{Answer, Request, nearest, shortened};
 
 /// Every action.
-const ACTIONS: [&str; 7] = ["config", "identify", "preflight", "registry", "storage", "systemd", "token"];
+const ACTIONS: [&str; 8] =
+    ["access", "config", "identify", "preflight", "registry", "storage", "systemd", "token"];
 /// Actions of the contract that this version does not have.
 const PLANNED: [&str; 2] = ["cluster", "ekcert_ca"];
 
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
+        "access" => access::run(request),
         "config" => config::run(request),
         "identify" => identify::run(request),
         "preflight" => preflight::run(request),

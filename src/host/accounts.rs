@@ -28,7 +28,7 @@ impl Account {
         &self.0
     }
 
-    fn number(&self) -> Option<u32> {
+    pub(super) fn number(&self) -> Option<u32> {
         self.0.parse().ok()
     }
 }
@@ -126,7 +126,7 @@ fn note(missing: &mut Vec<String>, what: &str, account: &Account) -> Option<u32>
     None
 }
 
-fn lookup(account: &Account, error: nix::Error) -> Error {
+pub(super) fn lookup(account: &Account, error: nix::Error) -> Error {
     Error::new(Kind::Io, format!("`{}` cannot be looked up: {error}", account.0))
 }
 

@@ -1,4 +1,5 @@
-//! The host's files: paths, accounts, atomic replacement, directories and units.
+//! The host's files: paths, accounts, atomic replacement, directories,
+//! units, the service's account and udev's rules.
 
 mod accounts;
 mod attributes;
@@ -7,7 +8,10 @@ mod file;
 mod folder;
 mod mode;
 mod path;
+mod program;
 mod reopen;
+mod service_account;
+pub mod udev;
 pub mod unit;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
@@ -17,3 +21,4 @@ pub use file::{Change, TextFile, read};
 pub use folder::{lock_directory, make_directory};
 pub use mode::Mode;
 pub use path::AbsolutePath;
+pub use service_account::{ServiceAccount, Standing, become_user};

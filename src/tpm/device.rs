@@ -66,11 +66,15 @@ pub(super) fn open(path: &Path) -> Result<File> {
     if metadata.file_type().is_char_device() {
         return Ok(file);
     }
-    Err(Error::invalid(format!("{shown} is no TPM device"))
-        .hint("name one such as device:/dev/tpmrm0 in `tcti`"))
+    Err(not_a_device(path))
 }
 
-fn not_opened(path: &Path, error: &io::Error) -> Error {
+pub(super) fn not_a_device(path: &Path) -> Error {
+    Error::invalid(format!("{} is no TPM device", path.display()))
+        .hint("name one such as device:/dev/tpmrm0 in `tcti`")
+}
+
+pub(super) fn not_opened(path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
     // A node that is there although the device behind it is not.
     let is_gone =
@@ -88,8 +92,7 @@ fn not_opened(path: &Path, error: &io::Error) -> Error {
             Error::new(Kind::TpmBusy, format!("another process holds the TPM device {shown}"))
                 .hint("use the resource manager's device (/dev/tpmrm0), which processes share")
         }
-        io::ErrorKind::IsADirectory => Error::invalid(format!("{shown} is no TPM device"))
-            .hint("name one such as device:/dev/tpmrm0 in `tcti`"),
+        io::ErrorKind::IsADirectory => not_a_device(path),
         _ => Error::io(&format!("open the TPM device {shown}"), error),
     }
 }

@@ -11,6 +11,7 @@ mod ek;
 #[cfg(feature = "tss")]
 mod esapi;
 mod native;
+mod node;
 mod patience;
 mod persistent;
 mod properties;
@@ -24,6 +25,7 @@ pub use device::Device;
 pub use ek::{EkSource, EndorsementKey, NoCertificate};
 #[cfg(feature = "tss")]
 pub use esapi::silence_libraries;
+pub use node::Node;
 pub use persistent::{PersistentKeys, Slot};
 pub use properties::Properties;
 pub use public::{Key, Public};

@@ -1,0 +1,229 @@
+//! `access`: the account that the bot runs as, and its access to the TPM.
+
+use std::path::Path;
+
+use nix::unistd::{User, geteuid};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::seconds::Seconds;
+use crate::error::{Error, Kind, Result};
+use crate::host::udev::{self, UdevDevice};
+use crate::host::{self, AbsolutePath, Account, Attributes, Mode, ServiceAccount, Standing, TextFile};
+use crate::protocol::{Answer, Diff, Request};
+use crate::tpm::{Backend, Node, Tcti, Tpm};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Parameters {
+    user: Account,
+    group: Account,
+    supplementary_groups: Vec<Account>,
+    tcti: Option<String>,
+    create: bool,
+    udev_rule: AbsolutePath,
+    timeout: Seconds,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            user: Account::known("teleport"),
+            group: Account::known("teleport"),
+            supplementary_groups: vec![Account::known(TSS)],
+            tcti: None,
+            create: true,
+            udev_rule: AbsolutePath::known("/etc/udev/rules.d/91-tbot-tpm.rules"),
+            timeout: Seconds::default(),
+        }
+    }
+}
+
+/// The group that distributions give the TPM to.
+const TSS: &str = "tss";
+
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
+    let parameters: Parameters = request.parameters(&[])?;
+    let tcti = parameters.tcti.as_deref().map_or_else(Tcti::of_this_machine, Tcti::parse)?;
+    let account = ServiceAccount {
+        user: &parameters.user,
+        group: &parameters.group,
+        supplementary_groups: &parameters.supplementary_groups,
+    };
+    let mut standing = account.look_up()?;
+    let file = TextFile::inspect(parameters.udev_rule.as_ref())?;
+    let device = DeviceAccess::plan(&tcti, &standing, &file, &parameters)?;
+    let makes_account = parameters.create && !standing.is_complete();
+    if makes_account {
+        standing.check_names()?;
+    }
+    let changed = makes_account || device.needs_rule;
+    let diff = Diff::of(
+        format!("access to {}", tcti.device()),
+        standing.describe() + &device.before,
+        if parameters.create { standing.describe_wanted() } else { standing.describe() } + &device.after,
+    );
+    let mut warnings = Vec::new();
+    let is_made = !changed || !request.controls.check_mode;
+    if is_made {
+        if changed && !geteuid().is_root() {
+            return Err(needs_root(&standing, &device));
+        }
+        if makes_account {
+            standing = account.make(&standing)?;
+        }
+        if device.needs_rule {
+            device.give(&file, &standing)?;
+        }
+    } else if device.needs_rule {
+        warnings.extend(udev::obstacle().map(|why| format!("{why}, so that the udev rule will fail")));
+        warnings.extend(super::foresee_directory(request, &file));
+    }
+    let answer = Answer::new(changed)
+        .result("user", parameters.user.as_str())
+        .result("group", parameters.group.as_str())
+        .result("uid", json!(standing.user.as_ref().map(|user| user.uid.as_raw())))
+        .result("gid", json!(standing.gid))
+        .result("groups", groups(&standing, parameters.create))
+        .result("absent_groups", json!(standing.absent_groups))
+        .result("device", tcti.device())
+        .result("udev_rule", json!(device.rule.as_ref().map(|_| parameters.udev_rule.as_str())))
+        .diff(Some(diff));
+    let verified = match &standing.user {
+        Some(user) if is_made => {
+            let node = device.path.map(Node::look).transpose()?;
+            verify(user, &tcti, node, &parameters)?;
+            true
+        }
+        Some(_) => false,
+        None if is_made && !request.controls.check_mode => return Err(no_user(&parameters.user)),
+        None => {
+            warnings.extend((!parameters.create).then(|| no_user(&parameters.user).message));
+            false
+        }
+    };
+    Ok(answer.result("verified", verified).warnings(warnings))
+}
+
+/// What is to be done so that the user gets at the TPM's device.
+struct DeviceAccess<'a> {
+    /// None of a TPM that is no device.
+    path: Option<&'a Path>,
+    device: Option<UdevDevice>,
+    /// The rule file that is there afterwards, where it is ours.
+    rule: Option<String>,
+    /// Whether it is to be written or applied.
+    needs_rule: bool,
+    before: String,
+    after: String,
+}
+
+impl<'a> DeviceAccess<'a> {
+    fn plan(
+        tcti: &'a Tcti,
+        standing: &Standing,
+        file: &TextFile<'_>,
+        parameters: &Parameters,
+    ) -> Result<Self> {
+        let Tcti::Device(path) = tcti else {
+            let [before, after] = [String::new(), String::new()];
+            return Ok(Self { path: None, device: None, rule: None, needs_rule: false, before, after });
+        };
+        let path = path.as_path();
+        let node = Node::look(path)?;
+        let uid = standing.user.as_ref().map(|user| user.uid.as_raw());
+        let is_open = node.is_open_to(uid, &standing.wanted_gids());
+        let device = UdevDevice::of(path);
+        let has_rule = device.is_some()
+            && udev::is_ours(file).or_else(|error| if is_open { Ok(false) } else { Err(error) })?;
+        let current = file.text().filter(|_| has_rule).map(str::to_owned);
+        let prefers_tss = parameters.supplementary_groups.iter().any(|group| group.as_str() == TSS);
+        let group = standing.plain_group(if prefers_tss { TSS } else { parameters.group.as_str() });
+        let wanted = device.as_ref().filter(|_| parameters.create && (has_rule || !is_open));
+        let rule = wanted.map(|device| device.rule(&group)).or_else(|| current.clone());
+        let needs_rule = wanted.is_some() && (rule != current || !is_open);
+        let describe = |rule: Option<&str>, device: &str| {
+            let rule = rule.map_or_else(
+                || "absent\n".to_owned(),
+                |rule| format!("|\n  {}\n", rule.trim().replace('\n', "\n  ")),
+            );
+            format!("device: {device}\nudev_rule: {rule}")
+        };
+        let is = describe_node(node);
+        let becomes =
+            if needs_rule { format!("{}:{group} 0660", host::user_name(node.user)) } else { is.clone() };
+        let (before, after) = (describe(current.as_deref(), &is), describe(rule.as_deref(), &becomes));
+        Ok(Self { path: Some(path), device, rule, needs_rule, before, after })
+    }
+
+    /// Gives the device to the rule's group.
+    fn give(&self, file: &TextFile<'_>, standing: &Standing) -> Result<()> {
+        let (Some(path), Some(device), Some(rule)) = (self.path, &self.device, &self.rule) else {
+            return Ok(());
+        };
+        let refused = |why: &str| {
+            let node = Node::look(path).map(describe_node).unwrap_or_default();
+            let message =
+                format!("{why}, and the device {} stays {node}, closed to the bot's user", path.display());
+            Error::new(Kind::TpmPermission, message).hint(
+                "see that systemd-udevd runs and that no later rule undoes this one (udevadm test), or give the \
+                 device to a group of the user by hand; to a container its host gives it",
+            )
+        };
+        if let Some(obstacle) = udev::obstacle() {
+            return Err(refused(obstacle));
+        }
+        udev::write(file, rule)?;
+        device.apply()?;
+        let uid = standing.user.as_ref().map(|user| user.uid.as_raw());
+        if Node::look(path)?.is_open_to(uid, &standing.wanted_gids()) {
+            return Ok(());
+        }
+        Err(refused(&format!("udev has applied the rule {}", file.path().display())))
+    }
+}
+
+fn groups(standing: &Standing, create: bool) -> Value {
+    if create { json!(standing.wanted_groups()) } else { json!(standing.groups.keys().collect::<Vec<_>>()) }
+}
+
+/// `OWNER:GROUP MODE`.
+fn describe_node(node: Node) -> String {
+    let Node { user, group, mode } = node;
+    let attributes = Attributes { user, group, mode: Mode::new(mode) };
+    format!("{}:{} {}", host::user_name(user), host::group_name(group), attributes.mode)
+}
+
+/// Asks the TPM for its properties as that user. This process stays that user.
+fn verify(user: &User, tcti: &Tcti, node: Option<Node>, parameters: &Parameters) -> Result<()> {
+    if geteuid().is_root() {
+        host::become_user(user)?;
+    } else if geteuid() != user.uid {
+        let message = format!("only root can see whether the user `{}` gets at the TPM", user.name);
+        return Err(Error::new(Kind::PermissionDenied, message).hint("run as root (become: true)"));
+    }
+    let asked =
+        Tpm::connect(tcti, Backend::Auto, parameters.timeout.limit()).and_then(|mut tpm| tpm.properties());
+    match asked {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind == Kind::TpmPermission => {
+            let state = node.map(|node| format!(", which is {}", describe_node(node))).unwrap_or_default();
+            let message = format!("the user `{}` may not use the TPM {}{state}", user.name, tcti.device());
+            let hint = error.hint.unwrap_or_default();
+            Err(Error { message, hint: Some(hint), ..Error::new(error.kind, "") }.detail(error.message))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn needs_root(standing: &Standing, device: &DeviceAccess<'_>) -> Error {
+    let mut missing = standing.missing();
+    missing.extend(device.needs_rule.then(|| "a udev rule for the TPM".to_owned()));
+    let message = format!("only root can make what is missing: {}", missing.join(", "));
+    Error::new(Kind::PermissionDenied, message).hint("run as root (become: true)")
+}
+
+fn no_user(user: &Account) -> Error {
+    Error::new(Kind::NotFound, format!("there is no user `{}` on this host", user.as_str()))
+        .hint("make it first, or leave `create` at true")
+}

@@ -1,0 +1,36 @@
+//! The time limit that a request gives.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::tpm::TimeLimit;
+
+/// How long to wait for a TPM command: 1 to 3600 seconds, 30 where the request does not say.
+#[derive(Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct Seconds(u64);
+
+impl Seconds {
+    pub(super) fn limit(&self) -> TimeLimit {
+        TimeLimit::of(Duration::from_secs(self.0))
+    }
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(30)
+    }
+}
+
+impl TryFrom<u64> for Seconds {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> std::result::Result<Self, String> {
+        const LONGEST: u64 = 3600;
+        match seconds {
+            1..=LONGEST => Ok(Self(seconds)),
+            _ => Err(format!("a time limit is 1 to {LONGEST} seconds, not {seconds}")),
+        }
+    }
+}
