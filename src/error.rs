@@ -39,6 +39,9 @@ pub enum Kind {
     UnsafePath,
     /// The operating system refused; usually this needs root.
     PermissionDenied,
+    /// The service does not run, or says that it is not healthy, and the time to wait is over. See the last lines of
+    /// its journal in `detail`.
+    NotReady,
     /// A file, user or group that the request names does not exist.
     NotFound,
     /// Any other error of the operating system: a full disk, a read-only file system.

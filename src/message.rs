@@ -25,3 +25,13 @@ pub fn printable(path: &Path) -> String {
     }
     text
 }
+
+/// At most 60 characters of a text, for a message.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST).chain("…".chars()).collect()
+}

@@ -20,6 +20,7 @@ struct Parameters {
     ca_pins: Option<Vec<CaPin>>,
     services: Option<Vec<Service>>,
     extra: Map<String, Value>,
+    defaults: Map<String, Value>,
     owner: Option<Account>,
     group: Account,
     mode: Mode,
@@ -37,6 +38,7 @@ impl Default for Parameters {
             ca_pins: None,
             services: None,
             extra: Map::new(),
+            defaults: Map::new(),
             owner: None,
             group: Account::known("teleport"),
             mode: Mode::new(0o640),
@@ -136,6 +138,7 @@ impl Parameters {
             storage,
             services: self.services,
             extra: self.extra,
+            defaults: self.defaults,
         })
     }
 }

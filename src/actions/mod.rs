@@ -7,6 +7,7 @@ mod identify;
 mod preflight;
 mod registry;
 mod seconds;
+mod service;
 mod storage;
 mod systemd;
 mod token;
@@ -15,11 +16,12 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Account, Accounts, Change, TextFile};
-use crate::protocol::{Answer, Request, nearest, shortened};
+use crate::message::shortened;
+use crate::protocol::{Answer, Request, nearest};
 
 /// Every action.
-const ACTIONS: [&str; 8] =
-    ["access", "config", "identify", "preflight", "registry", "storage", "systemd", "token"];
+const ACTIONS: [&str; 9] =
+    ["access", "config", "identify", "preflight", "registry", "service", "storage", "systemd", "token"];
 /// Actions of the contract that this version does not have.
 const PLANNED: [&str; 2] = ["cluster", "ekcert_ca"];
 
@@ -31,6 +33,7 @@ pub fn run(request: &mut Request) -> Result<Answer> {
         "identify" => identify::run(request),
         "preflight" => preflight::run(request),
         "registry" => registry::run(request),
+        "service" => service::run(request),
         "storage" => storage::run(request),
         "systemd" => systemd::run(request),
         "token" => token::run(request),

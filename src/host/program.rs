@@ -1,32 +1,42 @@
-//! Programs of the host, run with a time limit.
+//! Programs of the system, run within limits.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 
 /// Longer than udev takes for one device, and than another program holds the lock of the accounts.
 const LIMIT: Duration = Duration::from_mins(1);
-
+/// Bytes of each output that are read.
+const LONGEST: u64 = 1024 * 1024;
 /// Where programs of the system are.
 const DIRECTORIES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+
+/// What a program said, and how it ended.
+pub struct Said {
+    pub status: ExitStatus,
+    pub output: String,
+    pub errors: String,
+}
 
 /// The path of a program of the system, whatever `PATH` says.
 pub fn find(name: &str) -> Option<String> {
     DIRECTORIES.iter().map(|place| format!("{place}/{name}")).find(|path| Path::new(path).exists())
 }
 
-/// Runs a program with `input` on its standard input, and ends it after a minute. It sees nothing of this
-/// process's environment.
-pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Output> {
+/// Runs a program with `input` on its standard input, in the language C, and with nothing else of this process's
+/// environment. It is an error of kind `io` where it takes more than a minute; it is ended then.
+pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Said> {
     let failed = |error: io::Error| Error::io(&format!("run {program}"), &error);
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
         .env("LC_ALL", "C")
+        .env("SYSTEMD_COLORS", "0")
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -37,22 +47,53 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Output> {
         // One that ends without reading it says why.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let deadline = Instant::now() + LIMIT;
-    while child.try_wait().map_err(failed)?.is_none() {
-        if Instant::now() >= deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            let message = format!("{program} did not end within {} s", LIMIT.as_secs());
-            return Err(Error::new(Kind::Io, message).hint("see what it waits for, then run this again"));
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    child.wait_with_output().map_err(failed)
+    let Some((output, errors)) = read_within_limit(&mut child) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        let message = format!("{program} did not end within {} s", LIMIT.as_secs());
+        return Err(Error::new(Kind::Io, message).hint("see what it waits for, then run this again"));
+    };
+    let status = child.wait().map_err(failed)?;
+    Ok(Said { status, output, errors })
 }
 
-/// What a program said, for a person.
-pub fn words(output: &Output) -> String {
-    let said = [output.stderr.as_slice(), output.stdout.as_slice()].concat();
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
-    if said.is_empty() { format!("it said nothing ({})", output.status) } else { said }
+/// What a program prints. It is an error of kind `io` where it fails, and `not_found` where it is missing.
+pub fn said_by(name: &str, arguments: &[&str]) -> Result<String> {
+    let command = format!("{name} {}", arguments.first().unwrap_or(&""));
+    let program = find(name)
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("cannot run `{command}`: there is no {name}")))?;
+    let said = run(&program, arguments, "")?;
+    if said.status.success() {
+        return Ok(said.output);
+    }
+    Err(Error::new(Kind::Io, format!("`{command}` failed ({})", said.status)).detail(said.errors.trim()))
+}
+
+impl Said {
+    /// Its own words, for a person.
+    pub fn words(&self) -> String {
+        let said = [self.errors.trim(), self.output.trim()].join("\n");
+        match said.trim() {
+            "" => format!("it said nothing ({})", self.status),
+            said => said.to_owned(),
+        }
+    }
+}
+
+/// Both outputs, once the program has closed them; none where that takes too long.
+fn read_within_limit(child: &mut Child) -> Option<(String, String)> {
+    let (sender, receiver) = channel();
+    let pipes = (child.stdout.take(), child.stderr.take());
+    // What it says in error is a few lines, so that reading one after the other blocks neither.
+    thread::spawn(move || sender.send((text(pipes.0), text(pipes.1))));
+    receiver.recv_timeout(LIMIT).ok()
+}
+
+fn text(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        // What was read before an error is what there is.
+        let _ = pipe.take(LONGEST).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

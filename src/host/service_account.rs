@@ -77,7 +77,7 @@ impl ServiceAccount<'_> {
                 "make the user, its group and memberships by hand (useradd --system), and set `create: false`",
             )
         })?;
-        let output = program::run(&program, &["-"], &lines)?;
+        let said = program::run(&program, &["-"], &lines)?;
         let made = self.look_up()?;
         if made.is_complete() {
             return Ok(made);
@@ -88,7 +88,7 @@ impl ServiceAccount<'_> {
             made.missing().join(", ")
         );
         Err(Error::new(Kind::Io, message)
-            .detail(program::words(&output))
+            .detail(said.words())
             .hint("make it by hand, where the host's accounts are kept, and set `create: false`"))
     }
 }

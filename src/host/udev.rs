@@ -81,11 +81,11 @@ pub fn write(file: &TextFile<'_>, rule: &str) -> Result<()> {
 }
 
 fn udev(udevadm: &str, arguments: &[&str]) -> Result<()> {
-    let output = program::run(udevadm, arguments, "")?;
-    if output.status.success() {
+    let said = program::run(udevadm, arguments, "")?;
+    if said.status.success() {
         return Ok(());
     }
-    Err(not_applied(&format!("`udevadm {}` failed", arguments.join(" "))).detail(program::words(&output)))
+    Err(not_applied(&format!("`udevadm {}` failed", arguments.join(" "))).detail(said.words()))
 }
 
 fn not_applied(why: &str) -> Error {

@@ -16,6 +16,7 @@ use serde_json::{Map, Number, Value};
 
 use super::pairs;
 use crate::error::{Error, Result};
+use crate::message::shortened;
 
 pub(super) fn from_parameters<T: DeserializeOwned>(
     action: &str,
@@ -213,16 +214,6 @@ fn integral(number: &Number) -> Number {
 
 fn json<T: DeserializeOwned>(text: &str, expected: &str) -> std::result::Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| Problem::wrong(format!("expected {expected}: {error}")))
-}
-
-/// At most 60 characters of a text, for a message.
-#[must_use]
-pub fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST).chain("…".chars()).collect()
 }
 
 macro_rules! coerce_integers {

@@ -8,7 +8,7 @@ mod pairs;
 mod request;
 mod response;
 
-pub use coerce::{nearest, shortened};
+pub use coerce::nearest;
 pub use request::{Controls, Request};
 pub use response::{Answer, Diff};
 

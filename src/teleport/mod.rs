@@ -7,6 +7,7 @@ mod identity;
 mod merge;
 mod name;
 mod readiness;
+pub mod readyz;
 pub mod registry;
 mod role;
 mod rule;

@@ -4,17 +4,22 @@ mod files;
 mod foreign;
 mod hardening;
 mod installed;
+mod journal;
 mod meaning;
 mod name;
 mod pid_file;
+mod process;
+mod state;
 mod syntax;
 
 pub use files::{Found, Placement, Step, UnitFiles};
 pub use foreign::ForeignService;
 pub use hardening::{Hardening, Use};
+pub use journal::last_lines;
 pub use meaning::{Form, same_directives};
 pub use name::UnitName;
 pub use pid_file::PidFile;
+pub use state::{ServiceState, is_booted};
 
 use super::{AbsolutePath, Account};
 use crate::error::Result;

@@ -9,6 +9,9 @@ use crate::host::AbsolutePath;
 
 type Values = Map<String, Value>;
 
+/// Keys of which `tbot` takes one, or that take the place of the other: where the first is given, the second goes.
+const PAIRS: [(&str, &str); 3] =
+    [("proxy_server", "auth_server"), ("auth_server", "proxy_server"), ("services", "outputs")];
 const MIGRATE: &str = "migrate it first (`tbot migrate`)";
 
 /// What a file should say.
@@ -39,12 +42,28 @@ impl Settings {
         let mut warnings = make_room(&mut values, &given);
         self.take_pins_away(&mut values);
         merge(&mut values, given);
-        self.complete(&mut values, is_new);
+        let has_default_storage = self.add_defaults(&mut values);
+        self.complete(&mut values, is_new || has_default_storage, is_new);
         require(&values, path, is_new)?;
         check(&values, true).map_err(|why| conflict(path, &format!("would not be valid: {why}")))?;
         warnings.extend(unknown_keys(&values));
         warnings.extend(unknown_storage(&values));
         Ok(Wanted { values, warnings })
+    }
+
+    /// Adds the defaults of which there is no key, nor one that `tbot` does not take together with it. An empty value
+    /// is one: so a person leaves a key out for good. Says whether a storage came with them.
+    fn add_defaults(&self, values: &mut Values) -> bool {
+        let mut has_storage = false;
+        for (name, value) in self.defaults.iter().filter(|(_, value)| !value.is_null()) {
+            let others = PAIRS.iter().filter(|(one, _)| one == name).map(|(_, other)| other);
+            if values.contains_key(name) || others.into_iter().any(|other| is_set(values, other)) {
+                continue;
+            }
+            has_storage |= name == "storage";
+            values.insert(name.clone(), value.clone());
+        }
+        has_storage
     }
 
     fn take_pins_away(&self, values: &mut Values) {
@@ -57,14 +76,14 @@ impl Settings {
     }
 
     /// Adds what a new file and a given storage have in any case.
-    fn complete(&self, values: &mut Values, is_new: bool) {
+    fn complete(&self, values: &mut Values, is_storage_new: bool, is_new: bool) {
         if is_new {
             values.entry("storage").or_insert_with(|| json!({}));
             // What people and other programs fill in stands last.
             let services = values.shift_remove("services").unwrap_or_else(|| json!([]));
             values.insert("services".to_owned(), services);
         }
-        let is_storage_given = self.storage.is_some() || self.extra.contains_key("storage") || is_new;
+        let is_storage_given = self.storage.is_some() || self.extra.contains_key("storage") || is_storage_new;
         if let Some(Value::Object(storage)) = values.get_mut("storage").filter(|_| is_storage_given) {
             complete_storage(storage);
         }
@@ -110,8 +129,7 @@ fn make_room(values: &mut Values, given: &Values) -> Vec<String> {
             warnings.push(format!("`{place}{name}` goes, since `{place}{because}` comes in its place"));
         }
     };
-    let pairs = [("proxy_server", "auth_server"), ("auth_server", "proxy_server"), ("services", "outputs")];
-    for (one, other) in pairs {
+    for (one, other) in PAIRS {
         if given.contains_key(one) && !given.contains_key(other) {
             goes(values, "", other, one);
         }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub services: Option<Vec<Service>>,
     /// Any other keys, and keys within those above.
     pub extra: Values,
+    /// Keys at the top for a file that has none of that name.
+    pub defaults: Values,
 }
 
 /// Where `tbot` keeps its state.
@@ -90,7 +92,23 @@ impl Settings {
             .map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
         check(&values, false)
             .map_err(|why| Error::invalid(format!("the configuration would not be valid: {why}")))?;
+        self.check_defaults(&values)?;
         Ok(values)
+    }
+
+    fn check_defaults(&self, given: &Values) -> Result<()> {
+        let wrong = |why: String| Error::invalid(format!("parameter `defaults`: {why}"));
+        for name in ["version", "onboarding"] {
+            if self.defaults.contains_key(name) {
+                return Err(wrong(format!(
+                    "this action always gives `{name}`, so there is no default for it"
+                )));
+            }
+        }
+        // A contradiction among what is given has been found before.
+        let mut values = self.defaults.clone();
+        values.retain(|name, _| !given.contains_key(name));
+        check(&values, false).map_err(wrong)
     }
 }
 
