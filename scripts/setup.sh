@@ -42,6 +42,8 @@ missing_packages() {
 	shellcheck shellcheck
 	setfacl acl
 	strace strace
+	gpg gpg
+	gpg-agent gpg-agent
 	LIST
     [ -x /bin/kill ] || echo procps # the unit reloads tbot with it, and systemd-analyze looks
     [ -x /usr/sbin/tpm2-abrmd ] || echo tpm2-abrmd # outside the PATH of most users
@@ -49,6 +51,8 @@ missing_packages() {
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev
+    # Ansible's module for apt, which the test of an installation runs, needs the distribution's own Python to have it.
+    /usr/bin/python3 -c 'import apt' 2>/dev/null || echo python3-apt
     find_python >/dev/null || echo python3 python3-venv
     missing_go_sources
     # The test of a whole booted system, which needs root, uses systemd-nspawn.

@@ -41,9 +41,9 @@ StandardError=inherit
 """
 
 
-def report_of(script: str, folder: Path) -> dict:
+def report_of(script: str, folder: Path, timeout: int = 180) -> dict:
     """What SCRIPT, which is beside this file, writes to RESULTS/seen.json, where it runs as a service of a booted container
-    with the argument RESULTS. That is FOLDER/results, which may have files for it already."""
+    with the argument RESULTS. That is FOLDER/results, which may have files for it already. TIMEOUT is in seconds."""
     if os.geteuid() != 0:
         pytest.skip("booting a container needs root")
     if shutil.which("systemd-nspawn") is None:
@@ -56,7 +56,7 @@ def report_of(script: str, folder: Path) -> dict:
     command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", BOOT, "boot", work, unit, results, *folders]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout
         )
     except subprocess.TimeoutExpired as expired:
         done = subprocess.CompletedProcess(command, 1, (expired.stdout or b"").decode(errors="replace"))

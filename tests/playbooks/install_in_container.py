@@ -1,0 +1,188 @@
+"""Runs the role tbot_install in a booted container several times, and writes what it saw to RESULTS/seen.json.
+
+Started by test_install.py. What it does to "the machine" is lost with the container.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import threading
+from pathlib import Path
+
+import apt_repository
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
+
+import ansible_runs  # noqa: E402 (the path is set just above)
+
+TBOT = Path("/usr/local/bin/tbot")
+SOURCE = Path("/etc/apt/sources.list.d/teleport.list")
+KEY = Path("/etc/apt/keyrings/teleport-archive-keyring.asc")
+SCRATCH = Path("/tmp/install-test")
+SERVED = SCRATCH / "served"
+PLAYBOOK = [{"hosts": "all", "gather_facts": False, "roles": ["tbot.tpm.tbot_install"]}]
+CHECK = ("--check", "--diff")
+
+
+def main(results: Path) -> None:
+    SERVED.mkdir(parents=True)
+    url = serve(SERVED)
+    key, other_key = (apt_repository.SigningKey(SCRATCH / "keys", name) for name in ("repository", "other"))
+    channels = {"stable/v17": ["17.5.1", "17.5.2", "17.4.10"], "stable/v18": ["18.0.0-rc.1"]}
+    apt_repository.build(SERVED / "apt", codename(), channels, key)
+    (SERVED / "key.asc").write_text(key.public)
+    # Nothing but this repository is within reach.
+    for source in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").iterdir()):
+        source.unlink(missing_ok=True)
+    (SCRATCH / "install.yml").write_text(yaml.safe_dump(PLAYBOOK))
+    seen = packages(f"{url}/apt", f"{url}/key.asc", key.public, other_key.public) | tarballs(url) | scripts(url)
+    (results / "seen.json").write_text(json.dumps(seen))
+
+
+def packages(repository: str, key_url: str, key: str, other_key: str) -> dict:
+    unpinned = {"tbot_repository_url": repository, "tbot_major_version": 17, "tbot_repository_key": key_url}
+    newest = unpinned | sum_of(key)
+    older = newest | {"tbot_version": "17.5.1"}
+    next_major = newest | {"tbot_version": "18.0.0-rc.1", "tbot_repository_key": key}
+    return {
+        "check first": install(newest, *CHECK),
+        **install_each({
+            "none": {"tbot_install_method": "none"},
+            "no key": {"tbot_repository_url": repository, "tbot_major_version": 17},
+            "key of a URL without sum": unpinned,
+            "wrong sum of the key": unpinned | sum_of("another"),
+            "wrong sum of the key's text": next_major | sum_of("another"),
+            "no channel": {name: value for name, value in newest.items() if name != "tbot_major_version"},
+            "malformed version": newest | {"tbot_version": "v17"},
+        }),
+        "wrong key": install(newest | {"tbot_repository_key": other_key} | sum_of(other_key)),
+        "version that is not there": install(newest | {"tbot_version": "17.9.9"}),
+        "newest": install(newest, "--tags", "tbot_install"),
+        **install_each({"newest again": newest, "downgrade": older}),
+        "downgrade in check mode": install(older, *CHECK),
+        "downgrade allowed": install(older | {"tbot_allow_downgrade": True}),
+        **install_each({"pinned again": older, "any version will do": {}}),
+        "pinned again in check mode": install(older, *CHECK),
+        "upgrade in check mode": install(next_major, *CHECK),
+        "upgrade": install(next_major),
+        **install_each({"upgrade again": next_major, "elsewhere": next_major | {"tbot_path": "/opt/tbot"}}),
+    }
+
+
+def tarballs(url: str) -> dict:
+    def pinned(name: str, files: dict[str, str]) -> dict:
+        return wanted | {"tbot_tarball_url": f"{url}/{name}.tar.gz", "tbot_tarball_sha256": tarball(name, files)}
+
+    wanted = {"tbot_install_method": "tarball", "tbot_version": "18.0.0"}
+    good = pinned("good", {
+        "teleport-ent/VERSION": "18.0.0",
+        "teleport-ent/examples/tbot/config.yaml": "version: v2",
+        "teleport-ent/tbot": apt_repository.program("18.0.0"),
+    })
+    return {
+        **install_each({
+            "tarball without sum": wanted | {"tbot_tarball_url": f"{url}/good.tar.gz"},
+            "tarball with a wrong sum": good | {"tbot_tarball_sha256": "0" * 64},
+            "tarball with a malformed sum": good | {"tbot_tarball_sha256": "0" * 63},
+            "tarball without tbot": pinned("empty", {"teleport/tctl": "", "teleport/not-tbot": ""}),
+        }),
+        "tarball in check mode": install(good, *CHECK),
+        "tarball": install(good),
+        "tarball again": install(good),
+    }
+
+
+def tarball(name: str, files: dict[str, str]) -> str:
+    """Makes NAME.tar.gz among what is served, and returns its SHA-256."""
+    path = SERVED / f"{name}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, content in files.items():
+            entry = tarfile.TarInfo(member)
+            entry.size, entry.mode, entry.uid = len(content.encode()), 0o700, 1234
+            archive.addfile(entry, io.BytesIO(content.encode()))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def scripts(url: str) -> dict:
+    script = f"#!/bin/sh\nset -e\ncat >{TBOT} <<'END'\n{apt_repository.program('18.1.0')}END\nchmod 755 {TBOT}\n"
+    (SERVED / "install.sh").write_text(script)
+    by_script = {"tbot_install_method": "script", "tbot_install_script_url": f"{url}/install.sh"}
+    pinned = by_script | {"tbot_version": "18.1.0", "tbot_install_script_sha256": sha256(script)}
+    seen = {
+        **install_each({
+            "script of nowhere": {"tbot_install_method": "script", "tbot_version": "18.1.0"},
+            "script with a wrong sum": pinned | {"tbot_install_script_sha256": "0" * 64},
+        }),
+        "script in check mode": install(pinned, *CHECK),
+        "script": install(pinned),
+        "script again": install(by_script),
+        "script with another version": install(by_script | {"tbot_version": "18.2.0"}),
+    }
+    TBOT.write_text("#!/bin/sh\nexit 1\n")  # a program that cannot say its version
+    return seen | {"script over a broken program": install(by_script)}
+
+
+def install(variables: dict, *arguments: str) -> dict:
+    """What a run of the role with these variables does."""
+    return install_each({"run": variables}, *arguments)["run"]
+
+
+def install_each(cases: dict[str, dict], *arguments: str) -> dict:
+    """The same of cases that change nothing, so that they can be hosts of one run, all of them this container."""
+    hosts = {name: re.sub(r"\W+", "-", name) for name in cases}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = SCRATCH / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {hosts[name]: local | cases[name] for name in cases}}}))
+    run = ansible_runs.play(SCRATCH / "install.yml", inventory, SCRATCH / "ansible", *arguments)
+    return {name: observe(run, hosts[name]) for name in cases}
+
+
+def observe(run: ansible_runs.Run, host: str) -> dict:
+    counts = run.recap.get(host, {})
+    version = subprocess.run([TBOT, "version"], capture_output=True, text=True).stdout if TBOT.exists() else ""
+    return {
+        "failed": counts.get("failed"),
+        "changed": counts.get("changed"),
+        "tasks": counts.get("ok"),
+        "output": run.output,
+        "error": "".join(re.findall(rf"^fatal: \[{host}\].*", run.output, re.MULTILINE)),
+        "tbot": version.split()[1] if version else None,
+        "mode": subprocess.run(["stat", "--format=%U:%G %a", TBOT], capture_output=True, text=True).stdout.strip(),
+        "source": SOURCE.read_text() if SOURCE.exists() else None,
+        "key": KEY.exists(),
+        "left": [str(path) for path in Path("/tmp").glob("tbot_install.*")],
+    }
+
+
+def sum_of(key: str) -> dict:
+    return {"tbot_repository_key_sha256": sha256(key)}
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def codename() -> str:
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return release["VERSION_CODENAME"].strip('"')
+
+
+def serve(folder: Path) -> str:
+    """Serves FOLDER on a free port of the loopback, until this ends."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

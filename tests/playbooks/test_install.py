@@ -1,0 +1,141 @@
+"""The role tbot_install with a real apt, in a container: from a signed repository, a script and a tarball."""
+
+from __future__ import annotations
+
+import container
+import pytest
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """What install_in_container.py saw after each of its runs of the role."""
+    return container.report_of("install_in_container.py", tmp_path_factory.mktemp("install"), timeout=400)
+
+
+def assert_installed(run: dict, version: str) -> None:
+    assert run["failed"] == 0, run["output"]
+    assert (run["tbot"], run["mode"]) == (f"v{version}", "root:root 755"), run["output"]
+    assert run["changed"] > 0, run["output"]
+    assert run["left"] == []
+
+
+def assert_nothing_changed(run: dict, version: str | None) -> None:
+    assert run["changed"] == 0, run["output"]
+    assert run["tbot"] == (f"v{version}" if version else None), run["output"]
+    assert run["left"] == []
+
+
+@pytest.mark.parametrize("name, version", [
+    ("newest", "17.5.2"),
+    ("downgrade allowed", "17.5.1"),
+    ("upgrade", "18.0.0-rc.1"),
+    ("tarball", "18.0.0"),
+    ("script", "18.1.0"),
+    ("script over a broken program", "18.1.0"),
+])
+def test_the_wanted_version_is_installed(seen, name, version):
+    assert_installed(seen[name], version)
+
+
+@pytest.mark.parametrize("name, version", [
+    ("newest again", "17.5.2"),
+    ("pinned again", "17.5.1"),
+    ("pinned again in check mode", "17.5.1"),
+    ("any version will do", "17.5.1"),
+    ("upgrade again", "18.0.0-rc.1"),
+    ("tarball again", "18.0.0"),
+    ("script again", "18.1.0"),
+])
+def test_a_host_that_has_it_is_asked_for_the_version_and_no_more(seen, name, version):
+    assert seen[name]["failed"] == 0, seen[name]["output"]
+    assert_nothing_changed(seen[name], version)
+    # The arguments, the include, and its three tasks, of which one runs on the host.
+    assert seen[name]["tasks"] == 5, seen[name]["output"]
+
+
+def test_the_method_none_does_nothing(seen):
+    assert seen["none"]["failed"] == 0, seen["none"]["output"]
+    assert_nothing_changed(seen["none"], None)
+    assert seen["none"]["tasks"] == 1, seen["none"]["output"]
+
+
+@pytest.mark.parametrize("name, version", [
+    ("check first", None),
+    ("upgrade in check mode", "17.5.1"),
+    ("tarball in check mode", "18.0.0-rc.1"),
+    ("script in check mode", "18.0.0"),
+])
+def test_check_mode_predicts_the_installation(seen, name, version):
+    run = seen[name]
+    assert run["failed"] == 0, run["output"]
+    assert run["changed"] > 0, run["output"]
+    assert run["tbot"] == (f"v{version}" if version else None)
+
+
+def test_check_mode_writes_neither_source_nor_key(seen):
+    assert (seen["check first"]["source"], seen["check first"]["key"]) == (None, False)
+    assert "+deb [signed-by=" in seen["check first"]["output"]
+
+
+@pytest.mark.parametrize("name, why, version", [
+    ("no key", "set tbot_repository_key", None),
+    ("key of a URL without sum", "tbot_repository_key_sha256", None),
+    ("wrong sum of the key", "checksum", None),
+    ("wrong sum of the key's text", "must be the SHA-256", None),
+    ("no channel", "tbot_major_version", None),
+    ("malformed version", "17.5.1", None),
+    ("downgrade", "is version 17.5.2, newer than the wanted 17.5.1", "17.5.2"),
+    ("downgrade in check mode", "is version 17.5.2, newer than the wanted 17.5.1", "17.5.2"),
+    ("tarball without sum", "tbot_tarball_sha256", "18.0.0-rc.1"),
+    ("tarball with a wrong sum", "checksum", "18.0.0-rc.1"),
+    ("tarball with a malformed sum", "64 hex digits", "18.0.0-rc.1"),
+    ("script of nowhere", "tbot_proxy_server", "18.0.0"),
+    ("script with a wrong sum", "checksum", "18.0.0"),
+])
+def test_what_is_refused_changes_nothing(seen, name, why, version):
+    run = seen[name]
+    assert run["failed"] == 1, run["output"]
+    assert why in run["error"], run["output"]
+    # A private directory that came and went is no change that lasts.
+    assert run["tbot"] == (f"v{version}" if version else None), run["output"]
+    assert run["left"] == []
+    if version is None:
+        assert (run["source"], run["key"]) == (None, False), run["output"]
+
+
+def test_a_repository_that_another_key_signed_brings_nothing(seen):
+    assert seen["wrong key"]["failed"] == 1, seen["wrong key"]["output"]
+    assert "NO_PUBKEY" in seen["wrong key"]["error"]
+    assert seen["wrong key"]["tbot"] is None
+
+
+def test_a_version_that_the_repository_lacks_is_an_error(seen):
+    missing = seen["version that is not there"]
+    assert missing["failed"] == 1, missing["output"]
+    assert "teleport=17.9.9" in missing["error"]
+    assert missing["tbot"] is None
+
+
+def test_a_tarball_without_the_program_is_an_error(seen):
+    without = seen["tarball without tbot"]
+    assert without["failed"] == 1, without["output"]
+    assert "no file of the name tbot" in without["error"], without["output"]
+    assert (without["tbot"], without["left"]) == ("v18.0.0-rc.1", [])
+
+
+def test_a_package_that_brings_the_program_elsewhere_is_an_error(seen):
+    assert seen["elsewhere"]["failed"] == 1, seen["elsewhere"]["output"]
+    assert "/opt/tbot should be tbot 18.0.0-rc.1" in seen["elsewhere"]["error"]
+
+
+def test_a_script_that_brings_another_version_is_an_error(seen):
+    other = seen["script with another version"]
+    assert other["failed"] == 1, other["output"]
+    assert "should be tbot 18.2.0 and is version 18.1.0" in other["error"]
+    assert other["left"] == []
+
+
+def test_the_key_counts_for_this_repository_alone(seen):
+    assert "deb [signed-by=/etc/apt/keyrings/teleport-archive-keyring.asc] http://127.0.0.1:" in seen["newest"]["source"]
+    assert seen["newest"]["source"].endswith(" stable/v17\n")
+    assert seen["upgrade"]["source"].endswith(" stable/v18\n")
