@@ -111,6 +111,16 @@ fn a_user_who_may_not_use_the_device_is_told_how_to_get_at_it() {
 }
 
 #[test]
+fn the_bots_access_is_the_groups_and_without_udev_no_other_is_given() {
+    let Some((machine, _)) = tpm_2_0() else { return };
+    let message = machine.failure("access_without_udev", "tpm_permission");
+    assert!(message.contains("/dev/tpmrm0 stays root:root 0600"), "{message}");
+    let answer = machine.success("access_by_the_group");
+    assert_eq!((&answer["changed"], &answer["verified"]), (&false.into(), &true.into()), "{answer}");
+    assert_eq!((&answer["device"], &answer["udev_rule"]), (&"/dev/tpmrm0".into(), &Value::Null));
+}
+
+#[test]
 fn the_raw_device_is_no_way_round_the_resource_manager() {
     let Some((machine, _)) = tpm_2_0() else { return };
     let message = machine.failure("nobody_where_the_raw_device_is_open_to_all", "tpm_permission");

@@ -175,7 +175,7 @@ fn what_is_no_token_is_refused() {
         fail(&json!({ "action": "preflight", "token": token, "hosts": [] }), kind);
     }
     let needs = fail(&json!({ "action": "preflight", "token": good }), "invalid_request");
-    assert!(needs.contains("either `hosts` or `registry`"), "{needs}");
+    assert!(needs.contains("needs `hosts` or `registry`"), "{needs}");
 }
 
 #[test]

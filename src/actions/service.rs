@@ -168,6 +168,7 @@ fn answer(parameters: &Parameters, seen: &Seen) -> Answer {
         .result("needs_restart", !reasons.is_empty())
         .result("restart_reasons", reasons)
         .result("ready", ready)
+        .result("health", health.as_ref().map(Health::describe))
         .result("status", json!(health.as_ref().and_then(Health::status)))
         .result("up_to_date", state.exists() && state.is_enabled() && state.is_active() && is_settled)
 }

@@ -171,7 +171,8 @@ fn is_complete(answer: &[u8]) -> bool {
 fn understand(answer: &[u8]) -> Option<Health> {
     let (head, body) = split(answer)?;
     let (version, rest) = head.lines().next()?.split_once(' ')?;
-    let code: u16 = rest.get(..3)?.parse().ok().filter(|_| version.starts_with("HTTP/1."))?;
+    let code = rest.split(' ').next().filter(|code| code.len() == 3)?;
+    let code: u16 = code.parse().ok().filter(|_| version.starts_with("HTTP/1."))?;
     let status = serde_json::from_slice(body).ok();
     Some(if code == 200 { Health::Ready(status) } else { Health::Unready(code, status) })
 }

@@ -46,8 +46,11 @@ impl Known {
             registry.problems.clear();
         }
         let named = take_named(&mut registry, &parameters.archived);
-        let archived = out_of_use(&mut registry, named, archive.tpms);
-        let (hosts, mut warnings) = usable(registry, parameters, output)?;
+        // Among all of them, so that no TPM goes that another host has.
+        let mut archived = out_of_use(&mut registry, named, archive.tpms);
+        let (mut hosts, mut warnings) = usable(registry, parameters, output)?;
+        hosts.retain(|host| is_asked(host.name()));
+        archived.retain(|tpm| is_asked(tpm.name()));
         let of_archive = |problem| format!("the archive: {}", hosts::warning(problem));
         warnings.extend(archive.problems.iter().map(of_archive));
         Ok(Self { hosts, archived, warnings })

@@ -28,6 +28,8 @@ pub(super) struct Parameters {
     pub prune: bool,
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Hosts of the registry and its archive that the token is for; all without it.
+    pub only: Option<Vec<String>>,
     /// Hosts whose entries in the registry count as archived.
     #[serde(default)]
     pub archived: Vec<String>,
