@@ -55,6 +55,7 @@ missing_packages() {
     /usr/bin/python3 -c 'import apt' 2>/dev/null || echo python3-apt
     find_python >/dev/null || echo python3 python3-venv
     missing_go_sources
+    missing_machine_tools
     # The test of a whole booted system, which needs root, uses systemd-nspawn.
     if [ "$EUID" -eq 0 ] && ! command -v systemd-nspawn >/dev/null; then echo systemd-container; fi
 }
@@ -68,6 +69,20 @@ missing_go_sources() {
 	gopkg.in/yaml.v2 golang-gopkg-yaml.v2-dev
 	gopkg.in/yaml.v3 golang-gopkg-yaml.v3-dev
 	github.com/ghodss/yaml golang-github-ghodss-yaml-dev
+	LIST
+}
+
+# What the images of molecule's machines and containers are made with, where these can run.
+missing_machine_tools() {
+    local command package
+    [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ] || return 0
+    while read -r command package; do
+        command -v "$command" >/dev/null || [ -x "/usr/sbin/$command" ] || echo "$package"
+    done <<-'LIST'
+	mmdebstrap mmdebstrap
+	mke2fs e2fsprogs
+	ssh openssh-client
+	gpgv gpgv
 	LIST
 }
 

@@ -146,7 +146,12 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _start(name: str, state: Path, log_commands: bool) -> SoftwareTpm:
+def start_detached(name: str, state: Path) -> SoftwareTpm:
+    """Starts the TPM with this state so that it outlives this program: the caller sees to its end."""
+    return _start(name, Path(state).resolve(), log_commands=False, detached=True)
+
+
+def _start(name: str, state: Path, log_commands: bool, detached: bool = False) -> SoftwareTpm:
     """Starts swtpm on two free neighbouring ports, trying others when someone else takes them first."""
     log = state / LOG
     for _attempt in range(PORT_ATTEMPTS):
@@ -163,7 +168,7 @@ def _start(name: str, state: Path, log_commands: bool) -> SoftwareTpm:
         # swtpm binds the command port itself, and ends if that was taken meanwhile. It is handed the control socket,
         # so an answer there comes from this very process and means that it has both.
         with control, log.open("ab") as output:
-            process = _spawn(state, port, control.fileno(), output, log_commands)
+            process = _spawn(state, port, control.fileno(), output, log_commands, detached)
         try:
             ready = _answers(process, port + 1)
         except BaseException:
@@ -177,7 +182,9 @@ def _start(name: str, state: Path, log_commands: bool) -> SoftwareTpm:
     raise SoftwareTpmError(f"swtpm did not start for {state}:\n{_tail(log)}{_apparmor_hint(state)}")
 
 
-def _spawn(state: Path, port: int, control_fd: int, output, log_commands: bool) -> subprocess.Popen:
+def _spawn(
+    state: Path, port: int, control_fd: int, output, log_commands: bool, detached: bool
+) -> subprocess.Popen:
     command = [
         "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
         "--server", f"type=tcp,port={port}", "--ctrl", f"type=tcp,fd={control_fd}",
@@ -185,13 +192,15 @@ def _spawn(state: Path, port: int, control_fd: int, output, log_commands: bool) 
     ]
     if log_commands:
         command += ["--log", "level=20"]
-    # The kernel ends swtpm with its parent, should that be killed before it can clean up.
-    command = ["setpriv", "--pdeathsig", "TERM", *command]
+    if not detached:
+        # The kernel ends swtpm with its parent, should that be killed before it can clean up.
+        command = ["setpriv", "--pdeathsig", "TERM", *command]
     if shutil.which("swtpm") is None:
         raise SoftwareTpmError("swtpm is not installed: run scripts/setup.sh")
     return subprocess.Popen(
-        command, pass_fds=(control_fd,), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-    )
+        command, pass_fds=(control_fd,), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        start_new_session=detached,
+    )  # fmt: skip
 
 
 def _answers(process: subprocess.Popen, control_port: int) -> bool:

@@ -65,17 +65,18 @@ def wait_for_ssh(port: int, alive: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
-def inventory(ports: dict[str, int], variables: dict[str, dict] | None = None) -> str:
+def inventory(group: str, ports: dict[str, int], variables: dict[str, dict] | None = None) -> str:
     """What an Ansible inventory script prints (JSON, so YAML as well): hosts by name and SSH port, with the VARIABLES that
-    single hosts have besides."""
+    single hosts have besides. Their group's are in group_vars/GROUP.yml."""
     hostvars = {name: {"ansible_port": port, **(variables or {}).get(name, {})} for name, port in ports.items()}
     common = {
         "ansible_host": "127.0.0.1",
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(KEY),
         "ansible_ssh_common_args": SSH_ARGS,
+        "ansible_remote_tmp": "/root/.ansible/tmp",
         "ansible_python_interpreter": "/usr/bin/python3",
+        "molecule_kept": str(KEPT),
     }
     # In a group of their own: this host, which plays name localhost, is in `all` too.
-    group = {"hosts": sorted(ports), "vars": common}
-    return json.dumps({"_meta": {"hostvars": hostvars}, "test_hosts": group}, indent=2)
+    return json.dumps({"_meta": {"hostvars": hostvars}, group: {"hosts": sorted(ports), "vars": common}}, indent=2)

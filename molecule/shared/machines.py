@@ -9,7 +9,7 @@
     machines.py replace-tpm NAME...  another TPM in the same machine, with a certificate where it had one
     machines.py --list               prints those that run, as an Ansible inventory script does
 
-Names are machines.yml's; no NAME means all of them that there are. Everything is kept in .cache/molecule/machines/NAME. A
+Names are data/machines.yml's; no NAME means all of them that there are. Everything is kept in .cache/molecule/machines/NAME. A
 machine reaches this host's loopback at 10.0.2.2.
 """
 
@@ -177,7 +177,7 @@ def replace_tpms(machines: list[Machine]) -> None:
 
 
 def machines_by_name() -> dict[str, Machine]:
-    known = yaml.safe_load((SHARED / "machines.yml").read_text())
+    known = yaml.safe_load((SHARED / "data" / "machines.yml").read_text())
     return {name: Machine(name, **settings) for name, settings in known.items()}
 
 
@@ -194,7 +194,7 @@ def main() -> None:
     asked = arguments()
     known = machines_by_name()
     if asked.list:
-        print(inventory({each.name: each.port() for each in known.values() if each.runs()}))
+        print(inventory("machines", {each.name: each.port() for each in known.values() if each.runs()}))
         return
     machines = [known[name] for name in asked.names] or [each for each in known.values() if each.folder.exists()]
     with lock(FOLDER):
