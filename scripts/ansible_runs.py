@@ -88,6 +88,7 @@ def local_host_variables(root: str) -> dict[str, object]:
         "ansible_python_interpreter": sys.executable,
         "tbot_become": False,
         "tbot_manage_user": False,
+        "tbot_install_method": "none",
         "tbot_manage_service": False,
         "tbot_apply_token": False,
         "tbot_user": pwd.getpwuid(os.geteuid()).pw_name,

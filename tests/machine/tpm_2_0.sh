@@ -44,6 +44,8 @@ exec 3>&-
 check raw_after_it_was_held request "$raw"
 
 chmod 0600 /dev/tpmrm0
+access='{"action": "access", "user": "tbot", "group": "tbot"}'
+check access_without_udev request "$access"
 check nobody request_as nobody "$identify"
 chmod 0666 /dev/tpm0
 check nobody_where_the_raw_device_is_open_to_all request_as nobody "$identify"
@@ -51,6 +53,7 @@ chmod 0600 /dev/tpm0
 chgrp tss /dev/tpmrm0
 chmod 0660 /dev/tpmrm0
 check nobody_where_a_group_has_the_device request_as nobody "$identify"
+check access_by_the_group request "$access"
 check member_of_the_group request_as tbot "$identify"
 
 mv /dev/tpmrm0 /dev/away

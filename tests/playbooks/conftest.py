@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ansible_runs
 import pytest
+from cluster import Cluster
 from fleet import Fleet
 from software_tpm import SoftwareTpm, SoftwareTpms
 
@@ -85,3 +86,9 @@ def fleet(first_run: tuple[Fleet, ansible_runs.Run, Callable[[], None]]) -> Flee
     assert run.returncode == 0, run.output
     restore()
     return fleet
+
+
+@pytest.fixture
+def cluster(fleet: Fleet, tmp_path: Path, stand_ins: Path) -> Cluster:
+    """A cluster without tokens, for a fleet as a first run of site.yml leaves it."""
+    return Cluster(tmp_path / "cluster", fleet, stand_ins / "tctl")

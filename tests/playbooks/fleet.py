@@ -32,11 +32,12 @@ class Fleet:
 
     def site(self, *arguments: str, variables: dict[str, object] | None = None) -> ansible_runs.Run:
         """Runs site.yml; VARIABLES stand above the inventory's."""
+        return self.play("site", *arguments, variables=variables)
+
+    def play(self, playbook: str | Path, *arguments: str, variables: dict[str, object] | None = None) -> ansible_runs.Run:
+        """Runs a playbook of the collection, by its name, or another one by its path."""
         if variables:
             arguments = (*arguments, "--extra-vars", json.dumps(variables))
-        return self.play(ansible_runs.SITE, *arguments)
-
-    def play(self, playbook: Path, *arguments: str) -> ansible_runs.Run:
         inventory = self.root.with_name(f"{self.root.name}-inventory.yml")
         inventory.write_text(yaml.safe_dump({"all": {
             "vars": ansible_runs.local_host_variables(f"{self.root}/hosts/{{{{ inventory_hostname }}}}") | {
@@ -48,7 +49,8 @@ class Fleet:
             },
             "hosts": {host: {"tbot_tcti": tcti} | self.variables.get(host, {}) for host, tcti in self.tcti.items()},
         }}, sort_keys=False))
-        return ansible_runs.play(playbook, inventory, self.root.with_name(f"{self.root.name}-ansible"), *arguments)
+        path = playbook if isinstance(playbook, Path) else ansible_runs.SITE.with_name(f"{playbook}.yml")
+        return ansible_runs.play(path, inventory, self.root.with_name(f"{self.root.name}-ansible"), *arguments)
 
     def host_path(self, host: str, path: str = ".") -> Path:
         return self.root / "hosts" / host / path

@@ -17,12 +17,12 @@ import tarfile
 import threading
 from pathlib import Path
 
-import apt_repository
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
 import ansible_runs  # noqa: E402 (the path is set just above)
+import apt_repository  # noqa: E402
 
 TBOT = Path("/usr/local/bin/tbot")
 SOURCE = Path("/etc/apt/sources.list.d/teleport.list")
@@ -38,7 +38,7 @@ def main(results: Path) -> None:
     url = serve(SERVED)
     key, other_key = (apt_repository.SigningKey(SCRATCH / "keys", name) for name in ("repository", "other"))
     channels = {"stable/v17": ["17.5.1", "17.5.2", "17.4.10"], "stable/v18": ["18.0.0-rc.1"]}
-    apt_repository.build(SERVED / "apt", codename(), channels, key)
+    apt_repository.build(SERVED / "apt", [codename()], channels, key)
     (SERVED / "key.asc").write_text(key.public)
     # Nothing but this repository is within reach.
     for source in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").iterdir()):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import ansible_runs
 import pytest
@@ -11,6 +15,15 @@ import yaml
 from fleet import ask_binary
 
 ROLES = sorted(path.name for path in (ansible_runs.COLLECTION / "roles").glob("*"))
+# The page that has every error with its cure.
+TROUBLE = ansible_runs.COLLECTION / "docs" / "when-something-goes-wrong.md"
+DOCUMENTS = {
+    "README": ansible_runs.PROJECT / "README.md",
+    "collection": ansible_runs.COLLECTION / "README.md",
+    "trouble": TROUBLE,
+}
+# Neither a role's or module's full name (tbot.tpm.tbot_service) nor an internal variable (__tbot_reason).
+VARIABLE = re.compile(r"(?<![\w.])tbot_\w+")
 
 
 def ansible_doc(tmp_path, *arguments: str) -> ansible_runs.Run:
@@ -75,3 +88,63 @@ def test_a_variable_of_several_roles_has_one_default():
             values[name][role] = json.dumps(value)
     differing = {name: roles for name, roles in values.items() if len(set(roles.values())) > 1}
     assert not differing
+
+
+def kinds_of_errors() -> set[str]:
+    """The kinds in `error.kind`, from the type that they are written from."""
+    source = (ansible_runs.PROJECT / "src" / "error.rs").read_text()
+    body = re.search(r"^pub enum Kind \{\n(.*?)^\}", source, re.MULTILINE | re.DOTALL)[1]
+    variants = re.findall(r"^    ([A-Z]\w*),$", body, re.MULTILINE)
+    assert len(variants) > 10
+    return {re.sub(r"(?<!^)([A-Z])", r"_\1", variant).lower() for variant in variants}
+
+
+def test_every_kind_of_error_has_its_section_and_no_other_has_one():
+    sections = re.findall(r"^### `(\w+)`$", TROUBLE.read_text(), re.MULTILINE)
+    assert len(sections) == len(set(sections))
+    assert set(sections) == kinds_of_errors()
+
+
+def known_variables() -> set[str]:
+    """What the roles' argument specifications have, and what the playbooks read."""
+    names = set()
+    for path in ansible_runs.COLLECTION.glob("roles/*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+            names.update(entry.get("options", {}))
+    for path in ansible_runs.COLLECTION.glob("playbooks/**/*.yml"):
+        names.update(VARIABLE.findall(path.read_text()))
+    return names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_every_variable_that_a_document_names_is_there(document):
+    # The module, its binaries (tbot_tpm_ARCH) and the roles have names of that form too.
+    others = re.compile("|".join([r"tbot_tpm(_[A-Za-z0-9]+)?", *ROLES]))
+    named = {name for name in VARIABLE.findall(document.read_text()) if not others.fullmatch(name)}
+    assert named
+    unknown = named - known_variables()
+    assert not unknown
+
+
+def test_the_roles_pages_are_in_step():
+    script = ansible_runs.PROJECT / "scripts" / "role_pages.py"
+    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which links reach a document's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_links_lead_to_files_and_headings(document):
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in link]
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link

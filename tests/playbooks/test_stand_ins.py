@@ -218,7 +218,7 @@ def test_a_join_ends_as_preflight_foresees(cluster, tpms, ca, tmp_path, name, ac
     joins = cluster.joins()
     assert [(join["accepted"], join["ek_public_hash"]) for join in joins] == [(accepted, identity["ek_public_hash"])], joins
     assert joins[0]["reason"] in said
-    assert (tmp_path / "storage/joined.json").exists() == accepted
+    assert (tmp_path / "storage/identity").exists() == accepted
 
 
 def test_a_token_of_a_bot_that_is_not_there_lets_nobody_in(cluster, tpms, ca, tmp_path):
@@ -258,7 +258,7 @@ def test_a_bot_runs_until_it_is_told_to_end_and_joins_anew_when_asked(cluster, t
         tbot = start(cluster.stand_ins, tpms["web-1"], tmp_path, config, "--pid-file=/no/such/directory/tbot.pid")
         try:
             assert ready(port, 200)["services"]["identity"]["status"] == "healthy"
-            joined = tmp_path / "storage/joined.json"
+            joined = tmp_path / "storage/identity"
             assert joined.stat().st_mode & 0o777 == 0o600
             assert json.loads(joined.read_text())["proxy"] == proxy
 

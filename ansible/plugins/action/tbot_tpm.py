@@ -16,7 +16,7 @@ import os
 import re
 
 from ansible import constants as C
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
 
@@ -55,7 +55,17 @@ class ActionModule(ActionBase):
         self._supports_async = True
         self._supports_check_mode = True
         result = super().run(tmp, task_vars)
+        try:
+            return self._run_binary(result, task_vars)
+        except AnsibleConnectionFailure as failure:
+            # A host that is unreachable leaves the play, and a batch of which none is left ends it. The playbooks would rather
+            # have a failure, which they can rescue.
+            if not (task_vars or {}).get("__tbot_unreachable_is_failure"):
+                raise
+            result.update(failed=True, msg="The host cannot be reached: %s" % failure)
+            return result
 
+    def _run_binary(self, result, task_vars):
         arch = self._architecture(task_vars or {})
         binary = "tbot_tpm_" + arch
         if not os.path.isfile(os.path.join(BINARIES, binary)):

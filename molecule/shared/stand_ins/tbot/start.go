@@ -147,7 +147,7 @@ func writeJoined(config *config, hash string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(config.Storage.Path, "joined.json")
+	path := filepath.Join(config.Storage.Path, "identity")
 	if err := cluster.WriteFile(path, append(joined, '\n'), 0o600); err != nil {
 		return fmt.Errorf("writing to storage: %w", err)
 	}

@@ -1,0 +1,58 @@
+"""A cluster for the playbooks: the stand-in's folder, and the fleet's playbooks run against it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ansible_runs
+from fleet import Fleet
+
+
+class Cluster:
+    """The stand-in's folder, where tokens and bots are files."""
+
+    def __init__(self, folder: Path, fleet: Fleet, tctl: Path) -> None:
+        self.folder = folder
+        self.fleet = fleet
+        self.tctl = tctl
+        self.stored = folder / "token" / "test-hosts.json"
+        self.stored.parent.mkdir(parents=True)
+
+    @property
+    def variables(self) -> dict[str, object]:
+        """Variables by which the roles apply tokens here."""
+        return {
+            "tbot_apply_token": True,
+            "tbot_tctl_command": f"env STAND_IN_CLUSTER={self.folder} {self.tctl}",
+            # Nobody else applies them.
+            "tbot_token_settle_seconds": 0,
+        }
+
+    def site(self, *arguments: str, **variables: object) -> ansible_runs.Run:
+        """Runs the token's part of site.yml."""
+        return self.play("site", "--tags", "join_token", *arguments, **variables)
+
+    def play(self, playbook: str, *arguments: str, **variables: object) -> ansible_runs.Run:
+        return self.fleet.play(playbook, *arguments, variables=self.variables | variables)
+
+    @property
+    def token(self) -> dict:
+        return json.loads(self.stored.read_text())
+
+    def rules(self) -> set[str]:
+        return self.rules_of("test-hosts")
+
+    def rules_of(self, token: str) -> set[str]:
+        """The descriptions of a token's rules; none where there is no such token."""
+        path = self.stored.with_name(f"{token}.json")
+        if not path.exists():
+            return set()
+        return {rule["description"] for rule in json.loads(path.read_text())["spec"]["tpm"]["allow"]}
+
+    def store(self, token: dict) -> None:
+        self.stored.write_text(json.dumps(token))
+
+    def commands(self) -> list[str]:
+        """The first words of what tctl was asked."""
+        return [line.split()[0] for line in (self.folder / "commands").read_text().splitlines()]
