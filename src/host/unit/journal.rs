@@ -6,24 +6,19 @@ use crate::host::program::said_by;
 /// Bytes that are kept, of the end.
 const LONGEST: usize = 16 * 1024;
 
-/// The last lines that the journal has of the service's last run, systemd's own included, or else of any run. Empty
-/// where it has none, or they may not be read. Control characters are escaped.
+/// The last lines that the journal has of the service, systemd's own included. Empty where it has none, or they may
+/// not be read. Control characters are escaped.
+///
+/// Of all its runs: the journal learns only later which run a line belongs to, and may never, of a program that ends at
+/// once; and then its line is what there is to see.
 #[must_use]
 pub fn last_lines(name: &UnitName, state: &ServiceState, lines: u16) -> String {
     if lines == 0 || state.active_state().is_none() {
         return String::new();
     }
-    let ask = |matches: &[&str]| {
-        let count = format!("--lines={lines}");
-        let options = ["--quiet", "--no-pager", "--output=cat", &count];
-        said_by("journalctl", &[&options, matches].concat()).unwrap_or_default()
-    };
-    let run = state.invocation().map(|id| {
-        // The first are the service's own lines, the others systemd's.
-        ask(&[&format!("_SYSTEMD_INVOCATION_ID={id}"), "+", &format!("INVOCATION_ID={id}")])
-    });
-    let said = run.filter(|said| !said.is_empty());
-    harmless(&said.unwrap_or_else(|| ask(&["--unit", &name.file_name()])))
+    let count = format!("--lines={lines}");
+    let options = ["--quiet", "--no-pager", "--output=cat", &count, "--unit", &name.file_name()];
+    harmless(&said_by("journalctl", &options).unwrap_or_default())
 }
 
 fn harmless(said: &str) -> String {

@@ -15,7 +15,7 @@ use crate::host::program::said_by;
 const BOOTED: &str = "/run/systemd/system";
 /// What is asked; all of it is known to systemd 239.
 const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,\
-    MainPID,InvocationID,FragmentPath,DropInPaths,NeedDaemonReload,ExecStart";
+    MainPID,FragmentPath,DropInPaths,NeedDaemonReload,ExecStart";
 /// States of unit files that `systemctl enable` has nothing to add to (systemctl(1), `is-enabled`). Those in `/run`
 /// are gone at the next boot.
 const ENABLED: [&str; 4] = ["alias", "enabled", "generated", "static"];
@@ -95,12 +95,6 @@ impl ServiceState {
     #[must_use]
     pub fn is_steady(&self, least: Duration) -> bool {
         self.is_active() && self.process.is_some_and(|process| process.age >= least)
-    }
-
-    /// What names this run of it in the journal.
-    pub(super) fn invocation(&self) -> Option<&str> {
-        Some(self.get("InvocationID"))
-            .filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
 
     /// The program that it starts.
