@@ -43,6 +43,8 @@ def main(results: Path) -> None:
             "tbot_bot_name": "test-bot",
             "tbot_registry_dir": str(scratch / "registry"),
             "tbot_apply_token": False,
+            "tbot_install_method": "none",
+            "tbot_diag_addr": "",  # the stand-in has none
         }}}}))
 
         def site(**variables: object) -> dict:
