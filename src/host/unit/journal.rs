@@ -16,6 +16,8 @@ pub fn last_lines(name: &UnitName, state: &ServiceState, lines: u16) -> String {
     if lines == 0 || state.active_state().is_none() {
         return String::new();
     }
+    // What a program said just before its end may still be under way to the journal (journalctl(1), --sync).
+    let _ = said_by("journalctl", &["--sync"]);
     let count = format!("--lines={lines}");
     let options = ["--quiet", "--no-pager", "--output=cat", &count, "--unit", &name.file_name()];
     harmless(&said_by("journalctl", &options).unwrap_or_default())
