@@ -7,7 +7,7 @@
     machines.py kill NAME...         cuts the power; `up` gives it back
     machines.py pause|resume NAME... a machine that answers nothing, and the same one again
     machines.py replace-tpm NAME...  another TPM in the same machine, with a certificate where it had one
-    machines.py --list               prints those that run, as an Ansible inventory script does
+    machines.py --list               prints those that there are, on or off, as an Ansible inventory script does
 
 Names are data/machines.yml's; no NAME means all of them that there are. Everything is kept in .cache/molecule/machines/NAME. A
 machine reaches this host's loopback at 10.0.2.2.
@@ -53,6 +53,10 @@ class Machine:
 
     def runs(self) -> bool:
         return running(self.qemu_pid) is not None
+
+    def is_made(self) -> bool:
+        """Whether there is such a machine, be it on or off."""
+        return (self.folder / "port").exists()
 
     def port(self) -> int:
         """This host's port at which the machine's SSH server is."""
@@ -194,7 +198,7 @@ def main() -> None:
     asked = arguments()
     known = machines_by_name()
     if asked.list:
-        print(inventory("machines", {each.name: each.port() for each in known.values() if each.runs()}))
+        print(inventory("machines", {each.name: each.port() for each in known.values() if each.is_made()}))
         return
     machines = [known[name] for name in asked.names] or [each for each in known.values() if each.folder.exists()]
     with lock(FOLDER):
