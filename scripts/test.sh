@@ -39,9 +39,9 @@ scenarios() {
         return
     fi
     trap 'python molecule/shared/cluster.py down; molecule/shared/machines.py destroy; molecule/shared/containers.py destroy' EXIT
-    step "Containers of several distributions" molecule test --scenario-name distros
-    step "Machines with a TPM" molecule test --scenario-name vm --destroy never
-    step "A fleet's life on them" molecule test --scenario-name lifecycle
+    step "Containers of several distributions" molecule --base-config .config/molecule/config.yml test --scenario-name distros
+    step "Machines with a TPM" molecule --base-config .config/molecule/config.yml test --scenario-name vm --destroy never
+    step "A fleet's life on them" molecule --base-config .config/molecule/config.yml test --scenario-name lifecycle
 }
 
 step "Rust: formatting" cargo fmt --check
