@@ -28,6 +28,7 @@ pub mod mutation;
 pub mod privileges;
 pub mod random_state;
 pub mod readers;
+pub mod registry;
 pub mod scenarios;
 pub mod states;
 pub mod storage;
