@@ -176,6 +176,22 @@ def test_a_decommissioned_host_leaves_the_tokens_of_a_former_layout_too(cluster,
     assert not any(again.changed().values()), again.output
 
 
+def test_verify_sees_a_tpm_that_is_out_of_use_in_a_token_of_a_former_layout(cluster):
+    bot = {"tbot_bot_roles": ["access"]}
+    assert cluster.play("site", tbot_token_per_host=True, **bot).returncode == 0
+    former = cluster.stored.with_name("test-hosts-db-1.json")
+    token = former.read_text()
+    assert cluster.play("site", **bot).returncode == 0
+    assert cluster.play("decommission", "--limit", "db-1", **bot).returncode == 0
+    right = cluster.play("verify", "--limit", "web-1", **bot)
+    assert right.returncode == 0, right.output
+    former.write_text(token)
+    run = cluster.play("verify", "--limit", "web-1", **bot)
+    assert run.returncode != 0
+    assert "a token of a former layout" in run.output.split("Tell what differs")[-1], run.output
+    assert former.read_text() == token
+
+
 def test_verify_sees_what_differs_in_the_cluster(cluster):
     terms = {"tbot_bot_roles": ["access"], "tbot_token_labels": {"team": "web"}}
     assert cluster.play("site", **terms).returncode == 0
