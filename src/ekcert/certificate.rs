@@ -48,7 +48,7 @@ impl EkCertificate {
     pub fn from_nv(content: &[u8]) -> std::result::Result<Self, NotACertificate> {
         let bytes = without_tcg_header(content)
             .ok_or(NotACertificate("the TCG header's length reaches beyond the data"))?;
-        Ok(Self::new(strict::read(bytes)?))
+        Ok(Self::of(strict::read(bytes)?))
     }
 
     /// Parses the `ek_cert_pem` that `identify` answers: one PEM block of type `CERTIFICATE`, without headers, and
@@ -56,10 +56,10 @@ impl EkCertificate {
     pub fn from_pem(text: &str) -> std::result::Result<Self, NotACertificate> {
         let content = pem::only_certificate(text)
             .ok_or(NotACertificate("it is not one PEM block of type CERTIFICATE"))?;
-        Ok(Self::new(strict::read_whole(&content)?))
+        Ok(Self::of(strict::read_whole(&content)?))
     }
 
-    fn new(reading: Reading<'_>) -> Self {
+    pub(super) fn of(reading: Reading<'_>) -> Self {
         let Reading { certificate, is_disputed } = reading;
         let issued = Issued::of(&certificate, is_disputed);
         let description = Description::of(&certificate);

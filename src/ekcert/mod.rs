@@ -1,10 +1,12 @@
-//! EK certificates: the public key in them, its hash, the serial number, what they say; the PEM of CAs, and
-//! whether a cluster accepts a certificate because of them.
+//! EK certificates: the public key in them, its hash, the serial number, what they say; the PEM of CAs, whether a
+//! cluster accepts a certificate because of them, and which CA issued one and is to be trusted.
 
 mod authorities;
 mod certificate;
 mod der;
 mod description;
+mod fingerprint;
+pub mod issuers;
 mod names;
 mod oid;
 mod pem;
@@ -16,6 +18,7 @@ mod strict;
 pub use authorities::{Authorities, Authority, Flaw, NotVerified};
 pub use certificate::EkCertificate;
 pub use description::Description;
+pub use fingerprint::Fingerprint;
 pub use pem::{certificates as pem_certificates, check_first_block, encode as pem_encode};
 pub use public_key::{EkPublicHash, PublicKey};
 pub use serial::Serial;

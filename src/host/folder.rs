@@ -1,8 +1,9 @@
 //! Plain directories of the user's own, such as a registry: made where they are missing, and locked while
 //! several of their files change together.
 
+use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode as Bits, OFlags, flock, mkdir, open};
 use rustix::io::{Errno, retry_on_intr};
@@ -43,6 +44,27 @@ pub fn lock_directory(path: &Path) -> Result<OwnedFd> {
         opened(path).map_err(|error| Error::io(&format!("read the directory {}", path.display()), &error))?;
     let _ = retry_on_intr(|| flock(&directory, FlockOperation::LockExclusive));
     Ok(directory)
+}
+
+/// The regular files in a directory and in those below it, sorted. Hidden ones are left out; links are followed to
+/// files, not to directories.
+pub fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error: &std::io::Error| Error::io(&format!("read {}", directory.display()), error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
+        let entry = entry.map_err(|e| failed(&e))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().map_err(|e| failed(&e))?.is_dir() {
+            files.extend(files_below(&path)?);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn opened(path: &Path) -> std::io::Result<OwnedFd> {

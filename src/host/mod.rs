@@ -18,7 +18,7 @@ pub use accounts::{Account, Accounts, group_name, user_name};
 pub use attributes::Attributes;
 pub use directory::{Directory, is_shared_directory};
 pub use file::{Change, TextFile, read};
-pub use folder::{lock_directory, make_directory};
+pub use folder::{files_below, lock_directory, make_directory};
 pub use mode::Mode;
 pub use path::AbsolutePath;
 pub use service_account::{ServiceAccount, Standing, become_user};

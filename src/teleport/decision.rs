@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use time::OffsetDateTime;
 
 use super::{Identity, Name, Rule, Token};
-use crate::ekcert::{Authorities, Authority, EkCertificate, Serial};
+use crate::ekcert::{Authorities, Authority, Serial};
 
 /// A token's decision about any number of hosts.
 #[derive(Debug)]
@@ -116,28 +116,12 @@ impl<'a> Decision<'a> {
                     .to_owned(),
             );
         }
-        let certificate = certificate(host)?.ok_or(
+        let certificate = host.certificate()?.ok_or(
             "its EK certificate is not given (`ek_cert_pem`), which the token's `ekcert_allowed_cas` must have issued: \
              identify the host again",
         )?;
-        if let (Ok(key), Some(hash)) = (certificate.public_key(), &host.ek_public_hash)
-            && key.hash() != *hash
-        {
-            return Err(format!(
-                "its EK certificate is for another key, with the hash {}, than `ek_public_hash` says: identify the host \
-                 again",
-                key.hash()
-            ));
-        }
-        let serial = certificate.serial.clone();
-        if let Some(given) = host.ek_cert_serial.as_ref().filter(|given| **given != serial) {
-            return Err(format!(
-                "its EK certificate has the serial number {serial}, and `ek_cert_serial` says {given}: identify the host \
-                 again"
-            ));
-        }
         self.authorities.verify(&certificate, self.now).map_err(|why| why.to_string())?;
-        Ok(Some(serial))
+        Ok(Some(certificate.serial))
     }
 
     /// Why no rule lets the host in.
@@ -170,18 +154,10 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// The certificate that is given.
-fn certificate(host: &Identity) -> Result<Option<EkCertificate>, String> {
-    let parse = |pem: &String| EkCertificate::from_pem(pem);
-    host.ek_cert_pem.as_ref().map(parse).transpose().map_err(|why| {
-        format!("its `ek_cert_pem` is no EK certificate that the cluster could read ({why}): identify the host again")
-    })
-}
-
 /// The serial number that is given, or that the given certificate has.
 fn serial(host: &Identity) -> Result<Option<Serial>, String> {
     match &host.ek_cert_serial {
         Some(serial) => Ok(Some(serial.clone())),
-        None => Ok(certificate(host)?.map(|certificate| certificate.serial)),
+        None => Ok(host.certificate()?.map(|certificate| certificate.serial)),
     }
 }

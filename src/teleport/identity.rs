@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 
 use super::Description;
-use crate::ekcert::{EkPublicHash, Serial};
+use crate::ekcert::{EkCertificate, EkPublicHash, Serial};
 use crate::error::{Error, Kind, Result};
 
 /// What a token needs to know of a host. Other fields of `identify`'s answer are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 pub struct Identity {
     /// The host's name, for people.
     pub description: Option<Description>,
@@ -40,6 +40,31 @@ impl Identity {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.description.as_ref().map(Description::as_str)
+    }
+
+    /// The EK certificate, where it is given. An error says why it cannot be the host's: it is none that a cluster
+    /// could read, or it does not go with the hash or the serial number beside it.
+    pub fn certificate(&self) -> std::result::Result<Option<EkCertificate>, String> {
+        let Some(pem) = &self.ek_cert_pem else { return Ok(None) };
+        let certificate = EkCertificate::from_pem(pem).map_err(|why| {
+            format!("its `ek_cert_pem` is no EK certificate that the cluster could read ({why}): identify the host again")
+        })?;
+        if let (Ok(key), Some(hash)) = (certificate.public_key(), &self.ek_public_hash)
+            && key.hash() != *hash
+        {
+            return Err(format!(
+                "its EK certificate is for another key, with the hash {}, than `ek_public_hash` says: identify the host \
+                 again",
+                key.hash()
+            ));
+        }
+        if let Some(given) = self.ek_cert_serial.as_ref().filter(|given| **given != certificate.serial) {
+            return Err(format!(
+                "its EK certificate has the serial number {}, and `ek_cert_serial` says {given}: identify the host again",
+                certificate.serial
+            ));
+        }
+        Ok(Some(certificate))
     }
 
     /// How to call the host in a message.

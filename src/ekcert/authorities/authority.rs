@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::super::description::name_text;
 use super::super::public_key::hexadecimal;
 use super::super::signature::{NotSigned, Scheme, Signer};
-use super::super::strict::{self, Certificate, Validity};
+use super::super::strict::{self, Certificate, Reading, Validity};
 use super::super::{der, oid};
 use super::constraints::NameConstraints;
 use super::issued::{Issued, Unhandled};
@@ -16,7 +16,7 @@ use super::refusal::Flaw;
 #[derive(Debug)]
 pub struct Authority {
     /// The subject's Name, a SEQUENCE's content in DER.
-    pub(super) subject: Vec<u8>,
+    pub(in super::super) subject: Vec<u8>,
     pub(super) subject_key_identifier: Vec<u8>,
     /// When it is valid, both ends included.
     pub validity: Validity,
@@ -29,6 +29,8 @@ pub struct Authority {
     key_name: String,
     /// What makes it none that may sign certificates.
     not_a_ca: Option<Flaw>,
+    /// How many CAs that are not self-issued may stand between it and an end entity.
+    path_length: Option<u64>,
     unhandled: Option<Unhandled>,
     name_constraints: Option<NameConstraints>,
     is_disputed: bool,
@@ -37,23 +39,28 @@ pub struct Authority {
 impl Authority {
     /// From a certificate in DER, with nothing after it; none where it does not parse.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let strict::Reading { certificate, is_disputed } = strict::read_whole(bytes).ok()?;
+        strict::read_whole(bytes).ok().map(|reading| Self::of(&reading))
+    }
+
+    pub(in super::super) fn of(reading: &Reading<'_>) -> Self {
+        let Reading { certificate, is_disputed } = reading;
         let constraints = certificate.extension(oid::NAME_CONSTRAINTS);
-        Some(Self {
+        Self {
             subject: certificate.subject.to_vec(),
-            subject_key_identifier: subject_key_identifier(&certificate),
+            subject_key_identifier: subject_key_identifier(certificate),
             validity: certificate.validity,
-            sha256: hexadecimal(&Sha256::digest(bytes)),
+            sha256: hexadecimal(&Sha256::digest(certificate.der)),
             issuer: certificate.issuer.to_vec(),
             key_info: certificate.key_info.to_vec(),
             subject_alt_name: certificate.extension(oid::SUBJECT_ALT_NAME).map(<[u8]>::to_vec),
             key: certificate.key.public.as_ref().and_then(Signer::of),
-            not_a_ca: not_a_ca(&certificate),
-            unhandled: Unhandled::in_authority(&certificate),
+            not_a_ca: not_a_ca(certificate),
+            path_length: path_length(certificate),
+            unhandled: Unhandled::in_authority(certificate),
             name_constraints: constraints.and_then(NameConstraints::read),
-            key_name: certificate.key.name,
-            is_disputed,
-        })
+            key_name: certificate.key.name.clone(),
+            is_disputed: *is_disputed,
+        }
     }
 
     /// Its name (`C=DE, CN=…`), safe to show.
@@ -87,6 +94,11 @@ impl Authority {
         self.check(at).err()
     }
 
+    /// Whether this many CAs that are not self-issued may follow it on the way to an end entity.
+    pub(in super::super) fn may_be_followed_by(&self, authorities: u64) -> bool {
+        self.path_length.is_none_or(|most| authorities <= most)
+    }
+
     fn check(&self, at: OffsetDateTime) -> Result<(), Flaw> {
         if let Some(flaw) = &self.not_a_ca {
             return Err(flaw.clone());
@@ -107,7 +119,12 @@ impl Authority {
     }
 
     /// Whether the cluster accepts the certificate because of this CA, whose name is that of its issuer.
-    pub(super) fn vouch_for(&self, issued: &Issued, scheme: Scheme, at: OffsetDateTime) -> Result<(), Flaw> {
+    pub(in super::super) fn vouch_for(
+        &self,
+        issued: &Issued,
+        scheme: Scheme,
+        at: OffsetDateTime,
+    ) -> Result<(), Flaw> {
         // Go takes another certificate of the same name and key for the same one, which it does not build a
         // chain of.
         if self.subject == issued.subject
@@ -152,6 +169,16 @@ fn is_ca(certificate: &Certificate<'_>) -> bool {
     let constraints = der::Reader::new(value).enter(der::SEQUENCE);
     constraints
         .is_some_and(|mut constraints| constraints.peeks(der::BOOLEAN) && constraints.boolean() == Some(true))
+}
+
+/// The pathLenConstraint (RFC 5280, section 4.2.1.9).
+fn path_length(certificate: &Certificate<'_>) -> Option<u64> {
+    let mut constraints =
+        der::Reader::new(certificate.extension(oid::BASIC_CONSTRAINTS)?).enter(der::SEQUENCE)?;
+    if constraints.peeks(der::BOOLEAN) {
+        constraints.boolean()?;
+    }
+    constraints.small_integer(der::INTEGER).and_then(|length| u64::try_from(length).ok())
 }
 
 fn subject_key_identifier(certificate: &Certificate<'_>) -> Vec<u8> {

@@ -64,6 +64,11 @@ fn certificate(block: &Block, source: &str) -> Result<String> {
     encode(CERTIFICATE, &block.content)
 }
 
+/// PEM blocks that a text begins, whether they are whole or not.
+pub fn begun(text: &[u8]) -> usize {
+    begins(&String::from_utf8_lossy(text)).count()
+}
+
 /// What follows BEGIN in each line that begins a PEM block, whether a whole one follows or not.
 fn begins(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("-----BEGIN "))

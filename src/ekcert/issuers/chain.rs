@@ -1,0 +1,179 @@
+//! Chains from an issuer up to a root that the user trusts (RFC 5280, section 6).
+//!
+//! A cluster does not ask for them: it takes whatever CAs its token has. So this is where a CA that anybody may
+//! have made is told from the manufacturer's. Checked are signatures, validity, that each is a CA and may sign
+//! certificates, path lengths, nameConstraints as Go handles them (of each CA, for what it issued itself), and that
+//! no critical extension is left over. Certificate policies play no part, as nobody asks for one; nor does
+//! revocation.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use super::super::authorities::{Flaw, NotVerified};
+use super::candidates::Candidates;
+
+/// Certificates in a chain, at most.
+const LONGEST: usize = 10;
+/// Signatures that are checked to find one chain: candidates can be made so that they are in each other's way.
+const MOST_SIGNATURES: usize = 200;
+
+/// What the user trusts: SHA-256 of certificates in DER, lower-case hexadecimal.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Where chains may end.
+    pub roots: HashSet<String>,
+    /// Issuers that need no chain. What they issued themselves, such as another CA, does.
+    pub pinned: HashSet<String>,
+}
+
+impl Trust {
+    /// Whether it names this very certificate.
+    pub(super) fn names(&self, sha256: &str) -> bool {
+        self.roots.contains(sha256) || self.pinned.contains(sha256)
+    }
+}
+
+/// Certificates from an issuer upwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Where they are among the candidates, the issuer's first.
+    pub places: Vec<usize>,
+    /// Why it ends before something that is trusted; none where it does not.
+    pub broken: Option<Broken>,
+}
+
+/// Why a chain proves nothing. As text, it continues a sentence that starts with the name of the chain's last
+/// certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// It is a root that is not trusted.
+    UnknownRoot,
+    /// There is no certificate of its issuer, which has this name.
+    NoParent(String),
+    /// Its issuer, which has this name, has a certificate that is of no use: what is wrong with it.
+    Parent(String, Flaw),
+    /// How it is signed is of no use, in words.
+    Signature(String),
+    /// Its issuer, which has this name, allows fewer CAs below it.
+    PathLength(String),
+    /// The chain is too long, or there are too many certificates of one name.
+    TooMany,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownRoot => formatter.write_str("is a root that is not among the trusted ones"),
+            Self::NoParent(issuer) => {
+                write!(formatter, "was issued by {issuer}, of which there is no certificate here")
+            }
+            Self::Parent(issuer, flaw) => {
+                write!(formatter, "was issued by {issuer}, whose certificate {flaw}")
+            }
+            Self::Signature(words) => formatter.write_str(words),
+            Self::PathLength(issuer) => {
+                write!(
+                    formatter,
+                    "was issued by {issuer}, which allows fewer CAs below it (pathLenConstraint)"
+                )
+            }
+            Self::TooMany => {
+                formatter.write_str("leads to too many certificates to look through all of their chains")
+            }
+        }
+    }
+}
+
+/// What is wrong with how a CA's certificate is signed. As text, it continues a sentence.
+fn signature_words(why: &NotVerified) -> String {
+    match why {
+        NotVerified::InsecureSignature(algorithm) => {
+            format!("is signed with {algorithm}, which can be forged")
+        }
+        NotVerified::LacksPolicy => "asks for a certificate policy and has none".to_owned(),
+        NotVerified::UnknownSignature(algorithm) | NotVerified::DisputedSignature(algorithm) => {
+            format!("is signed with {algorithm}, with which no signatures are checked here")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The chain of the candidate at this place, which is fit to have issued what it did: one that ends in something that is trusted, or else the longest.
+pub fn chain(candidates: &Candidates, trust: &Trust, issuer: usize, at: OffsetDateTime) -> Chain {
+    let mut climb =
+        Climb { candidates, trust, at, signatures: 0, best: Chain { places: Vec::new(), broken: None } };
+    let mut places = vec![issuer];
+    if trust.pinned.contains(candidates.get(issuer).sha256()) || climb.on(&mut places) {
+        return Chain { places, broken: None };
+    }
+    climb.best
+}
+
+/// The search for a chain.
+struct Climb<'a> {
+    candidates: &'a Candidates,
+    trust: &'a Trust,
+    at: OffsetDateTime,
+    signatures: usize,
+    /// The longest that proves nothing.
+    best: Chain,
+}
+
+impl Climb<'_> {
+    /// Goes on from the last of these certificates, which is fit to be where it is. Where it answers true, they are
+    /// a whole chain.
+    fn on(&mut self, places: &mut Vec<usize>) -> bool {
+        let Some(&last) = places.last() else { return false };
+        let child = self.candidates.get(last);
+        if self.trust.roots.contains(child.sha256()) {
+            return true;
+        }
+        let issued = child.certificate.issued();
+        let scheme = match issued.scheme() {
+            Ok(scheme) => scheme,
+            Err(why) => return self.ends(places, Broken::Signature(signature_words(&why))),
+        };
+        let mut why =
+            if child.is_self_issued() { Broken::UnknownRoot } else { Broken::NoParent(issued.issuer_text()) };
+        for parent in self.candidates.called(&issued.issuer) {
+            if places.contains(parent) {
+                continue;
+            }
+            self.signatures += 1;
+            if self.signatures > MOST_SIGNATURES || places.len() == LONGEST {
+                return self.ends(places, Broken::TooMany);
+            }
+            let authority = &self.candidates.get(*parent).authority;
+            match authority.vouch_for(issued, scheme, self.at) {
+                // Not the parent: another key of the same name, or the same key in another certificate.
+                Err(Flaw::OtherKey | Flaw::SameKey) => {}
+                Err(flaw) => why = Broken::Parent(authority.subject_text(), flaw),
+                Ok(()) if !authority.may_be_followed_by(self.not_self_issued(places)) => {
+                    why = Broken::PathLength(authority.subject_text());
+                }
+                Ok(()) => {
+                    places.push(*parent);
+                    if self.on(places) {
+                        return true;
+                    }
+                    places.pop();
+                }
+            }
+        }
+        self.ends(places, why)
+    }
+
+    /// The CAs in a chain that count for a path length (RFC 5280, section 6.1.4, step l).
+    fn not_self_issued(&self, places: &[usize]) -> u64 {
+        places.iter().filter(|place| !self.candidates.get(**place).is_self_issued()).count() as u64
+    }
+
+    fn ends(&mut self, places: &[usize], why: Broken) -> bool {
+        if places.len() > self.best.places.len() {
+            self.best = Chain { places: places.to_vec(), broken: Some(why) };
+        }
+        false
+    }
+}
