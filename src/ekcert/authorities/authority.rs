@@ -17,7 +17,7 @@ use super::refusal::Flaw;
 pub struct Authority {
     /// The subject's Name, a SEQUENCE's content in DER.
     pub(in super::super) subject: Vec<u8>,
-    pub(super) subject_key_identifier: Vec<u8>,
+    subject_key_identifier: Vec<u8>,
     /// When it is valid, both ends included.
     pub validity: Validity,
     sha256: String,
@@ -125,6 +125,12 @@ impl Authority {
         scheme: Scheme,
         at: OffsetDateTime,
     ) -> Result<(), Flaw> {
+        self.signed(issued, scheme)?;
+        self.may_have_issued(issued, at)
+    }
+
+    /// Whether this CA's key signed the certificate.
+    pub(in super::super) fn signed(&self, issued: &Issued, scheme: Scheme) -> Result<(), Flaw> {
         // Go takes another certificate of the same name and key for the same one, which it does not build a
         // chain of.
         if self.subject == issued.subject
@@ -137,11 +143,32 @@ impl Authority {
         key.check(scheme, &issued.signed, &issued.signature).map_err(|why| match why {
             NotSigned::Mismatch => Flaw::OtherKey,
             NotSigned::WeakKey(what) => Flaw::WeakKey(what),
-        })?;
+        })
+    }
+
+    /// Whether a certificate that its key signed counts.
+    pub(in super::super) fn may_have_issued(&self, issued: &Issued, at: OffsetDateTime) -> Result<(), Flaw> {
         self.check(at)?;
         match (&self.name_constraints, &issued.subject_alt_name) {
             (Some(constraints), Some(names)) => constraints.check(names).map_err(Flaw::NotItsName),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether it has the same key as another.
+    pub(in super::super) fn has_key_of(&self, other: &Self) -> bool {
+        self.key_info == other.key_info
+    }
+
+    /// How well its key identifier fits the issuer's in a certificate (RFC 5280, section 4.2.1.1): the smaller, the
+    /// better.
+    pub(in super::super) fn distance(&self, issued: &Issued) -> u8 {
+        let wanted = &issued.authority_key_identifier;
+        let found = &self.subject_key_identifier;
+        match (wanted == found, wanted.is_empty() == found.is_empty()) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
         }
     }
 }

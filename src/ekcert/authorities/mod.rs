@@ -104,15 +104,7 @@ impl Authorities {
         let places = self.by_subject.get(&issued.issuer).map_or(&[][..], Vec::as_slice);
         let mut candidates: Vec<&Authority> =
             places.iter().filter_map(|place| self.all.get(*place)).collect();
-        candidates.sort_by_key(|candidate| {
-            let wanted = &issued.authority_key_identifier;
-            let found = &candidate.subject_key_identifier;
-            match (wanted == found, wanted.is_empty() == found.is_empty()) {
-                (true, _) => 0,
-                (false, false) => 1,
-                (false, true) => 2,
-            }
-        });
+        candidates.sort_by_key(|candidate| candidate.distance(issued));
         candidates
     }
 

@@ -18,7 +18,7 @@ use std::num::NonZero;
 use time::OffsetDateTime;
 
 use super::EkCertificate;
-use super::authorities::{Flaw, NotVerified};
+use super::authorities::{Authority, Flaw, NotVerified};
 
 pub use candidates::{Candidate, Candidates};
 pub use chain::{Broken, Chain, Trust};
@@ -231,16 +231,28 @@ impl<'a> Subject<'a> {
     fn look(&mut self, candidates: &Candidates, trust: &Trust, from: usize, at: OffsetDateTime) {
         let issued = self.certificate.issued();
         let Ok(scheme) = issued.scheme() else { return };
-        for place in candidates.called(&issued.issuer).iter().filter(|place| **place >= from) {
-            let authority = &candidates.get(*place).authority;
-            match authority.vouch_for(issued, scheme, at) {
+        let places = candidates.called(&issued.issuer).iter().copied();
+        let mut places: Vec<usize> = places.filter(|place| *place >= from).collect();
+        places.sort_by_key(|place| candidates.get(*place).authority.distance(issued));
+        let mut signer: Option<&Authority> = None;
+        for place in places {
+            let authority = &candidates.get(place).authority;
+            // Of several certificates of one key, as when a CA is renewed, one signature tells of all.
+            let is_signed = match signer {
+                Some(signer) => signer.has_key_of(authority).then_some(()).ok_or(Flaw::OtherKey),
+                None => authority.signed(issued, scheme),
+            };
+            if is_signed.is_ok() {
+                signer = Some(authority);
+            }
+            match is_signed.and_then(|()| authority.may_have_issued(issued, at)) {
                 Ok(()) => {
                     let is_accepted = authority.subject == issued.issuer;
-                    self.issuers.push(Issuer { place: *place, is_accepted });
+                    self.issuers.push(Issuer { place, is_accepted });
                 }
                 // Not the issuer: another key of the same name, or the same key in another certificate.
                 Err(Flaw::OtherKey | Flaw::SameKey) => {}
-                Err(flaw) => self.unfit = Some((*place, flaw)),
+                Err(flaw) => self.unfit = Some((place, flaw)),
             }
         }
         // A cluster accepts a certificate that is among its CAs itself.

@@ -1,7 +1,7 @@
 //! Signatures of certificates, as Go's `crypto/x509` checks them.
 //!
-//! aws-lc does the work on elliptic curves; RSA, of which it does not take every size that Go does, and
-//! P-224 are left to crates of `RustCrypto`. One difference stays: Ed25519 keys in an encoding that RFC 8032,
+//! aws-lc does the work, but for RSA keys of sizes that it does not take and Go does, and for P-224, which are left to
+//! crates of `RustCrypto`. One difference stays: Ed25519 keys in an encoding that RFC 8032,
 //! section 5.1.3, forbids, which Go takes, have made no signature here. No CA can have made such a key honestly.
 
 mod algorithm;
