@@ -12,6 +12,7 @@
 //! - [`teleport`]: Teleport's resources and rules: identities, the registry, join tokens and merging into
 //!   them, the join decision, what of a TPM makes a join fail, and `tbot`'s configuration.
 //! - [`host`]: the host's files: atomic replacement, directories, owners, units.
+//! - [`net`]: HTTP and HTTPS: the client, proxies, which addresses it may go to.
 //!
 //! Domain modules know nothing of actions and print nothing; only `main.rs` touches standard input,
 //! standard output and the exit status.
@@ -22,6 +23,7 @@ pub mod error;
 pub mod host;
 mod json;
 mod message;
+pub mod net;
 pub mod protocol;
 pub mod teleport;
 pub mod tpm;

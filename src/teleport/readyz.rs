@@ -2,8 +2,6 @@
 //!
 //! `tbot` answers 200 once every service is healthy, and else 503 with JSON that says which is not.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -11,6 +9,7 @@ use serde_json::Value;
 
 use super::config::HostPort;
 use crate::message::shortened;
+use crate::net::{Client, Limits};
 
 /// How long one request may take in all.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -53,48 +52,19 @@ impl DiagnosticsAddress {
     /// Asks once. Redirects are not followed, and an answer of more than 64 KiB or 5 seconds is none.
     #[must_use]
     pub fn ask(&self) -> Health {
-        match self.exchange() {
-            Ok(answer) => understand(&answer)
-                .unwrap_or_else(|| Health::Silent(format!("what answers at {} does not speak HTTP", self.0))),
-            Err(error) => Health::Silent(format!("nothing answers at {}: {error}", self.0)),
-        }
-    }
-
-    fn exchange(&self) -> io::Result<Vec<u8>> {
-        let deadline = Instant::now() + LIMIT;
-        let mut stream = self.connect(deadline)?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        // In version 1.0 the answer comes in one piece, and ends with the connection.
-        let request = format!("GET /readyz HTTP/1.0\r\nHost: {}\r\nAccept: application/json\r\n\r\n", self.0);
-        stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            stream.set_read_timeout(Some(left_until(deadline)?))?;
-            let count = match stream.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(too_slow()),
-                Err(error) => return Err(error),
-            };
-            answer.extend_from_slice(&buffer[..count]);
-            if answer.len() > LONGEST {
-                return Err(io::Error::other(format!("the answer has more than {LONGEST} bytes")));
+        let limits =
+            Limits { request: LIMIT, deadline: Instant::now() + LIMIT, bytes: LONGEST, redirects: 0 };
+        let url = format!("http://{}/readyz", self.0);
+        match Client::local().get(&url, Some("application/json"), &limits) {
+            Ok(answer) => {
+                let status = serde_json::from_slice(&answer.body).ok();
+                match answer.status {
+                    200 => Health::Ready(status),
+                    code => Health::Unready(code, status),
+                }
             }
-            if count == 0 || is_complete(&answer) {
-                return Ok(answer);
-            }
+            Err(failure) => Health::Silent(format!("nothing can be read from {}: {failure}", self.0)),
         }
-    }
-
-    fn connect(&self, deadline: Instant) -> io::Result<TcpStream> {
-        let mut outcome = Err(io::Error::other("the name has no address"));
-        for address in self.0.to_socket_addrs()? {
-            outcome = TcpStream::connect_timeout(&address, left_until(deadline)?);
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        outcome
     }
 }
 
@@ -141,40 +111,6 @@ fn unhealthy(status: &Value) -> Vec<String> {
         format!("{} ({})", Value::from(shortened(name)), Value::from(shortened(why)))
     })
     .collect()
-}
-
-fn left_until(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(too_slow()) } else { Ok(left) }
-}
-
-fn too_slow() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, format!("no whole answer within {} s", LIMIT.as_secs()))
-}
-
-/// Head and body of an answer (RFC 9112, section 2.1).
-fn split(answer: &[u8]) -> Option<(&str, &[u8])> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    Some((std::str::from_utf8(&answer[..end]).ok()?, &answer[end + 4..]))
-}
-
-/// Whether the length that the head tells is there.
-fn is_complete(answer: &[u8]) -> bool {
-    let Some((head, body)) = split(answer) else { return false };
-    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    length
-        .and_then(|(_, value)| value.trim().parse::<usize>().ok())
-        .is_some_and(|length| body.len() >= length)
-}
-
-fn understand(answer: &[u8]) -> Option<Health> {
-    let (head, body) = split(answer)?;
-    let (version, rest) = head.lines().next()?.split_once(' ')?;
-    let code = rest.split(' ').next().filter(|code| code.len() == 3)?;
-    let code: u16 = code.parse().ok().filter(|_| version.starts_with("HTTP/1."))?;
-    let status = serde_json::from_slice(body).ok();
-    Some(if code == 200 { Health::Ready(status) } else { Health::Unready(code, status) })
 }
 
 #[cfg(test)]

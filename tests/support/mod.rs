@@ -30,6 +30,7 @@ pub mod random_state;
 pub mod readers;
 pub mod registry;
 pub mod scenarios;
+pub mod server;
 pub mod states;
 pub mod storage;
 pub mod strace;
@@ -37,6 +38,7 @@ pub mod systemd;
 pub mod texts;
 pub mod tokens;
 pub mod tree;
+pub mod web_authority;
 pub mod written;
 
 use std::fs::{self, File};

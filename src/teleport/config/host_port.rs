@@ -1,9 +1,10 @@
 //! Addresses of servers.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
+
+use crate::net::Host;
 
 /// The address of a Proxy or Auth Service, or one to listen at: a host and a port, as in `example.teleport.sh:443`.
 ///
@@ -41,7 +42,7 @@ impl TryFrom<String> for HostPort {
         if host.contains(':') && !host.starts_with('[') {
             return wrong("put the IPv6 address into brackets, as in [2001:db8::1]:443");
         }
-        if !is_host(host) {
+        if Host::parse(host).is_none() {
             return wrong("a host is a DNS name, an IPv4 address, or an IPv6 address in brackets");
         }
         Ok(Self(text))
@@ -61,28 +62,6 @@ pub(super) fn split(text: &str) -> Option<(&str, &str)> {
 
 pub(super) fn is_port(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit() && c != '0') && text.parse::<u16>().is_ok()
-}
-
-fn is_host(text: &str) -> bool {
-    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<Ipv6Addr>().is_ok();
-    }
-    text.parse::<Ipv4Addr>().is_ok() || is_name(text)
-}
-
-/// RFC 1123, section 2.1: a name whose last part is a number would be taken for an address.
-fn is_name(text: &str) -> bool {
-    const LONGEST: usize = 253;
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        (1..=63).contains(&label.len())
-            && label.chars().all(plain)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    name.len() <= LONGEST && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number)
 }
 
 #[cfg(test)]

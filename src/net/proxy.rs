@@ -1,0 +1,114 @@
+//! Which proxy a URL is asked through: the variables of the environment, read as curl(1) reads them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ureq::http::Uri;
+
+use super::failure::Failure;
+use super::host::Host;
+use super::no_proxy::NoProxy;
+use super::url::Url;
+use crate::message::shortened;
+
+/// The proxies that the environment names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proxies {
+    http: Option<Variable>,
+    https: Option<Variable>,
+    no_proxy: Option<NoProxy>,
+}
+
+/// A variable's name and value. It is read where it is needed, since a malformed one does no harm elsewhere.
+#[derive(Debug, Clone)]
+struct Variable {
+    name: &'static str,
+    value: String,
+}
+
+/// A proxy that speaks HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) host: Host,
+    pub(super) port: u16,
+    /// Whether it is spoken to in TLS.
+    pub(super) is_https: bool,
+    /// The value of `Proxy-Authorization` (RFC 7617).
+    pub(super) authorization: Option<String>,
+}
+
+impl Proxies {
+    /// `http_proxy` in lower case only, since a CGI program has a request's header `Proxy` in the other; `https_proxy`,
+    /// `all_proxy` and `no_proxy` in both. An empty variable is none.
+    pub(super) fn from_environment(read: impl Fn(&str) -> Option<String>) -> Self {
+        let first = |names: &[&'static str]| {
+            names.iter().find_map(|name| {
+                let value = read(name).filter(|value| !value.is_empty())?;
+                Some(Variable { name, value })
+            })
+        };
+        Self {
+            http: first(&["http_proxy", "all_proxy", "ALL_PROXY"]),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            no_proxy: first(&["no_proxy", "NO_PROXY"]).map(|variable| NoProxy::parse(&variable.value)),
+        }
+    }
+
+    /// The proxy for that URL; none where it is asked directly.
+    pub(super) fn choose(&self, url: &Url) -> Result<Option<Proxy>, Failure> {
+        if self.no_proxy.as_ref().is_some_and(|no_proxy| no_proxy.holds(&url.host)) {
+            return Ok(None);
+        }
+        let variable = if url.is_https { &self.https } else { &self.http };
+        variable.as_ref().map(Variable::read).transpose()
+    }
+}
+
+impl Variable {
+    fn read(&self) -> Result<Proxy, Failure> {
+        const FORM: &str = "write it as http://HOST:PORT";
+        let wrong = |why: &str| Failure::new(format!("the variable {} names no proxy: {why}", self.name));
+        let (scheme, rest) = self.value.split_once("://").unwrap_or(("http", &self.value));
+        let scheme = scheme.to_ascii_lowercase();
+        // Ports as curl takes them: 1080 is for SOCKS, and for HTTP out of habit.
+        let default_port = match scheme.as_str() {
+            "http" => 1080,
+            "https" => 443,
+            socks if socks.starts_with("socks") => {
+                return Err(wrong("SOCKS is not supported, only http and https"));
+            }
+            other => {
+                return Err(wrong(&format!("{} is not supported, only http and https", shortened(other))));
+            }
+        };
+        let uri: Uri = format!("http://{rest}").parse().map_err(|_| wrong(FORM))?;
+        let authority = uri.authority().ok_or_else(|| wrong(FORM))?;
+        let host = Host::parse(authority.host()).ok_or_else(|| wrong(FORM))?;
+        let port = authority.port_u16().unwrap_or(default_port);
+        let user = authority.as_str().rsplit_once('@').map(|(user, _)| user);
+        let authorization = user.map(|user| {
+            let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            let mut plain = decode(name);
+            plain.push(b':');
+            plain.extend(decode(password));
+            format!("Basic {}", STANDARD.encode(plain))
+        });
+        Ok(Proxy { host, port, is_https: scheme == "https", authorization })
+    }
+}
+
+/// Percent-encoded text (RFC 3986, section 2.1) as bytes.
+fn decode(text: &str) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if let (b'%', Some(high), Some(low)) = (first, digit(after.first()), digit(after.get(1))) {
+            bytes.extend(u8::try_from(high * 16 + low));
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    bytes
+}
