@@ -28,6 +28,9 @@ pub enum Kind {
     IdentityChanged,
     /// A certificate (of a CA, say) is not one PEM block that parses as X.509.
     CertificateInvalid,
+    /// A CA that issued an EK certificate is not known to be the manufacturer's: it has no chain to a trusted root, and
+    /// is not pinned. Compare its fingerprint, and trust it or not.
+    UntrustedCa,
     /// Carrying on would leave a host unable to join. Nothing was written.
     WouldLockOut,
     /// The token is larger than what a cluster's storage takes. Split the fleet over tokens.

@@ -2,6 +2,7 @@
 
 mod access;
 mod config;
+mod ekcert_ca;
 mod hosts;
 mod identify;
 mod preflight;
@@ -20,16 +21,27 @@ use crate::message::shortened;
 use crate::protocol::{Answer, Request, nearest};
 
 /// Every action.
-const ACTIONS: [&str; 9] =
-    ["access", "config", "identify", "preflight", "registry", "service", "storage", "systemd", "token"];
+const ACTIONS: [&str; 10] = [
+    "access",
+    "config",
+    "ekcert_ca",
+    "identify",
+    "preflight",
+    "registry",
+    "service",
+    "storage",
+    "systemd",
+    "token",
+];
 /// Actions of the contract that this version does not have.
-const PLANNED: [&str; 2] = ["cluster", "ekcert_ca"];
+const PLANNED: [&str; 1] = ["cluster"];
 
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
         "access" => access::run(request),
         "config" => config::run(request),
+        "ekcert_ca" => ekcert_ca::run(request),
         "identify" => identify::run(request),
         "preflight" => preflight::run(request),
         "registry" => registry::run(request),

@@ -1,4 +1,4 @@
-//! The time limit that a request gives.
+//! The time limits that a request gives.
 
 use std::time::Duration;
 
@@ -6,14 +6,23 @@ use serde::Deserialize;
 
 use crate::tpm::TimeLimit;
 
-/// How long to wait for a TPM command: 1 to 3600 seconds, 30 where the request does not say.
+/// How long to wait: 1 to 3600 seconds. For a TPM command it is 30 where the request does not say.
 #[derive(Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Seconds(u64);
 
 impl Seconds {
+    /// A default, which is within the bounds.
+    pub(super) const fn of(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    pub(super) fn duration(&self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+
     pub(super) fn limit(&self) -> TimeLimit {
-        TimeLimit::of(Duration::from_secs(self.0))
+        TimeLimit::of(self.duration())
     }
 }
 

@@ -1,0 +1,148 @@
+//! `ekcert_ca`: the CAs that a token must allow for these hosts, found and proved.
+
+mod parameters;
+mod report;
+mod sources;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use time::OffsetDateTime;
+
+use super::hosts;
+use crate::ekcert::EkCertificate;
+use crate::ekcert::issuers::{Candidates, Search, Trust};
+use crate::error::Result;
+use crate::net::{Client, Destinations, Limits};
+use crate::protocol::{Answer, Request};
+use crate::teleport::Identity;
+use parameters::Parameters;
+use report::Report;
+use sources::Given;
+
+/// Bytes that a link may lead to.
+const LARGEST_CERTIFICATE: usize = 64 * 1024;
+const MOST_REDIRECTS: u32 = 3;
+/// What a link may lead to (RFC 2585, section 4; RFC 8551, section 3.2).
+const ACCEPTED: &str = "application/pkix-cert, application/pkcs7-mime, application/x-x509-ca-cert, */*;q=0.5";
+
+pub(super) fn run(request: &mut Request) -> Result<Answer> {
+    let mut parameters: Parameters = request.parameters(&[])?;
+    let given = parameters.take_hosts(request)?;
+    let mut warnings: Vec<String> = given.problems.iter().map(hosts::warning).collect();
+    let (candidates, trust, left_out) = candidates(&parameters)?;
+    warnings.extend(left_out);
+
+    let mut hosts = Hosts::of(&given.identities);
+    let now = OffsetDateTime::now_utc();
+    let mut search = Search::new(candidates, &trust, now);
+    let fetcher = if parameters.fetch { Some(Fetcher::new(&mut parameters)?) } else { None };
+    let fetch = fetcher.as_ref().map(|fetcher| |url: &str| fetcher.get(url));
+    let certificates = std::mem::take(&mut hosts.certificates);
+    let findings = search.run(&certificates, fetch.as_ref().map(|fetch| fetch as _));
+
+    let mut report = Report::new(&search, &trust, parameters.fetch);
+    for ((host, certificate), finding) in hosts.names.iter().zip(&certificates).zip(findings) {
+        report.add(host, certificate, finding);
+    }
+    for (host, why) in hosts.unusable {
+        report.leave_out(host, None, why);
+    }
+    if !parameters.skip_untrusted {
+        report.refuse_untrusted()?;
+    }
+    warnings.extend(report.warnings(now));
+    Ok(report
+        .answer()?
+        .result("without_certificate", hosts.without_certificate)
+        .result("requests", fetcher.map_or(0, |fetcher| fetcher.requests.into_inner()))
+        .warnings(warnings))
+}
+
+/// What issuers are looked for among, what of it is trusted, and warnings about what was left out.
+fn candidates(parameters: &Parameters) -> Result<(Candidates, Trust, Vec<String>)> {
+    let mut candidates = Candidates::default();
+    let bundle = Given::read(&parameters.ca_bundle, "ca_bundle")?;
+    let trusted = Given::read(&parameters.trusted_roots, "trusted_roots")?;
+    let mut roots = HashSet::new();
+    for (der, source) in &bundle.certificates {
+        candidates.add(der, source);
+    }
+    for (der, source) in &trusted.certificates {
+        roots.extend(candidates.add(der, source).map(|place| candidates.sha256(place).to_owned()));
+    }
+    let trust = Trust { roots, pinned: parameters.pinned() };
+    Ok((candidates, trust, [bundle.warnings, trusted.warnings].concat()))
+}
+
+/// The hosts by what is known of their certificates.
+#[derive(Default)]
+struct Hosts {
+    /// Hosts with a certificate that could be theirs, and these certificates.
+    names: Vec<String>,
+    certificates: Vec<EkCertificate>,
+    /// Hosts whose TPM has none.
+    without_certificate: Vec<String>,
+    /// Hosts of whose certificates too little is known, and why.
+    unusable: Vec<(String, String)>,
+}
+
+impl Hosts {
+    fn of(identities: &[Identity]) -> Self {
+        let mut hosts = Self::default();
+        for identity in identities {
+            let name = identity.name().or(identity.hash()).unwrap_or("the given certificate").to_owned();
+            match identity.certificate() {
+                Ok(Some(certificate)) => {
+                    hosts.names.push(name);
+                    hosts.certificates.push(certificate);
+                }
+                Ok(None) if identity.ek_cert_present == Some(false) => hosts.without_certificate.push(name),
+                Ok(None) => hosts.unusable.push((
+                    name,
+                    "its EK certificate is not given (`ek_cert_pem`): identify the host again".to_owned(),
+                )),
+                Err(why) => hosts.unusable.push((name, why)),
+            }
+        }
+        hosts
+    }
+}
+
+/// Follows links, within the limits of the request.
+struct Fetcher {
+    client: Client,
+    limits: Limits,
+    requests: AtomicUsize,
+}
+
+impl Fetcher {
+    fn new(parameters: &mut Parameters) -> Result<Self> {
+        let destinations = parameters.allowed_urls.take().map_or(Destinations::Public, Destinations::Hosts);
+        let client = Client::new(destinations, parameters.ca_file.as_ref().map(AsRef::as_ref))?;
+        let limits = Limits {
+            request: parameters.time_a_request(),
+            deadline: Instant::now() + parameters.time_in_all(),
+            bytes: LARGEST_CERTIFICATE,
+            redirects: MOST_REDIRECTS,
+        };
+        Ok(Self { client, limits, requests: AtomicUsize::new(0) })
+    }
+
+    fn get(&self, url: &str) -> std::result::Result<Vec<u8>, String> {
+        let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+        if !["http", "https"].contains(&scheme.as_str()) {
+            return Err(
+                "only http and https links are followed: download it, and give it in `ca_bundle`".to_owned()
+            );
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let response =
+            self.client.get(url, Some(ACCEPTED), &self.limits).map_err(|failure| failure.to_string())?;
+        match response.status {
+            200 => Ok(response.body),
+            status => Err(format!("the answer has status {status}")),
+        }
+    }
+}

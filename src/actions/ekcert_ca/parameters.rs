@@ -1,0 +1,78 @@
+//! The parameters of `ekcert_ca`.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::hosts;
+use super::super::seconds::Seconds;
+use super::sources::Source;
+use crate::ekcert::Fingerprint;
+use crate::error::{Error, Result};
+use crate::host::AbsolutePath;
+use crate::net::HostPattern;
+use crate::protocol::Request;
+use crate::teleport::{Identity, Registry};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    hosts: Option<Vec<Identity>>,
+    registry: Option<AbsolutePath>,
+    ek_cert_pem: Option<String>,
+    #[serde(default)]
+    pub ca_bundle: Vec<Source>,
+    #[serde(default)]
+    pub trusted_roots: Vec<Source>,
+    #[serde(default)]
+    trusted_sha256: Vec<Fingerprint>,
+    #[serde(default = "yes")]
+    pub fetch: bool,
+    pub allowed_urls: Option<Vec<HostPattern>>,
+    pub ca_file: Option<AbsolutePath>,
+    #[serde(default = "a_request")]
+    timeout: Seconds,
+    #[serde(default = "in_all")]
+    total_timeout: Seconds,
+    #[serde(default)]
+    pub skip_untrusted: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn a_request() -> Seconds {
+    Seconds::of(10)
+}
+
+fn in_all() -> Seconds {
+    Seconds::of(60)
+}
+
+impl Parameters {
+    /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
+    pub(super) fn take_hosts(&mut self, request: &Request) -> Result<Registry> {
+        let Some(pem) = self.ek_cert_pem.take() else {
+            return hosts::given(request, self.hosts.take(), self.registry.as_ref());
+        };
+        if self.hosts.is_some() || self.registry.is_some() {
+            return Err(Error::invalid("give either `ek_cert_pem` or hosts (`hosts`, `registry`), not both"));
+        }
+        let host = Identity { ek_cert_pem: Some(pem), ..Identity::default() };
+        Ok(Registry { identities: vec![host], ..Registry::default() })
+    }
+
+    pub(super) fn pinned(&self) -> HashSet<String> {
+        self.trusted_sha256.iter().map(|fingerprint| fingerprint.as_str().to_owned()).collect()
+    }
+
+    pub(super) fn time_a_request(&self) -> Duration {
+        self.timeout.duration()
+    }
+
+    pub(super) fn time_in_all(&self) -> Duration {
+        self.total_timeout.duration()
+    }
+}
