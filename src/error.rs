@@ -47,6 +47,9 @@ pub enum Kind {
     NotReady,
     /// A file, user or group that the request names does not exist.
     NotFound,
+    /// A server that had to be asked did not answer, is not trusted, or is not what it should be. The message says
+    /// which; check the address, the way there (proxies, too), and its certificate.
+    Network,
     /// Any other error of the operating system: a full disk, a read-only file system.
     Io,
     /// A defect of this program (a panic). Please report it.

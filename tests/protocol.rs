@@ -96,14 +96,6 @@ fn a_mistyped_parameter_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn what_a_later_version_will_do_says_so() {
-    for request in [json!({ "action": "cluster" })] {
-        let message = fail(&request, "invalid_request");
-        assert!(message.ends_with("is not available in this version of tbot_tpm"), "{message}");
-    }
-}
-
-#[test]
 fn text_values_mean_the_same_as_typed_ones() {
     let typed = json!({
         "action": "token", "name": "web", "roles": ["Node", "App"], "allow_lockout": false, "max_bytes": 9000,

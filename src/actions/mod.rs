@@ -1,6 +1,7 @@
 //! One file for each action: parameters in, domain call, result out.
 
 mod access;
+mod cluster;
 mod config;
 mod ekcert_ca;
 mod hosts;
@@ -21,8 +22,9 @@ use crate::message::shortened;
 use crate::protocol::{Answer, Request, nearest};
 
 /// Every action.
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 11] = [
     "access",
+    "cluster",
     "config",
     "ekcert_ca",
     "identify",
@@ -33,13 +35,12 @@ const ACTIONS: [&str; 10] = [
     "systemd",
     "token",
 ];
-/// Actions of the contract that this version does not have.
-const PLANNED: [&str; 1] = ["cluster"];
 
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
         "access" => access::run(request),
+        "cluster" => cluster::run(request),
         "config" => config::run(request),
         "ekcert_ca" => ekcert_ca::run(request),
         "identify" => identify::run(request),
@@ -49,9 +50,6 @@ pub fn run(request: &mut Request) -> Result<Answer> {
         "storage" => storage::run(request),
         "systemd" => systemd::run(request),
         "token" => token::run(request),
-        planned if PLANNED.contains(&planned) => {
-            Err(Error::not_in_this_version(&format!("action `{planned}`")))
-        }
         other => Err(Error::invalid(format!(
             "there is no action `{}`; did you mean (nearest first): {}",
             shortened(other),

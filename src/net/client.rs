@@ -81,7 +81,7 @@ impl Client {
     ///
     /// Every status is an answer, but a redirect that is not followed is a failure that says where it leads.
     pub fn get(&self, url: &str, accept: Option<&str>, limits: &Limits) -> Result<Response, Failure> {
-        let end = (Instant::now() + limits.request).min(limits.deadline);
+        let time = Time::starting_now(limits);
         let mut url = Url::parse(url)?;
         let mut followed = 0;
         loop {
@@ -89,9 +89,9 @@ impl Client {
                 0 => failure,
                 _ => failure.after_redirect(&url.uri),
             };
-            let mut answer = self.ask(&url, accept, end, limits).map_err(context)?;
+            let mut answer = self.ask(&url, accept, &time).map_err(context)?;
             let Some(location) = redirect(&answer) else {
-                let body = read(answer.body_mut(), limits).map_err(context)?;
+                let body = read(answer.body_mut(), limits.bytes, &time).map_err(context)?;
                 return Ok(Response { url: url.uri.to_string(), status: answer.status().as_u16(), body });
             };
             let next = follow(&url, &location, followed, limits).map_err(context)?;
@@ -105,8 +105,7 @@ impl Client {
         &self,
         url: &Url,
         accept: Option<&str>,
-        end: Instant,
-        limits: &Limits,
+        time: &Time,
     ) -> Result<ureq::http::Response<Body>, Failure> {
         self.destinations.check(url)?;
         let proxy = self.proxies.choose(url)?;
@@ -122,7 +121,7 @@ impl Client {
             _ => None,
         };
         let config = Agent::config_builder()
-            .timeout_global(Some(left(end, limits)?))
+            .timeout_global(Some(time.left()?))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -133,13 +132,13 @@ impl Client {
             .max_response_header_size(LONGEST_HEAD)
             .max_idle_connections(0)
             .build();
-        let route = Route { url: url.clone(), proxy, tls, end };
+        let route = Route { url: url.clone(), proxy, tls, end: time.end };
         let agent = Agent::with_parts(config, route, CheckedResolver { host, port, destinations });
         let mut request = agent.get(&url.uri).header(header::CONNECTION, "close");
         if let Some(authorization) = authorization {
             request = request.header(header::PROXY_AUTHORIZATION, authorization);
         }
-        request.call().map_err(|error| in_words(error, limits))
+        request.call().map_err(|error| time.explain(error))
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -147,23 +146,35 @@ impl Client {
     }
 }
 
-fn left(end: Instant, limits: &Limits) -> Result<Duration, Failure> {
-    let left = end.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(too_slow(limits)) } else { Ok(left) }
+/// How long one request may still take.
+struct Time {
+    end: Instant,
+    /// What is said where it is over.
+    words: String,
 }
 
-fn too_slow(limits: &Limits) -> Failure {
-    if Instant::now() >= limits.deadline {
-        return Failure::new("no whole answer before the time for all was over");
+impl Time {
+    fn starting_now(limits: &Limits) -> Self {
+        let now = Instant::now();
+        let left = limits.deadline.saturating_duration_since(now).min(limits.request);
+        let [whole, short] = [limits.request, left].map(|time| time.as_millis().div_ceil(1000));
+        let reason = if short < whole { ", which were left of the time for all" } else { "" };
+        Self { end: now + left, words: format!("no whole answer within {short} s{reason}") }
     }
-    Failure::new(format!("no whole answer within {} s", limits.request.as_secs_f32()))
-}
 
-fn in_words(error: ureq::Error, limits: &Limits) -> Failure {
-    match error {
-        ureq::Error::Timeout(_) => too_slow(limits),
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => too_slow(limits),
-        other => other.into(),
+    fn left(&self) -> Result<Duration, Failure> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(Failure::new(&*self.words)) } else { Ok(left) }
+    }
+
+    fn explain(&self, error: ureq::Error) -> Failure {
+        match error {
+            ureq::Error::Timeout(_) => Failure::new(&*self.words),
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                Failure::new(&*self.words)
+            }
+            other => other.into(),
+        }
     }
 }
 
@@ -193,13 +204,13 @@ fn follow(url: &Url, location: &str, followed: u32, limits: &Limits) -> Result<U
 }
 
 /// The body, as far as it may go.
-fn read(body: &mut Body, limits: &Limits) -> Result<Vec<u8>, Failure> {
-    let most = u64::try_from(limits.bytes).unwrap_or(u64::MAX);
+fn read(body: &mut Body, most: usize, time: &Time) -> Result<Vec<u8>, Failure> {
+    let one_more = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut content = Vec::new();
-    let outcome = body.as_reader().take(most.saturating_add(1)).read_to_end(&mut content);
-    outcome.map_err(|error| in_words(error.into(), limits))?;
-    if content.len() > limits.bytes {
-        return Err(Failure::new(format!("more than {} bytes", limits.bytes)));
+    let outcome = body.as_reader().take(one_more).read_to_end(&mut content);
+    outcome.map_err(|error| time.explain(error.into()))?;
+    if content.len() > most {
+        return Err(Failure::new(format!("more than {most} bytes")));
     }
     Ok(content)
 }

@@ -51,9 +51,28 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Starts the binary with `input` on standard input, and these environment variables besides its own.
+/// Variables that say how to get at servers and whom to trust.
+const NETWORK_VARIABLES: [&str; 10] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Starts the binary with `input` on standard input, and these environment variables besides its own, of which those
+/// that would lead it to the machine's proxies are taken away.
 fn start(input: &[u8], environment: &[(&str, &str)]) -> Child {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tbot_tpm"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tbot_tpm"));
+    for name in NETWORK_VARIABLES {
+        command.env_remove(name);
+    }
+    let mut child = command
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -89,6 +108,11 @@ pub fn parse(output: &Output) -> Value {
 /// The answer to a request.
 pub fn run(request: &Value) -> Value {
     parse(&run_raw(request.to_string().as_bytes()))
+}
+
+/// The answer to a request under these environment variables.
+pub fn run_under(request: &Value, environment: &[(&str, &str)]) -> Value {
+    parse(&start(request.to_string().as_bytes(), environment).wait_with_output().unwrap())
 }
 
 /// The answer to a request that must succeed.

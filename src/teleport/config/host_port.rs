@@ -20,6 +20,12 @@ impl HostPort {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The address in a text that may leave out the port, which then is this one.
+    pub fn with_default(text: String, port: u16) -> Result<Self, String> {
+        let has_port = split(&text).is_some();
+        Self::try_from(if has_port { text } else { format!("{text}:{port}") })
+    }
 }
 
 impl TryFrom<String> for HostPort {
