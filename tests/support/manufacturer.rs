@@ -18,11 +18,22 @@ pub struct Manufacturer {
 }
 
 impl Manufacturer {
-    /// CAs that are called `NAME Root` and `NAME Issuing`.
+    /// CAs that are called `NAME Root` and `NAME Issuing`, with keys on P-384.
     pub fn new(name: &str) -> Self {
+        Self::make(name, "P-384", "", "")
+    }
+
+    /// The same with keys on P-521, where each certificate links to its issuer's, at these URLs.
+    pub fn linked(name: &str, root: &str, issuing: &str) -> Self {
+        let link = |url| format!("authorityInfoAccess=caIssuers;URI:{url}\n");
+        Self::make(name, "P-521", &link(root), &link(issuing))
+    }
+
+    fn make(name: &str, curve: &str, link_to_root: &str, link_to_issuing: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes"];
+        let curve = format!("ec_paramgen_curve:{curve}");
+        let curve = ["-newkey", "ec", "-pkeyopt", &curve, "-nodes"];
         let (root, issuing) = (format!("/CN={name} Root"), format!("/CN={name} Issuing"));
         openssl(
             path,
@@ -30,9 +41,10 @@ impl Manufacturer {
             &curve,
         );
         openssl(path, &["req", "-subj", &issuing, "-out", "issuing.csr", "-keyout", "issuing.key"], &curve);
-        fs::write(path.join("ca.ext"), "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n")
-            .unwrap();
-        fs::write(path.join("ek.ext"), "basicConstraints=critical,CA:FALSE\n").unwrap();
+        let ca = format!("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n{link_to_root}");
+        fs::write(path.join("ca.ext"), ca).unwrap();
+        let ek = format!("basicConstraints=critical,CA:FALSE\n{link_to_issuing}");
+        fs::write(path.join("ek.ext"), ek).unwrap();
         let sign = ["x509", "-req", "-days", "30", "-sha384", "-in", "issuing.csr", "-out", "issuing.pem"];
         openssl(
             path,
