@@ -96,3 +96,87 @@ fn is_within6(address: Ipv6Addr, network: Ipv6Addr, length: u8) -> bool {
     let different = u128::from(address) ^ u128::from(network);
     different.checked_shr(128 - u32::from(length.min(128))).unwrap_or(0) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_within, special};
+
+    #[test]
+    fn the_first_and_last_addresses_of_special_networks_are_not_public_and_their_neighbours_are() {
+        for (first, last) in [
+            ("0.0.0.0", "0.255.255.255"),
+            ("10.0.0.0", "10.255.255.255"),
+            ("100.64.0.0", "100.127.255.255"),
+            ("127.0.0.0", "127.255.255.255"),
+            ("169.254.0.0", "169.254.255.255"),
+            ("172.16.0.0", "172.31.255.255"),
+            ("192.0.0.0", "192.0.0.255"),
+            ("192.0.2.0", "192.0.2.255"),
+            ("192.168.0.0", "192.168.255.255"),
+            ("198.18.0.0", "198.19.255.255"),
+            ("198.51.100.0", "198.51.100.255"),
+            ("203.0.113.0", "203.0.113.255"),
+            ("224.0.0.0", "239.255.255.255"),
+            ("240.0.0.0", "255.255.255.255"),
+            ("::", "::ffff"),
+            ("::127.0.0.1", "::ffff:127.0.0.1"),
+            ("::ffff:8.8.8.8", "::ffff:255.255.255.255"),
+            ("64:ff9b::10.0.0.1", "64:ff9b::127.0.0.1"),
+            ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"),
+            ("100::", "100::ffff:ffff:ffff:ffff"),
+            ("2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("4000::", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("fe80::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ] {
+            for address in [first, last] {
+                assert!(special(address.parse().unwrap()).is_some(), "{address}");
+            }
+        }
+        for public in [
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "64:ff9b::8.8.8.8",
+            "2000::",
+            "2001:200::",
+            "2001:db7::",
+            "2001:db9::",
+            "2003::",
+            "3ffe::",
+        ] {
+            assert_eq!(special(public.parse().unwrap()), None, "{public}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_any_length_divides_addresses() {
+        let within = |address: &str, network: &str, length| {
+            is_within(address.parse().unwrap(), network.parse().unwrap(), length)
+        };
+        assert!(within("192.0.2.129", "192.0.2.128", 25) && !within("192.0.2.127", "192.0.2.128", 25));
+        assert!(within("1.2.3.4", "255.0.0.0", 0) && within("::1", "ff::", 0));
+        assert!(within("1.2.3.4", "1.2.3.4", 32) && !within("1.2.3.5", "1.2.3.4", 32));
+        assert!(within("::1", "::1", 128) && !within("::2", "::1", 128));
+        assert!(!within("::ffff:1.2.3.4", "1.2.3.4", 0));
+    }
+}

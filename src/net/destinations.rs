@@ -127,3 +127,74 @@ impl Destinations {
 fn not_public(what: &str) -> Failure {
     Failure::new(format!("{what}, where only public addresses are asked: name the host in `allowed_urls`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::url::Url;
+    use super::{Destinations, HostPattern};
+
+    fn pattern(text: &str) -> Result<HostPattern, String> {
+        HostPattern::try_from(text.to_owned())
+    }
+
+    fn allows(destinations: &Destinations, url: &str) -> bool {
+        destinations.check(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_pattern_is_a_host_or_all_below_a_domain_perhaps_at_one_port() {
+        let allows = |text: &str, url: &str| allows(&Destinations::Hosts(vec![pattern(text).unwrap()]), url);
+        assert!(allows("PKI.example.com", "http://pki.Example.com./a"));
+        assert!(allows("pki.example.com", "https://pki.example.com:8443/"));
+        assert!(allows("pki.example.com:8080", "http://pki.example.com:8080/"));
+        assert!(!allows("pki.example.com:8080", "http://pki.example.com/"));
+        assert!(!allows("pki.example.com", "http://other.pki.example.com/"));
+        assert!(!allows("example.com", "http://example.com.evil.test/"));
+        assert!(allows("*.example.com", "http://a.b.example.com/"));
+        assert!(!allows("*.example.com", "http://example.com/"));
+        assert!(!allows("*.example.com", "http://evilexample.com/"));
+        assert!(allows("10.0.0.1", "http://10.0.0.1/") && !allows("10.0.0.1", "http://10.0.0.2/"));
+        assert!(allows("[2001:DB8::1]:80", "http://[2001:db8:0::1]/"));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told_how_to_write_it() {
+        for (wrong, why) in [
+            ("http://pki.example.com", "scheme"),
+            ("pki.example.com/ca", "path"),
+            ("me@pki.example.com", "user name"),
+            ("*", "*.example.com"),
+            ("pki.*.com", "*.example.com"),
+            ("*.10.0.0.1", "below an address"),
+            ("2001:db8::1", "brackets"),
+            ("pki.example.com:0", "65535"),
+            ("pki.example.com:https", "65535"),
+            ("pki.example.com:", "65535"),
+            ("", "write a host"),
+            ("0x7f.1", "write a host"),
+            ("a b", "write a host"),
+        ] {
+            let message = pattern(wrong).unwrap_err();
+            assert!(message.contains(why), "{wrong}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_a_url_says_is_checked_before_names_are_resolved() {
+        for inside in [
+            "http://localhost/",
+            "http://LocalHost./",
+            "http://a.localhost/",
+            "http://127.0.0.1/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://192.168.0.1/",
+        ] {
+            assert!(!allows(&Destinations::Public, inside), "{inside}");
+            assert!(allows(&Destinations::Any, inside), "{inside}");
+        }
+        assert!(allows(&Destinations::Public, "http://pki.example.com/"));
+        assert!(allows(&Destinations::Public, "http://8.8.8.8/"));
+    }
+}

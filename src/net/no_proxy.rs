@@ -70,3 +70,25 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::host::Host;
+    use super::NoProxy;
+
+    #[test]
+    fn names_hold_those_below_them_and_networks_their_addresses() {
+        let holds = |list: &str, host: &str| NoProxy::parse(list).holds(&Host::parse(host).unwrap());
+        assert!(holds("*", "anything.example") && holds(" * ", "192.0.2.1"));
+        for list in ["example.com", ".example.com", "*.example.com", "a.test, EXAMPLE.com ,b.test"] {
+            assert!(holds(list, "example.com") && holds(list, "a.b.example.com"), "{list}");
+            assert!(!holds(list, "badexample.com") && !holds(list, "example.com.test"), "{list}");
+        }
+        assert!(holds("192.0.2.1", "192.0.2.1") && !holds("192.0.2.1", "192.0.2.2"));
+        assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
+        assert!(holds("2001:db8::/32 ::1", "[2001:db8::5]") && holds("[::1]", "[::1]"));
+        for nothing in ["", ",", "192.0.2.0/33", "192.0.2.0/x", "a b c/d", "192.0.2.0/24", "2.0.192"] {
+            assert!(!holds(nothing, "192.0.5.1") && !holds(nothing, "example.com"), "{nothing}");
+        }
+    }
+}

@@ -112,3 +112,53 @@ fn decode(text: &str) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::url::Url;
+    use super::{Proxies, Proxy};
+
+    fn choose(environment: &[(&str, &str)], url: &str) -> Result<Option<Proxy>, String> {
+        let read = |name: &str| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let chosen = Proxies::from_environment(read).choose(&Url::parse(url).unwrap());
+        chosen.map_err(|failure| failure.to_string())
+    }
+
+    /// The chosen proxy's host and port.
+    fn place(environment: &[(&str, &str)], url: &str) -> Option<String> {
+        choose(environment, url).unwrap().map(|proxy| format!("{}:{}", proxy.host, proxy.port))
+    }
+
+    #[test]
+    fn the_variable_of_the_urls_scheme_counts() {
+        let (http, https) = ("http://pki.example/", "https://pki.example/");
+        let both = [("http_proxy", "http://one:1"), ("https_proxy", "two:2"), ("all_proxy", "three:3")];
+        assert_eq!(place(&both, http).as_deref(), Some("one:1"));
+        assert_eq!(place(&both, https).as_deref(), Some("two:2"));
+        assert_eq!(place(&both[2..], http).as_deref(), Some("three:3"));
+        assert_eq!(place(&[("ALL_PROXY", "https://four")], https).as_deref(), Some("four:443"));
+        assert_eq!(place(&[("HTTPS_PROXY", "[::1]:8080")], https).as_deref(), Some("[::1]:8080"));
+        // A CGI program has a request's header in it.
+        assert_eq!(place(&[("HTTP_PROXY", "evil:1")], http), None);
+        assert_eq!(place(&[("http_proxy", ""), ("all_proxy", "")], http), None);
+        assert_eq!(place(&[both[0], ("no_proxy", "example")], http), None);
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_what_is_no_proxy_names_its_variable() {
+        let proxy = choose(&[("http_proxy", "http://a%40b:p%3Aq@one:1")], "http://x/").unwrap().unwrap();
+        // printf 'a@b:p:q' | base64
+        assert_eq!(proxy.authorization.as_deref(), Some("Basic YUBiOnA6cQ=="));
+        for (value, why) in [
+            ("socks5://one:1", "SOCKS"),
+            ("ftp://one", "ftp"),
+            ("http://", "HOST:PORT"),
+            ("a b", "HOST:PORT"),
+        ] {
+            let message = choose(&[("http_proxy", value)], "http://x/").unwrap_err();
+            assert!(message.contains("http_proxy") && message.contains(why), "{message}");
+        }
+    }
+}

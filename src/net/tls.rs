@@ -1,7 +1,6 @@
 //! TLS: which roots are trusted, and a connection in it.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +17,13 @@ use super::host::Host;
 use super::provider;
 use crate::ekcert::pem_certificates;
 use crate::error::{Error, Kind, Result};
+use crate::host;
 use crate::message::printable;
 
 /// The roots in a PEM file: `certificate_invalid` where it holds anything but certificates.
 pub(super) fn read_roots(path: &Path) -> Result<Vec<TrustAnchor<'static>>> {
     let name = printable(path);
-    let content = fs::read(path).map_err(|error| Error::io(&format!("read {name}"), &error))?;
+    let content = host::read(path)?;
     let malformed = |what: &str| Error::new(Kind::CertificateInvalid, format!("{name} {what}"));
     let text = String::from_utf8(content).map_err(|_| {
         malformed("is no PEM text").hint("convert it: openssl x509 -inform DER -in FILE -out FILE.pem")

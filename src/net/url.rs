@@ -33,16 +33,14 @@ impl Url {
             return Err(Failure::new("the URL holds a user name, which is not sent anywhere"));
         }
         let host = Host::parse(authority.host()).ok_or_else(malformed)?;
-        let port = match (authority.port_u16(), authority.port()) {
-            (Some(port), _) if port > 0 => port,
-            (None, None) if !authority.as_str().ends_with(':') => {
-                if is_https {
-                    443
-                } else {
-                    80
-                }
+        // `port_u16` has no word for a port that is none.
+        let port = match authority.as_str().get(authority.host().len()..) {
+            None | Some("") if is_https => 443,
+            None | Some("") => 80,
+            Some(rest) => {
+                let number = rest.strip_prefix(':').and_then(|port| port.parse().ok());
+                number.filter(|port| *port > 0).ok_or_else(malformed)?
             }
-            _ => return Err(malformed()),
         };
         Ok(Self { uri, host, port, is_https })
     }
@@ -101,4 +99,60 @@ fn without_dots(path: &str) -> String {
         }
     }
     format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Url;
+
+    #[test]
+    fn references_are_resolved_as_rfc_3986_does_it() {
+        let base = Url::parse("https://pki.example:8443/b/c/d?q").unwrap();
+        let joined = |reference: &str| base.join(reference).map(|url| url.uri.to_string()).ok();
+        for (reference, expected) in [
+            ("http://other.example/x", "http://other.example/x"),
+            ("//other.example/x", "https://other.example/x"),
+            ("/x", "https://pki.example:8443/x"),
+            ("x", "https://pki.example:8443/b/c/x"),
+            ("./x", "https://pki.example:8443/b/c/x"),
+            ("../x", "https://pki.example:8443/b/x"),
+            ("../../../../x", "https://pki.example:8443/x"),
+            ("..", "https://pki.example:8443/b/"),
+            ("x/./y/../z", "https://pki.example:8443/b/c/x/z"),
+            ("?r", "https://pki.example:8443/b/c/d?r"),
+            ("#part", "https://pki.example:8443/b/c/d?q"),
+            ("", "https://pki.example:8443/b/c/d?q"),
+        ] {
+            assert_eq!(joined(reference).as_deref(), Some(expected), "{reference}");
+        }
+        for wrong in
+            ["ftp://other.example/", "file:///etc/passwd", "http://me@other.example/", "http://", "/a b"]
+        {
+            assert_eq!(joined(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_a_scheme_that_is_spoken_and_a_host_that_is_one() {
+        for wrong in [
+            "",
+            "pki.example",
+            "/path",
+            "ldap://pki.example/cn",
+            "http:///x",
+            "http://a:b@pki.example/",
+            "http://x:0/",
+            "http://x:/",
+            "http://x:99999/",
+            "http://0x7f000001/",
+            "http://2130706433/",
+            "http://127.1/",
+            "http://[::1/",
+        ] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+        let url = Url::parse("HTTP://PKI.example/x").unwrap();
+        assert_eq!((url.host.to_string().as_str(), url.port, url.is_https), ("pki.example", 80, false));
+        assert_eq!(Url::parse("https://[::1]:8443").unwrap().port, 8443);
+    }
 }
