@@ -13,9 +13,14 @@ use crate::tpm::TimeLimit;
 pub(super) struct Seconds(u64);
 
 impl Seconds {
-    /// A default, which is within the bounds.
-    pub(super) const fn of(seconds: u64) -> Self {
-        Self(seconds)
+    /// What a server gets for one answer where the request does not say.
+    pub(super) const fn for_a_server() -> Self {
+        Self(10)
+    }
+
+    /// What all servers together get where the request does not say.
+    pub(super) const fn for_all_servers() -> Self {
+        Self(60)
     }
 
     pub(super) fn duration(&self) -> Duration {

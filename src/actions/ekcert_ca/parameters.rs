@@ -31,9 +31,9 @@ pub(super) struct Parameters {
     pub fetch: bool,
     pub allowed_urls: Option<Vec<HostPattern>>,
     pub ca_file: Option<AbsolutePath>,
-    #[serde(default = "a_request")]
+    #[serde(default = "Seconds::for_a_server")]
     timeout: Seconds,
-    #[serde(default = "in_all")]
+    #[serde(default = "Seconds::for_all_servers")]
     total_timeout: Seconds,
     #[serde(default)]
     pub skip_untrusted: bool,
@@ -41,14 +41,6 @@ pub(super) struct Parameters {
 
 fn yes() -> bool {
     true
-}
-
-fn a_request() -> Seconds {
-    Seconds::of(10)
-}
-
-fn in_all() -> Seconds {
-    Seconds::of(60)
 }
 
 impl Parameters {
