@@ -226,6 +226,15 @@ fn to_skip_everybody_is_an_error_or_no_change() {
         let message = fail(&alone, "would_lock_out");
         assert!(message.contains("1 of 1 hosts: `vm-1`"), "{message}");
     }
+    // Where each host has a token of its own, the others' go on.
+    let mut own = request(nobody.clone());
+    own["only"] = json!(["vm-1"]);
+    let answer = succeed(&own);
+    assert_eq!(
+        (&answer["changed"], &answer["tokens"], &answer["content"]),
+        (&json!(false), &json!([]), &json!(""))
+    );
+    assert_eq!(answer["refused"][0]["description"], "vm-1");
     let rules = json!([{ "description": "web-1", "ek_public_hash": host["ek_public_hash"] }]);
     let current = with_ca(&manufacturer.issuing, rules);
     let answer = merged(&current, nobody.clone());

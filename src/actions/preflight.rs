@@ -58,10 +58,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
 /// The tokens, each of which a cluster would take.
 fn tokens(given: Value) -> Result<Vec<Token>> {
     let source = Source { name: "`token`", malformed: Kind::InvalidRequest };
-    let tokens = match given {
-        Value::String(text) => teleport::parse_tokens(&text, source),
-        parsed => teleport::read_tokens(parsed, source),
-    }?;
+    let tokens = teleport::read_tokens(given, source)?;
     if tokens.is_empty() {
         return Err(Error::invalid("`token` holds no token").hint("give what `tctl get token/NAME` shows"));
     }

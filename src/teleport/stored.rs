@@ -30,22 +30,35 @@ pub struct Source<'a> {
 pub fn parse(text: &str, source: Source<'_>) -> Result<Vec<Token>> {
     let documents = document::parse(text)
         .map_err(|detail| source.wrong(&format!("is no YAML or JSON that can be read: {detail}")))?;
-    read(Value::Array(documents), source)
+    parsed(Value::Array(documents), source)
 }
 
-/// The same for what has been parsed already.
+/// The same for a text, a list of texts, or what has been parsed already.
 pub fn read(value: Value, source: Source<'_>) -> Result<Vec<Token>> {
     match value {
+        Value::String(text) => parse(&text, source),
+        Value::Array(items) => collect(items, |item| match item {
+            Value::String(text) => parse(&text, source),
+            item => parsed(item, source),
+        }),
+        value => parsed(value, source),
+    }
+}
+
+fn parsed(value: Value, source: Source<'_>) -> Result<Vec<Token>> {
+    match value {
         Value::Null => Ok(Vec::new()),
-        Value::Array(items) => {
-            let tokens = items.into_iter().map(|item| read(item, source)).collect::<Result<Vec<_>>>()?;
-            Ok(tokens.into_iter().flatten().collect())
-        }
+        Value::Array(items) => collect(items, |item| parsed(item, source)),
         Value::Object(fields) => {
             token(Fields { left: fields, place: String::new(), source }).map(|it| vec![it])
         }
         _ => Err(source.conflict("is no join token")),
     }
+}
+
+fn collect(items: Vec<Value>, tokens: impl FnMut(Value) -> Result<Vec<Token>>) -> Result<Vec<Token>> {
+    let tokens = items.into_iter().map(tokens).collect::<Result<Vec<_>>>()?;
+    Ok(tokens.into_iter().flatten().collect())
 }
 
 impl Source<'_> {

@@ -12,11 +12,11 @@ use time::OffsetDateTime;
 
 use super::hosts;
 use crate::ekcert::EkCertificate;
-use crate::ekcert::issuers::{Candidates, Search, Trust};
+use crate::ekcert::issuers::{Candidates, Contents, Search, Trust};
 use crate::error::Result;
 use crate::net::{Client, Destinations, Limits};
 use crate::protocol::{Answer, Request};
-use crate::teleport::Identity;
+use crate::teleport::{Identity, Token};
 use parameters::Parameters;
 use report::Report;
 use sources::Given;
@@ -31,8 +31,9 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let mut parameters: Parameters = request.parameters(&[])?;
     let given = parameters.take_hosts(request)?;
     let mut warnings: Vec<String> = given.problems.iter().map(hosts::warning).collect();
-    let (candidates, trust, left_out) = candidates(&parameters)?;
+    let (mut candidates, trust, left_out) = candidates(&parameters)?;
     warnings.extend(left_out);
+    let allowed = allowed_now(&parameters.take_current()?, &mut candidates);
 
     let mut hosts = Hosts::of(&given.identities);
     let now = OffsetDateTime::now_utc();
@@ -40,11 +41,15 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let fetcher = if parameters.fetch { Some(Fetcher::new(&mut parameters)?) } else { None };
     let fetch = fetcher.as_ref().map(|fetcher| |url: &str| fetcher.get(url));
     let certificates = std::mem::take(&mut hosts.certificates);
+    search.keep(allowed);
     let findings = search.run(&certificates, fetch.as_ref().map(|fetch| fetch as _));
 
     let mut report = Report::new(&search, &trust, parameters.fetch);
     for ((host, certificate), finding) in hosts.names.iter().zip(&certificates).zip(findings) {
         report.add(host, certificate, finding);
+    }
+    for (place, chain) in search.kept() {
+        report.keep(place, chain);
     }
     for (host, why) in hosts.unusable {
         report.leave_out(host, None, why);
@@ -74,6 +79,20 @@ fn candidates(parameters: &Parameters) -> Result<(Candidates, Trust, Vec<String>
     }
     let trust = Trust { roots, pinned: parameters.pinned() };
     Ok((candidates, trust, [bundle.warnings, trusted.warnings].concat()))
+}
+
+/// Adds the CAs that tokens allow now to the candidates, and says where they are there. What is no certificate is of
+/// no use to a token, and is told where the token is built.
+fn allowed_now(tokens: &[Token], candidates: &mut Candidates) -> Vec<usize> {
+    let mut places = Vec::new();
+    for token in tokens {
+        let source = format!("token `{}`", token.name);
+        for text in &token.settings.ekcert_allowed_cas {
+            let contents = Contents::of(text.as_bytes());
+            places.extend(contents.certificates.iter().filter_map(|der| candidates.add(der, &source)));
+        }
+    }
+    places
 }
 
 /// The hosts by what is known of their certificates.

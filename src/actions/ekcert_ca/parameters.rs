@@ -4,16 +4,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::hosts;
 use super::super::seconds::Seconds;
 use super::sources::Source;
 use crate::ekcert::Fingerprint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::AbsolutePath;
 use crate::net::HostPattern;
 use crate::protocol::Request;
-use crate::teleport::{Identity, Registry};
+use crate::teleport::{self, Identity, Registry, Token};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +22,11 @@ pub(super) struct Parameters {
     hosts: Option<Vec<Identity>>,
     registry: Option<AbsolutePath>,
     ek_cert_pem: Option<String>,
+    /// Hosts of the registry that do not count.
+    #[serde(default)]
+    archived: Vec<String>,
+    /// YAML or JSON text, or what that says.
+    current: Option<Value>,
     #[serde(default)]
     pub ca_bundle: Vec<Source>,
     #[serde(default)]
@@ -47,13 +53,22 @@ impl Parameters {
     /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
     pub(super) fn take_hosts(&mut self, request: &Request) -> Result<Registry> {
         let Some(pem) = self.ek_cert_pem.take() else {
-            return hosts::given(request, self.hosts.take(), self.registry.as_ref());
+            let mut given = hosts::given(request, self.hosts.take(), self.registry.as_ref())?;
+            let is_archived = |name: &str| self.archived.iter().any(|archived| archived == name);
+            given.identities.retain(|host| !host.name().is_some_and(is_archived));
+            return Ok(given);
         };
         if self.hosts.is_some() || self.registry.is_some() {
             return Err(Error::invalid("give either `ek_cert_pem` or hosts (`hosts`, `registry`), not both"));
         }
         let host = Identity { ek_cert_pem: Some(pem), ..Identity::default() };
         Ok(Registry { identities: vec![host], ..Registry::default() })
+    }
+
+    /// The tokens that there are.
+    pub(super) fn take_current(&mut self) -> Result<Vec<Token>> {
+        let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
+        self.current.take().map_or_else(|| Ok(Vec::new()), |given| teleport::read_tokens(given, source))
     }
 
     pub(super) fn pinned(&self) -> HashSet<String> {

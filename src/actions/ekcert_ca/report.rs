@@ -25,6 +25,8 @@ pub(super) struct Report<'a> {
     issuers: BTreeMap<usize, Issuer>,
     /// Hosts by issuer's name and reason.
     unresolved: BTreeMap<(Option<String>, String), Vec<String>>,
+    /// CAs that a token allows now and that are not trusted.
+    dropped: Vec<String>,
 }
 
 struct Issuer {
@@ -37,7 +39,8 @@ struct Issuer {
 impl<'a> Report<'a> {
     pub(super) fn new(search: &'a Search<'a>, trust: &Trust, may_fetch: bool) -> Self {
         let trusts_anything = !trust.roots.is_empty() || !trust.pinned.is_empty();
-        Self { search, trusts_anything, may_fetch, issuers: BTreeMap::new(), unresolved: BTreeMap::new() }
+        let (issuers, unresolved) = (BTreeMap::new(), BTreeMap::new());
+        Self { search, trusts_anything, may_fetch, issuers, unresolved, dropped: Vec::new() }
     }
 
     /// Takes up what was found for a host.
@@ -46,7 +49,7 @@ impl<'a> Report<'a> {
         match finding {
             Finding::Issued { issuer: place, chain, is_accepted } => {
                 let why = match (&chain.broken, is_accepted) {
-                    (Some(_), _) => Some(self.untrusted(place, &chain)),
+                    (Some(_), _) => Some(format!("issued by {}", self.untrusted(place, &chain))),
                     (None, false) => Some(self.in_other_bytes(place)),
                     (None, true) => None,
                 };
@@ -72,6 +75,17 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Takes up a CA that a token allows now. It stays where it is trusted: hosts that are not given may need it.
+    pub(super) fn keep(&mut self, place: usize, chain: Chain) {
+        if let Some(found) = self.issuers.get_mut(&place) {
+            found.is_of_use |= found.chain.broken.is_none();
+        } else if chain.broken.is_none() {
+            self.issuers.insert(place, Issuer { chain, hosts: Vec::new(), is_of_use: true });
+        } else {
+            self.dropped.push(self.untrusted(place, &chain));
+        }
+    }
+
     /// Takes up a host for which there is no issuer to allow.
     pub(super) fn leave_out(&mut self, host: String, issuer: Option<String>, why: String) {
         self.unresolved.entry((issuer, why)).or_default().push(host);
@@ -87,7 +101,8 @@ impl<'a> Report<'a> {
         let lines: Vec<String> = untrusted
             .iter()
             .map(|(place, issuer)| {
-                format!("{}: {}", shown(&issuer.hosts), self.untrusted(**place, &issuer.chain))
+                let untrusted = self.untrusted(**place, &issuer.chain);
+                format!("{}: issued by {untrusted}", shown(&issuer.hosts))
             })
             .collect();
         let mut message = lines.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
@@ -120,7 +135,7 @@ impl<'a> Report<'a> {
         let subject = if chain.places.len() > 1 { identified(last) } else { "it".to_owned() };
         let dead: Vec<String> = self.search.dead_links_of(last).collect();
         let dead = if dead.is_empty() { String::new() } else { format!(" ({})", dead.join("; ")) };
-        format!("issued by {}, which is not trusted: {subject} {why}{dead}", identified(issuer))
+        format!("{}, which is not trusted: {subject} {why}{dead}", identified(issuer))
     }
 
     fn in_other_bytes(&self, place: usize) -> String {
@@ -155,7 +170,8 @@ impl<'a> Report<'a> {
                 issuer.not_after()
             )
         });
-        dead.into_iter().take(SHOWN).chain(ending).collect()
+        let dropped = self.dropped.iter().map(|what| format!("no longer in `ekcert_allowed_cas`: {what}"));
+        dropped.chain(dead.into_iter().take(SHOWN)).chain(ending).collect()
     }
 
     /// The results.

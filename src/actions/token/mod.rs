@@ -65,6 +65,8 @@ struct Plan {
 impl Plan {
     fn of(parameters: Parameters, known: Known, output: &Output<'_>) -> Result<Self> {
         let (allow_lockout, skip_refused) = (parameters.allow_lockout, parameters.skip_refused);
+        // One of several tokens may be for nobody.
+        let may_be_empty = parameters.only.is_some();
         let mut wanted = parameters.wanted(known.hosts, known.archived)?;
         let mut merged = merge(output.current(), &wanted)?;
         let now = OffsetDateTime::now_utc();
@@ -74,7 +76,7 @@ impl Plan {
         }
         if !skipped.is_empty() {
             merged = merge(output.current(), &wanted)?;
-            let is_nobody_left = wanted.hosts.is_empty() && merged.tokens.is_empty();
+            let is_nobody_left = wanted.hosts.is_empty() && merged.tokens.is_empty() && !may_be_empty;
             if is_nobody_left || (wanted.hosts.is_empty() && wanted.prune && !allow_lockout) {
                 lockout::refuse(&skipped, &[], skipped.len())?;
             }

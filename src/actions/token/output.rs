@@ -32,11 +32,7 @@ impl<'a> Output<'a> {
     /// Reads `current` and the file. A file that holds anything but join tokens is a `conflict`.
     pub(super) fn inspect(path: Option<&'a AbsolutePath>, current: Option<Value>) -> Result<Self> {
         let source = Source { name: "`current`", malformed: Kind::InvalidRequest };
-        let in_cluster = match current {
-            None => None,
-            Some(Value::String(text)) => Some(teleport::parse_tokens(&text, source)?),
-            Some(parsed) => Some(teleport::read_tokens(parsed, source)?),
-        };
+        let in_cluster = current.map(|given| teleport::read_tokens(given, source)).transpose()?;
         let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
         let file = TextFile::inspect(path.as_ref())?;
         let source = Source { name: path.as_str(), malformed: Kind::Conflict };

@@ -50,6 +50,8 @@ pub struct Chain {
 pub enum Broken {
     /// It is a root that is not trusted.
     UnknownRoot,
+    /// It issues nothing that counts: what is wrong with it.
+    Unfit(Flaw),
     /// There is no certificate of its issuer, which has this name.
     NoParent(String),
     /// Its issuer, which has this name, has a certificate that is of no use: what is wrong with it.
@@ -66,6 +68,7 @@ impl fmt::Display for Broken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownRoot => formatter.write_str("is a root that is not among the trusted ones"),
+            Self::Unfit(flaw) => flaw.fmt(formatter),
             Self::NoParent(issuer) => {
                 write!(formatter, "was issued by {issuer}, of which there is no certificate here")
             }
@@ -109,6 +112,17 @@ pub fn chain(candidates: &Candidates, trust: &Trust, issuer: usize, at: OffsetDa
         return Chain { places, broken: None };
     }
     climb.best
+}
+
+/// The same for a candidate of which it is not known whether it is fit to issue anything.
+pub fn chain_if_fit(candidates: &Candidates, trust: &Trust, place: usize, at: OffsetDateTime) -> Chain {
+    let candidate = candidates.get(place);
+    match candidate.authority.flaw(at) {
+        Some(flaw) if !trust.names(candidate.sha256()) => {
+            Chain { places: vec![place], broken: Some(Broken::Unfit(flaw)) }
+        }
+        _ => chain(candidates, trust, place, at),
+    }
 }
 
 /// The search for a chain.

@@ -57,6 +57,8 @@ pub struct Search<'a> {
     trust: &'a Trust,
     at: OffsetDateTime,
     links: Links,
+    /// Candidates that need a chain whatever they issued.
+    kept: Vec<usize>,
 }
 
 /// How far the search is with one certificate.
@@ -85,7 +87,18 @@ impl<'a> Search<'a> {
     /// A search among these candidates, at this time.
     #[must_use]
     pub fn new(candidates: Candidates, trust: &'a Trust, at: OffsetDateTime) -> Self {
-        Self { candidates, trust, at, links: Links::default() }
+        Self { candidates, trust, at, links: Links::default(), kept: Vec::new() }
+    }
+
+    /// Has the search find chains of these candidates, too, whatever they issued.
+    pub fn keep(&mut self, places: Vec<usize>) {
+        self.kept = places;
+    }
+
+    /// Their chains, once the search has run.
+    pub fn kept(&self) -> impl Iterator<Item = (usize, Chain)> {
+        let chain = |place| chain::chain_if_fit(&self.candidates, self.trust, place, self.at);
+        self.kept.iter().map(move |place| (*place, chain(*place)))
     }
 
     /// The candidate at a place of a finding.
@@ -127,7 +140,12 @@ impl<'a> Search<'a> {
                     .any(|it| it.is_accepted && self.chain(&mut chains, it.place).broken.is_none());
             }
             let Some(fetch) = fetch else { break };
-            let wanted = self.wanted(&subjects);
+            let mut wanted = self.wanted(&subjects);
+            for (place, chain) in self.kept() {
+                if chain.broken.is_some_and(|why| !matches!(why, Broken::Unfit(_))) {
+                    wanted.extend(self.links_above(place));
+                }
+            }
             if wanted.is_empty() {
                 break;
             }
