@@ -10,12 +10,15 @@ written outside the folders given, and only the processes started here are stopp
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import shlex
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ from pathlib import Path
 PORTS = range(20000, 32000, 2)
 PORT_ATTEMPTS = 50
 ANSWER_TIMEOUT = 20.0  # seconds
+LINKED = Path(__file__).resolve().with_name("linked_ek_certificate.py")
 LOG = "swtpm.log"  # in the folder of a TPM's state
 CMD_GET_CAPABILITY = struct.pack(">I", 1)  # of swtpm's control channel; answered once the TPM is ready
 
@@ -75,15 +79,17 @@ class SoftwareTpms:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def start(self, name: str, ca: Path | None = None, log_commands: bool = False) -> SoftwareTpm:
-        """Starts the TPM called NAME, made first if it has no state yet: with an EK certificate where a CA is given.
-        With LOG_COMMANDS its log shows every command and answer.
+    def start(
+        self, name: str, ca: Path | None = None, link: str | None = None, log_commands: bool = False
+    ) -> SoftwareTpm:
+        """Starts the TPM called NAME, made first if it has no state yet: with an EK certificate where a CA is given, which
+        links to the CA's certificate where LINK is a URL. With LOG_COMMANDS its log shows every command and answer.
 
         Call it from the main thread: the TPM ends with the thread that started it.
         """
         state = self.directory / name
         if not state.is_dir():
-            create_state(state, ca)
+            create_state(state, ca, link)
         tpm = _start(name, state, log_commands)
         self.running.append(tpm)
         return tpm
@@ -93,17 +99,18 @@ class SoftwareTpms:
             self.running.pop().stop()
 
 
-def create_state(state: Path, ca: Path | None = None) -> None:
+def create_state(state: Path, ca: Path | None = None, link: str | None = None) -> None:
     """Makes the state of a new TPM with an identity of its own.
 
     With CA, a folder, the TPM gets an EK certificate issued by the local CA kept there, which is created if need be
-    (its certificate is CA/issuercert.pem). Without, it has no EK certificate. Safe to call from several threads.
+    (its certificate is CA/issuercert.pem, its root's CA/swtpm-localca-rootca-cert.pem), and LINK in it is where the former is said
+    to be. Without, it has no EK certificate. Safe to call from several threads.
     """
     state = Path(state).resolve()
     state.mkdir(mode=0o700, parents=True)
     if ca is None:
         return
-    config = _setup_config(Path(ca).resolve())
+    config = _setup_config(Path(ca).resolve(), link)
     command = ["swtpm_setup", "--tpm2", "--tpmstate", str(state), "--create-ek-cert", "--config", str(config)]
     if os.geteuid() == 0:
         command += ["--runas", "root"]  # else it changes to the user tss, who may not write here
@@ -116,7 +123,7 @@ def create_state(state: Path, ca: Path | None = None) -> None:
         raise SoftwareTpmError(f"swtpm_setup failed for {state}:\n{done.stdout.strip()}{_apparmor_hint(state)}")
 
 
-def _setup_config(ca: Path) -> Path:
+def _setup_config(ca: Path, link: str | None) -> Path:
     """Writes the configuration that keeps the local CA in CA, away from /var/lib and the home directory."""
     ca.mkdir(mode=0o700, parents=True, exist_ok=True)
     localca_tool = shutil.which("swtpm_localca") or "/usr/bin/swtpm_localca"
@@ -129,7 +136,17 @@ def _setup_config(ca: Path) -> Path:
     _write(ca / "swtpm-localca.options", (
         "--platform-manufacturer Example\n--platform-version 1.0\n--platform-model SoftwareTPM\n"
     ))
-    return _write(ca / "swtpm_setup.conf", (
+    if link is not None:
+        words = [sys.executable, str(LINKED), link, localca_tool, str(ca)]
+        # Written by a name of its own: the same CA may issue certificates with other links.
+        localca_tool = _write(ca / f"linked-{hashlib.sha256(link.encode()).hexdigest()[:8]}", (
+            f"#!/bin/sh\nexec {shlex.join(words)} \"$@\"\n"
+        ))
+        localca_tool.chmod(0o700)
+        name = f"{localca_tool.name}.conf"
+    else:
+        name = "swtpm_setup.conf"
+    return _write(ca / name, (
         f"create_certs_tool = {localca_tool}\n"
         f"create_certs_tool_config = {ca}/swtpm-localca.conf\n"
         f"create_certs_tool_options = {ca}/swtpm-localca.options\n"

@@ -45,12 +45,18 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tpms(software_tpms: SoftwareTpms, ca: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SoftwareTpm]:
+def other_ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The local CA that issues build-1's."""
+    return tmp_path_factory.mktemp("ca-two")
+
+
+@pytest.fixture(scope="session")
+def tpms(software_tpms: SoftwareTpms, ca: Path, other_ca: Path) -> dict[str, SoftwareTpm]:
     """Three hosts' TPMs: two with EK certificates of different CAs, one without."""
     return {
         "web-1": software_tpms.start("web-1", ca=ca),
         "db-1": software_tpms.start("db-1"),
-        "build-1": software_tpms.start("build-1", ca=tmp_path_factory.mktemp("ca-two")),
+        "build-1": software_tpms.start("build-1", ca=other_ca),
     }
 
 

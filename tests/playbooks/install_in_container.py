@@ -5,24 +5,26 @@ Started by test_install.py. What it does to "the machine" is lost with the conta
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import http.server
 import io
 import json
 import re
+import ssl
 import subprocess
 import sys
 import tarfile
 import threading
 from pathlib import Path
 
+import trustme
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
 import ansible_runs  # noqa: E402 (the path is set just above)
 import apt_repository  # noqa: E402
+from web_server import WebServer  # noqa: E402
 
 TBOT = Path("/usr/local/bin/tbot")
 SOURCE = Path("/etc/apt/sources.list.d/teleport.list")
@@ -35,7 +37,7 @@ CHECK = ("--check", "--diff")
 
 def main(results: Path) -> None:
     SERVED.mkdir(parents=True)
-    url = serve(SERVED)
+    url = WebServer(SERVED).url
     key, other_key = (apt_repository.SigningKey(SCRATCH / "keys", name) for name in ("repository", "other"))
     channels = {"stable/v17": ["17.5.1", "17.5.2", "17.4.10"], "stable/v18": ["18.0.0-rc.1"]}
     apt_repository.build(SERVED / "apt", [codename()], channels, key)
@@ -45,6 +47,7 @@ def main(results: Path) -> None:
         source.unlink(missing_ok=True)
     (SCRATCH / "install.yml").write_text(yaml.safe_dump(PLAYBOOK))
     seen = packages(f"{url}/apt", f"{url}/key.asc", key.public, other_key.public) | tarballs(url) | scripts(url)
+    seen |= clusters({"tbot_repository_url": f"{url}/apt", "tbot_repository_key": key.public})
     (results / "seen.json").write_text(json.dumps(seen))
 
 
@@ -131,6 +134,61 @@ def scripts(url: str) -> dict:
     return seen | {"script over a broken program": install(by_script)}
 
 
+def clusters(repository: dict) -> dict:
+    """With the cluster's version, from no program on."""
+    subprocess.run(["apt-get", "--quiet", "--yes", "purge", "teleport"], check=True)
+    for left in (TBOT, SOURCE, KEY):
+        left.unlink(missing_ok=True)
+    cluster = Proxy(SCRATCH / "proxy-ca.pem")
+    by_cluster = repository | {"tbot_proxy_server": cluster.address, "tbot_proxy_ca_file": str(cluster.ca_file)}
+    seen = install_each({
+        "no version known": repository | {"tbot_proxy_server": "127.0.0.1:1"},
+        "cluster with an unknown CA": repository | {"tbot_proxy_server": cluster.address},
+    })
+    # The version that agents are to have may be an older one.
+    cluster.found = {"server_version": "17.5.2", "auto_update": {"agent_version": "17.5.1"}}
+    seen["cluster in check mode"] = install(by_cluster, *CHECK)
+    seen["cluster"] = install(by_cluster)
+    cluster.found = {"server_version": "17.5.1"}
+    cluster.asked = 0
+    seen |= install_each({"cluster again": by_cluster, "cluster for another host": by_cluster})
+    seen["requests"] = cluster.asked
+    cluster.found = {"server_version": "17.5.2"}
+    seen["cluster was upgraded"] = install(by_cluster)
+    cluster.found = {"server_version": "17.4.10", "min_client_version": "16.0.0-aa"}
+    seen["newer than the cluster"] = install(by_cluster)
+    cluster.found = {"server_version": "19.1.0", "min_client_version": "18.0.0-aa"}
+    seen["older than the cluster"] = install(by_cluster | {"tbot_version": "17.5.2"})
+    seen["cluster that is down"] = install(by_cluster | {"tbot_proxy_server": "127.0.0.1:1"})
+    return seen
+
+
+class Proxy:
+    """Answers what a cluster's proxy tells everyone, over TLS, on a free port of the loopback until this ends."""
+
+    def __init__(self, ca_file: Path) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(ca_file))
+        self.ca_file, self.found, self.asked = ca_file, {}, 0
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                proxy.asked += 1
+                body = json.dumps({"cluster_name": "test"} | proxy.found).encode()
+                self.send_response(200 if self.path == "/v1/webapi/find" else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.address = f"127.0.0.1:{server.server_port}"
+
+
 def install(variables: dict, *arguments: str) -> dict:
     """What a run of the role with these variables does."""
     return install_each({"run": variables}, *arguments)["run"]
@@ -174,14 +232,6 @@ def sha256(text: str) -> str:
 def codename() -> str:
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     return release["VERSION_CODENAME"].strip('"')
-
-
-def serve(folder: Path) -> str:
-    """Serves FOLDER on a free port of the loopback, until this ends."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ def assert_nothing_changed(run: dict, version: str | None) -> None:
     ("tarball", "18.0.0"),
     ("script", "18.1.0"),
     ("script over a broken program", "18.1.0"),
+    ("cluster", "17.5.1"),
+    ("cluster was upgraded", "17.5.2"),
 ])
 def test_the_wanted_version_is_installed(seen, name, version):
     assert_installed(seen[name], version)
@@ -64,6 +66,7 @@ def test_the_method_none_does_nothing(seen):
     ("upgrade in check mode", "17.5.1"),
     ("tarball in check mode", "18.0.0-rc.1"),
     ("script in check mode", "18.0.0"),
+    ("cluster in check mode", None),
 ])
 def test_check_mode_predicts_the_installation(seen, name, version):
     run = seen[name]
@@ -91,6 +94,8 @@ def test_check_mode_writes_neither_source_nor_key(seen):
     ("tarball with a malformed sum", "64 hex digits", "18.0.0-rc.1"),
     ("script of nowhere", "tbot_proxy_server", "18.0.0"),
     ("script with a wrong sum", "checksum", "18.0.0"),
+    ("no version known", "There is no /usr/local/bin/tbot, and the version to install is the cluster's", None),
+    ("cluster with an unknown CA", "not trusted", None),
 ])
 def test_what_is_refused_changes_nothing(seen, name, why, version):
     run = seen[name]
@@ -133,6 +138,25 @@ def test_a_script_that_brings_another_version_is_an_error(seen):
     assert other["failed"] == 1, other["output"]
     assert "should be tbot 18.2.0 and is version 18.1.0" in other["error"]
     assert other["left"] == []
+
+
+def test_the_clusters_version_is_asked_for_once_for_all_hosts(seen):
+    for name in ("cluster again", "cluster for another host"):
+        assert seen[name]["failed"] == 0, seen[name]["output"]
+        assert_nothing_changed(seen[name], "17.5.1")
+    assert seen["requests"] == 1
+
+
+@pytest.mark.parametrize("name, said", [
+    ("newer than the cluster", "newer than the cluster, which runs 17.4.10"),
+    ("older than the cluster", "more than one major version behind the cluster, which runs 19.1.0"),
+    ("older than the cluster", "older than the oldest client that the cluster lets in, 18.0.0-aa"),
+    ("cluster that is down", "the proxy 127.0.0.1:1 cannot be asked"),
+])
+def test_a_program_that_does_not_fit_the_cluster_stays_and_is_told_of(seen, name, said):
+    assert seen[name]["failed"] == 0, seen[name]["output"]
+    assert said in seen[name]["output"], seen[name]["output"]
+    assert_nothing_changed(seen[name], "17.5.2")
 
 
 def test_the_key_counts_for_this_repository_alone(seen):
