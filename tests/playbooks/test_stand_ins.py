@@ -301,6 +301,43 @@ def test_the_proxy_tells_the_clusters_version_unless_it_is_down(cluster):
         assert (refused.value.code, json.load(refused.value)["reason"]) == (503, "ERROR: connection refused")
 
 
+def curl(*arguments: str | Path) -> subprocess.CompletedProcess:
+    command = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+
+
+def test_the_proxy_speaks_plain_http_and_tls_on_one_port_with_a_ca_of_its_own(cluster):
+    ca = cluster.folder / "proxy-ca.pem"
+    with cluster.proxy() as proxy:
+        port = proxy.rpartition(":")[2]
+        find = f"https://{proxy}/v1/webapi/find"
+        for url in (f"http://{proxy}/v1/webapi/find", find, f"https://localhost:{port}/v1/webapi/find"):
+            answer = curl("--cacert", ca, url)
+            assert answer.returncode == 0, answer.stderr
+            assert json.loads(answer.stdout)["server_version"] == "18.2.3"
+        told = ask_binary({"action": "cluster", "proxy_server": proxy, "ca_file": str(ca)})
+        assert (told["server_version"], told["cluster_name"]) == ("18.2.3", "stand-in")
+        assert curl(find).returncode == 60  # its certificate is not trusted
+        asked = [json.loads(line)["tls"] for line in (cluster.folder / "finds").read_text().splitlines()]
+        assert asked == [False, True, True, True]
+    old = ca.read_text()
+    with cluster.proxy() as proxy:
+        assert ca.read_text() != old
+        assert curl("--cacert", ca, f"https://{proxy}/v1/webapi/find").returncode == 0
+
+
+@pytest.mark.parametrize("text", ['{"server_version": "18.2.0", "auto_update": {"tools_version": "18.2.1"}}\n', "no JSON", ""])
+def test_a_test_can_say_what_the_proxy_tells_of_its_cluster(cluster, text):
+    with cluster.proxy() as proxy:
+        (cluster.folder / "find").write_text(text)
+        assert curl(f"http://{proxy}/v1/webapi/find").stdout == text
+        (cluster.folder / "find").unlink()
+        assert json.loads(curl(f"http://{proxy}/v1/webapi/find").stdout)["server_version"] == "18.2.3"
+        (cluster.folder / "down").write_text("ERROR: connection refused")
+        assert curl(f"http://{proxy}/v1/webapi/find").returncode == 22  # a status of 400 or more
+    assert len((cluster.folder / "finds").read_text().splitlines()) == 3
+
+
 def test_tctl_fails_as_the_role_expects_and_keeps_its_commands(cluster):
     missing = cluster.tctl("get", "token/none", "--format=json")
     assert (missing.returncode, missing.stderr) == (1, 'ERROR: provision token "none" not found\n')

@@ -33,7 +33,8 @@ func (e NotFound) Error() string {
 }
 
 // Folder is a cluster's state: KIND/NAME.json holds a resource (its name as in an address), `commands` each command line of tctl,
-// `joins` each join. A test may put there `down`, the text with which everything fails, and a program `before-create`.
+// `joins` each join, `finds` each question for the version, and proxy-ca.pem the CA of the proxy. A test may put there `down`, the
+// text with which everything fails; `find`, the text that answers that question; and a program `before-create`.
 type Folder string
 
 // inHook keeps what the hook itself runs from running it.
@@ -59,8 +60,13 @@ func (f Folder) path(elements ...string) string {
 func (f Folder) resource(kind, name string) string { return f.path(kind, url.PathEscape(name)+".json") }
 
 // Down is the text of `down`, and whether that file is there.
-func (f Folder) Down() (string, bool) {
-	text, err := os.ReadFile(f.path("down"))
+func (f Folder) Down() (string, bool) { return f.fromTest("down") }
+
+// Find is the text of `find`, and whether that file is there.
+func (f Folder) Find() (string, bool) { return f.fromTest("find") }
+
+func (f Folder) fromTest(name string) (string, bool) {
+	text, err := os.ReadFile(f.path(name))
 	return string(text), err == nil
 }
 

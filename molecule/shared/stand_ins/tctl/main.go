@@ -1,7 +1,7 @@
 // Command tctl stands in for Teleport's tctl in tests, over a folder in place of a cluster (see package cluster).
 //
 // It knows `get`, `create` and `rm` of tokens and bots, and `version`; `stand-in-proxy` serves what tests need of a
-// cluster's proxy. It authenticates nobody and encrypts nothing.
+// cluster's proxy. It authenticates nobody.
 package main
 
 import (
@@ -21,6 +21,7 @@ const usage = `This is a stand-in for tctl, for tests. It knows:
   tctl rm token/NAME | tctl rm bot/NAME
   tctl version
   tctl stand-in-proxy --listen ADDRESS:PORT [--server-version VERSION]
+    It answers plain HTTP and TLS on that one port; the CA to trust is proxy-ca.pem in the folder.
 The environment's STAND_IN_CLUSTER names the folder that stands in for the cluster.`
 
 func main() {
