@@ -53,6 +53,7 @@ def up() -> None:
         "newer": NEWER,
         "repository_key": repository(),
         "proxy_port": proxy_port,
+        "proxy_ca_file": str(STATE / "proxy-ca.pem"),
         "files_port": files_port,
         "tarballs": tarballs,
         "tctl_command": f"env STAND_IN_CLUSTER={STATE} {STAND_INS / 'tctl'}",

@@ -54,6 +54,12 @@ configure() {
     printf 'nameserver 10.0.2.3\n' >"$root/etc/resolv.conf"
     printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' \
         >"$root/etc/systemd/network/80-machine.network"
+    # host-port@PORT.socket lets a port of the machine's own loopback lead to the same one of its host's, so that a server there
+    # has one address for both.
+    printf '[Socket]\nListenStream=127.0.0.1:%%i\n[Install]\nWantedBy=sockets.target\n' \
+        >"$root/etc/systemd/system/host-port@.socket"
+    printf '[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd 10.0.2.2:%%i\n' \
+        >"$root/etc/systemd/system/host-port@.service"
     install -D -m 0600 "$key.pub" "$root/root/.ssh/authorized_keys"
     # One host key, no name look-ups and no PAM: each costs an emulated machine a part of a second at every connection.
     printf '%s\n' 'HostKey /etc/ssh/ssh_host_ed25519_key' 'UseDNS no' 'UsePAM no' 'PrintMotd no' \

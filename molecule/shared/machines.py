@@ -10,7 +10,7 @@
     machines.py --list               prints those that there are, on or off, as an Ansible inventory script does
 
 Names are data/machines.yml's; no NAME means all of them that there are. Everything is kept in .cache/molecule/machines/NAME. A
-machine reaches this host's loopback at 10.0.2.2.
+machine reaches this host's loopback at 10.0.2.2, and by the unit host-port@PORT.socket a port of it at its own 127.0.0.1.
 """
 
 from __future__ import annotations
