@@ -1,6 +1,7 @@
 """The main job on one machine: three hosts, each with a software TPM, made ready to join a Teleport cluster.
 
-Everything happens in .demo/, which is made anew at every run; nothing outside it is touched and no service is started.
+Everything happens in .demo/, which is made anew at every run; nothing outside it is touched and no service is started. A web server
+on the loopback stands for the TPMs' manufacturers'.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 import ansible_runs
-from software_tpm import SoftwareTpmError, SoftwareTpms
+from software_tpm import SoftwareTpm, SoftwareTpmError, SoftwareTpms
+from web_server import WebServer
 
 DEMO = ansible_runs.PROJECT / ".demo"
 # Held while a demo runs, since the next one begins by removing DEMO.
@@ -41,25 +46,27 @@ def main() -> None:
         raise DemoError("Another demo is running in this folder.") from None
     if DEMO.exists():
         shutil.rmtree(DEMO)
-    DEMO.mkdir()
-    with SoftwareTpms(DEMO / "tpms") as tpms:
-        inventory = start_hosts(tpms)
+    (DEMO / "pki").mkdir(parents=True)
+    with WebServer(DEMO / "pki") as pki, SoftwareTpms(DEMO / "tpms") as tpms:
+        inventory = start_hosts(tpms, pki)
         first_run(inventory)
         show_identities()
         show_token()
         show_host("web-1")
         second_run(inventory)
+        find_issuers(inventory, pki)
+        hold_against_tokens()
     heading("Done")
     print(f"  To look around: {short(DEMO)}")
     print(f"  On a real cluster, this lets the three TPMs in: tctl create -f {short(token_file())}")
 
 
-def start_hosts(tpms: SoftwareTpms) -> Path:
+def start_hosts(tpms: SoftwareTpms, pki: WebServer) -> Path:
     """Starts the TPMs and writes the inventory of their hosts."""
     heading("Three hosts, each with a TPM of its own")
     hosts = {}
     for name, ca in HOSTS.items():
-        tpm = tpms.start(name, ca=DEMO / ca if ca else None)
+        tpm = start_tpm(tpms, name, ca, pki)
         hosts[name] = {"tbot_tcti": tpm.tcti}
         print(f"  {name:<8} {tpm.tcti:<33} {f'EK certificate from {ca}' if ca else 'no EK certificate'}")
         ansible_runs.make_host_folders(DEMO / "hosts" / name)
@@ -76,6 +83,16 @@ def start_hosts(tpms: SoftwareTpms) -> Path:
     return inventory
 
 
+def start_tpm(tpms: SoftwareTpms, name: str, ca: str | None, pki: WebServer) -> SoftwareTpm:
+    """Starts a TPM. Its EK certificate, if it has one, links to its issuer's, which the manufacturer publishes in DER."""
+    if ca is None:
+        return tpms.start(name)
+    tpm = tpms.start(name, ca=DEMO / ca, link=f"{pki.url}/{ca}.crt")
+    issuer = x509.load_pem_x509_certificate((DEMO / ca / "issuercert.pem").read_bytes())
+    (DEMO / "pki" / f"{ca}.crt").write_bytes(issuer.public_bytes(serialization.Encoding.DER))
+    return tpm
+
+
 def first_run(inventory: Path) -> None:
     heading("From bare to ready: cd ansible && ansible-playbook -i ../.demo/inventory.yml playbooks/site.yml")
     run_site(inventory, "first-run.log")
@@ -90,16 +107,61 @@ def second_run(inventory: Path) -> None:
     print("\n  changed=0 on every host")
 
 
+def find_issuers(inventory: Path, pki: WebServer) -> None:
+    """Makes a token that lets in none but TPMs that a trusted manufacturer vouches for."""
+    heading("A token for TPMs that their manufacturer vouches for: playbooks/token.yml --extra-vars @../.demo/certified.yml")
+    variables = {
+        "tbot_token_name": "demo-certified",
+        "tbot_token_file": str(certified_token_file()),
+        "tbot_ekcert_trusted_roots": [str(DEMO / ca / "swtpm-localca-rootca-cert.pem") for ca in HOSTS.values() if ca],
+        # Elsewhere links may lead to public addresses only.
+        "tbot_ekcert_allowed_urls": [pki.address],
+    }
+    path = DEMO / "certified.yml"
+    path.write_text(yaml.safe_dump(variables, sort_keys=False))
+    run_playbook("token", inventory, "certified.log", {"db-1"}, "--extra-vars", f"@{path}")
+    if sorted(pki.requests) != ["/ca-one.crt", "/ca-two.crt"]:
+        raise DemoError(f"Each link should have been followed once, and the server was asked for {pki.requests}.")
+    print("\n  Each EK certificate's link was followed once, and what it led to chains to a trusted root. The token allows:\n")
+    for pem in yaml.safe_load(read(certified_token_file()))["spec"]["tpm"]["ekcert_allowed_cas"]:
+        issuer = x509.load_pem_x509_certificate(pem.encode())
+        print(f"  {issuer.subject.rfc4514_string()}  SHA-256 {issuer.fingerprint(hashes.SHA256()).hex()}")
+
+
+def hold_against_tokens() -> None:
+    heading("What a cluster will say, before it is asked: action preflight")
+    for token in (token_file(), certified_token_file()):
+        request = {"action": "preflight", "token": read(token), "registry": str(DEMO / "registry")}
+        done = subprocess.run([ansible_runs.BINARY], input=json.dumps(request), capture_output=True, text=True, check=True)
+        answer = json.loads(done.stdout)
+        print(f"  {short(token)}: {answer['accepted']} accepted, {answer['refused']} refused")
+        for host in answer["hosts"]:
+            outcome = "accepted" if host["accepted"] else f"refused: {host['reason']}"
+            print(f"    {host['description']:<8} {outcome}")
+        refused = {host["description"] for host in answer["hosts"] if not host["accepted"]}
+        if refused != (set() if token == token_file() else {"db-1"}):
+            raise DemoError(f"By {short(token)} the cluster would refuse {refused}.")
+    print("\n  The choice for db-1: a token without CAs, like the first, or a TPM with an EK certificate.")
+
+
 def run_site(inventory: Path, log_name: str) -> ansible_runs.Run:
     """Runs site.yml, which must succeed on every host, and shows its recap."""
+    return run_playbook("site", inventory, log_name, set())
+
+
+def run_playbook(name: str, inventory: Path, log_name: str, left_out: set[str], *arguments: str) -> ansible_runs.Run:
+    """Runs a playbook, which must fail on the hosts LEFT_OUT and no other, and shows its recap and why it left them out."""
     started = time.monotonic()
-    run = ansible_runs.play(ansible_runs.SITE, inventory, DEMO / "ansible")
+    run = ansible_runs.play(ansible_runs.SITE.with_name(f"{name}.yml"), inventory, DEMO / "ansible", *arguments)
     log = DEMO / log_name
     log.write_text(run.output)
-    if run.returncode != 0 or not set(HOSTS) <= set(run.recap):
+    failed = {host for host, counts in run.recap.items() if counts["failed"] or counts["unreachable"]}
+    if failed != left_out or not set(HOSTS) <= set(run.recap) or (run.returncode != 0) != bool(left_out):
         raise DemoError(f"The play failed (exit status {run.returncode}).\n{failures(run.output)}\nSee {short(log)}.")
     for host, counts in run.recap.items():
         print(f"  {host:<10}", "  ".join(f"{name}={counts[name]}" for name in ("ok", "changed", "failed", "skipped")))
+    if left_out:
+        print(f"\n{failures(run.output)}")
     print(f"\n  {time.monotonic() - started:.1f} seconds; full output: {short(log)}")
     return run
 
@@ -136,6 +198,10 @@ def show_host(host: str) -> None:
 
 def token_file() -> Path:
     return DEMO / "demo-hosts.yaml"
+
+
+def certified_token_file() -> Path:
+    return DEMO / "demo-certified.yaml"
 
 
 def show(path: Path) -> None:
