@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from fleet import CONTAINERS, Fleet
+from fleet import CLUSTER, CONTAINERS, Fleet
 
 fleet = Fleet(CONTAINERS)
 HOSTS = fleet.hosts()
@@ -46,9 +48,10 @@ def test_a_hardened_unit_runs_on_every_one():
         assert "ProtectSystem=strict" in fleet.on(host, "systemctl cat tbot.service")
 
 
-def test_an_upgrade_by_the_package_restarts_the_bot_once():
+def test_an_upgrade_of_the_cluster_upgrades_the_packages_and_restarts_each_bot_once():
     before = {host: fleet.service(host)["MainPID"] for host in HOSTS}
-    upgraded = {"tbot_version": "17.5.2", "tbot_unit_hardening": True}
+    (CLUSTER / "find").write_text(json.dumps({"server_version": "17.5.2", "cluster_name": "stand-in"}))
+    upgraded = {"tbot_unit_hardening": True}
     run = fleet.play("deploy", "--tags", "tbot_install,tbot_service", **upgraded)
     assert run.returncode == 0, run.output
     after = {host: fleet.service(host)["MainPID"] for host in HOSTS}

@@ -17,6 +17,8 @@ PLAYBOOKS = ansible_runs.COLLECTION / "playbooks"
 CLUSTER = KEPT / "cluster" / "state"
 REGISTRY = KEPT / "cluster" / "fleet" / "registry"
 TCTL = PROJECT / ".cache" / "stand_ins" / "tctl"
+# The manufacturer of the TPMs that have an EK certificate.
+CA = KEPT / "ca"
 # The programs that start hosts, which are their inventories too.
 MACHINES, CONTAINERS = SHARED / "machines.py", SHARED / "containers.py"
 
@@ -66,10 +68,10 @@ class Fleet:
         return json.loads((REGISTRY / f"{host}.json").read_text())
 
     @staticmethod
-    def token() -> dict | None:
-        """The join token that the cluster has; none where it has none."""
+    def token(name: str = "tbot-tpm") -> dict | None:
+        """The join token of that name that the cluster has; none where it has none."""
         environment = os.environ | {"STAND_IN_CLUSTER": str(CLUSTER)}
-        command = [TCTL, "get", "token/tbot-tpm", "--format=json"]
+        command = [TCTL, "get", f"token/{name}", "--format=json"]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode != 0:
             assert "not found" in done.stderr, done.stderr
@@ -82,7 +84,7 @@ class Fleet:
         return {rule["description"]: rule["ek_public_hash"] for rule in found["spec"]["tpm"]["allow"]} if found else {}
 
     @staticmethod
-    def joins(ek_public_hash: str) -> list[bool]:
-        """What the cluster said to each try of that TPM to join, in order."""
+    def joins(ek_public_hash: str, token: str = "tbot-tpm") -> list[bool]:
+        """What the cluster said to each try of that TPM to join by the token, in order."""
         tries = [json.loads(line) for line in (CLUSTER / "joins").read_text().splitlines()]
-        return [each["accepted"] for each in tries if each["ek_public_hash"] == ek_public_hash]
+        return [each["accepted"] for each in tries if (each["ek_public_hash"], each["token"]) == (ek_public_hash, token)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from fleet import MACHINES, Fleet
+from fleet import CA, MACHINES, Fleet
 
 fleet = Fleet(MACHINES)
 BOTS = ["bot-1", "bot-2"]
@@ -38,6 +38,27 @@ def test_the_registry_tells_which_tpm_has_a_certificate():
 
 def test_the_token_lets_in_these_tpms_and_no_other():
     assert fleet.rules() == {machine: fleet.entry(machine)["ek_public_hash"] for machine in BOTS}
+
+
+def test_a_token_with_the_manufacturers_ca_lets_in_the_machine_that_has_its_certificate():
+    certified = {
+        "tbot_token_name": "certified",
+        "tbot_ekcert_ca_bundle": [str(CA / "issuercert.pem")],
+        "tbot_ekcert_trusted_roots": [str(CA / "swtpm-localca-rootca-cert.pem")],
+    }
+    run = fleet.play("site", tbot_hosts="machines:!bot-3", **certified)
+    assert {host: counts["failed"] for host, counts in run.recap.items()} == {"bot-1": 0, "bot-2": 1}, run.output
+    assert "The cluster would refuse it: the TPM has no EK certificate" in run.output, run.output
+    tpm = fleet.token("certified")["spec"]["tpm"]
+    assert [pem.strip() for pem in tpm["ekcert_allowed_cas"]] == [(CA / "issuercert.pem").read_text().strip()]
+    assert [rule["description"] for rule in tpm["allow"]] == ["bot-1"]
+    # The cluster saw its certificate, and let it in.
+    assert fleet.joins(fleet.entry("bot-1")["ek_public_hash"], "certified")[-1] is True
+    assert fleet.service("bot-1")["ActiveState"] == "active"
+
+    back = fleet.play("deploy", "--limit", "bot-1")
+    assert back.returncode == 0, back.output
+    assert fleet.service("bot-1")["ActiveState"] == "active"
 
 
 def test_access_comes_by_group_tss_where_the_distribution_has_it_and_else_by_a_rule():
