@@ -6,7 +6,7 @@ use super::authorities::Issued;
 use super::pem;
 use super::public_key::hexadecimal;
 use super::strict::{self, NotACertificate, Reading, Validity};
-use super::{Description, PublicKey, Serial};
+use super::{Description, PublicKey, Serial, description};
 use crate::error::{Error, Kind, Result};
 
 /// The header that some manufacturers put before the certificate: the tag
@@ -25,7 +25,10 @@ pub struct EkCertificate {
     /// When it is valid. `tbot` does not look at that.
     pub validity: Validity,
     key: std::result::Result<PublicKey, Unusable>,
-    description: Description,
+    /// What kind of key it is, for people.
+    key_name: String,
+    /// Where its issuer's certificate can be had, it says.
+    pub(super) links: Vec<String>,
     issued: Issued,
 }
 
@@ -62,11 +65,18 @@ impl EkCertificate {
     pub(super) fn of(reading: Reading<'_>) -> Self {
         let Reading { certificate, is_disputed } = reading;
         let issued = Issued::of(&certificate, is_disputed);
-        let description = Description::of(&certificate);
+        let links = description::links(&certificate);
         let usable = certificate.key.public.ok_or(Unusable::KeyType);
         let key = if is_disputed { Err(Unusable::Disputed) } else { usable };
-        let (serial, validity) = (certificate.serial, certificate.validity);
-        Self { der: certificate.der.to_vec(), serial, validity, key, description, issued }
+        Self {
+            der: certificate.der.to_vec(),
+            serial: certificate.serial,
+            validity: certificate.validity,
+            key,
+            key_name: certificate.key.name,
+            links,
+            issued,
+        }
     }
 
     /// The certificate in DER.
@@ -84,7 +94,7 @@ impl EkCertificate {
     /// `ek_unsupported` where `tbot` could not hash it, and where releases of `tbot` disagree about
     /// the certificate: there is no one identity to report then.
     pub fn public_key(&self) -> Result<PublicKey> {
-        let kind = &self.description.key_algorithm;
+        let kind = &self.key_name;
         self.key.clone().map_err(|why| match why {
             Unusable::KeyType => Error::new(
                 Kind::EkUnsupported,
@@ -98,10 +108,17 @@ impl EkCertificate {
         })
     }
 
+    /// The issuer's name, for people.
+    #[must_use]
+    pub fn issuer(&self) -> Option<String> {
+        description::name_text(&self.issued.issuer)
+    }
+
     /// What the certificate says, for people.
     #[must_use]
     pub fn description(&self) -> Description {
-        self.description.clone()
+        // Most certificates are not described, so it is read for that once more, and reads as before.
+        strict::read(&self.der).map(|reading| Description::of(&reading.certificate)).unwrap_or_default()
     }
 
     /// SHA-256 of the certificate in DER, lower-case hexadecimal.

@@ -226,6 +226,9 @@ impl BitString<'_> {
 
     /// The bits moved to the right, so that the last one is the lowest bit of the last byte.
     pub fn right_aligned(&self) -> Vec<u8> {
+        if self.unused == 0 {
+            return self.bytes.to_vec();
+        }
         let carried = |before: u8| before.checked_shl(u32::from(8 - self.unused)).unwrap_or(0);
         let before = std::iter::once(&0).chain(self.bytes);
         self.bytes.iter().zip(before).map(|(byte, before)| (byte >> self.unused) | carried(*before)).collect()

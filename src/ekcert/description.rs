@@ -20,7 +20,7 @@ const LINKS_LIMIT: usize = 8;
 const LINK_LIMIT: usize = 2048;
 
 /// What a certificate says. None where it says nothing of that kind, or nothing readable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Description {
     /// The issuer's name in the certificate's order: `C=DE, O=Infineon Technologies AG, CN=…`, values escaped
     /// as in RFC 4514, with ` + ` between the attributes of one relative name.
@@ -53,7 +53,6 @@ impl Description {
         let tpm =
             |oid: &[u8]| alternative.iter().filter_map(directory_name).find_map(|name| attribute(name, oid));
         let alternative_text: Vec<String> = alternative.iter().map(general_name).collect();
-        let links = certificate.extension(oid::AUTHORITY_INFO_ACCESS).map_or(Vec::new(), elements);
         Self {
             issuer: name_text(certificate.issuer),
             subject_alt_name: (!alternative_text.is_empty())
@@ -65,9 +64,15 @@ impl Description {
             not_after: timestamp(certificate.validity.not_after),
             key_algorithm: certificate.key.name.clone(),
             signature_algorithm: names::signature(certificate.signature_algorithm),
-            ca_issuers: links.iter().filter_map(link).take(LINKS_LIMIT).collect(),
+            ca_issuers: links(certificate),
         }
     }
+}
+
+/// [`Description::ca_issuers`].
+pub(super) fn links(certificate: &Certificate<'_>) -> Vec<String> {
+    let access = certificate.extension(oid::AUTHORITY_INFO_ACCESS).map_or(Vec::new(), elements);
+    access.iter().filter_map(link).take(LINKS_LIMIT).collect()
 }
 
 /// The elements of the sequence that an extension is.

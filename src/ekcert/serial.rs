@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::public_key::hexadecimal;
+
 /// A serial number: the integer in lower-case hexadecimal, padded to an even number of digits, in
 /// pairs joined by `:` (`f5:a5`, `0f:ff`, `00`). The cluster compares this text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,7 +20,7 @@ impl Serial {
         }
         let leading = bytes.iter().take_while(|byte| **byte == 0).count();
         let significant = if leading == bytes.len() { &[0] } else { &bytes[leading..] };
-        Some(Self(significant.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")))
+        Some(Self(significant.iter().map(|byte| hexadecimal(&[*byte])).collect::<Vec<_>>().join(":")))
     }
 
     /// The serial number as text.

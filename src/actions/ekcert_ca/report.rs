@@ -45,7 +45,6 @@ impl<'a> Report<'a> {
 
     /// Takes up what was found for a host.
     pub(super) fn add(&mut self, host: &str, certificate: &EkCertificate, finding: Finding) {
-        let issuer = certificate.description().issuer;
         match finding {
             Finding::Issued { issuer: place, chain, is_accepted } => {
                 let why = match (&chain.broken, is_accepted) {
@@ -61,16 +60,16 @@ impl<'a> Report<'a> {
                 found.hosts.push(host.to_owned());
                 found.is_of_use |= why.is_none();
                 if let Some(why) = why {
-                    self.leave_out(host.to_owned(), issuer, why);
+                    self.leave_out(host.to_owned(), certificate.issuer(), why);
                 }
             }
             Finding::Unfit(place, flaw) => {
                 let why = format!("issued by {}, whose certificate {flaw}", self.identified(place));
-                self.leave_out(host.to_owned(), issuer, why);
+                self.leave_out(host.to_owned(), certificate.issuer(), why);
             }
-            Finding::Refused(why) => self.leave_out(host.to_owned(), issuer, why.to_string()),
+            Finding::Refused(why) => self.leave_out(host.to_owned(), certificate.issuer(), why.to_string()),
             Finding::NotFound(links) => {
-                self.leave_out(host.to_owned(), issuer, not_found(&links, self.may_fetch));
+                self.leave_out(host.to_owned(), certificate.issuer(), not_found(&links, self.may_fetch));
             }
         }
     }

@@ -117,7 +117,7 @@ impl Authorities {
         NotVerified::NoIssuer {
             issuer,
             allowed: self.all.iter().map(|ca| (ca.subject_text(), ca.is_self_issued())).collect(),
-            link: certificate.description().ca_issuers.first().cloned(),
+            link: certificate.links.first().cloned(),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 use super::super::authorities::Authority;
-use super::super::{Description, EkCertificate, pem_encode, strict};
+use super::super::description::timestamp;
+use super::super::{EkCertificate, pem_encode, strict};
 use super::folded_name::folded;
 use crate::error::Result;
 
@@ -15,7 +16,6 @@ pub struct Candidate {
     pub(super) authority: Authority,
     /// The same certificate as one that somebody issued.
     pub(super) certificate: EkCertificate,
-    description: Description,
     /// Where it came from: a path, a URL, or words.
     pub source: String,
 }
@@ -40,8 +40,8 @@ impl Candidate {
 
     /// The last second in which it is valid, RFC 3339 in UTC.
     #[must_use]
-    pub fn not_after(&self) -> &str {
-        &self.description.not_after
+    pub fn not_after(&self) -> String {
+        timestamp(self.authority.validity.not_after)
     }
 
     /// Whether it is not valid any more at this time.
@@ -52,7 +52,7 @@ impl Candidate {
 
     /// Where its own issuer's certificate is, it says.
     pub(super) fn links(&self) -> &[String] {
-        &self.description.ca_issuers
+        &self.certificate.links
     }
 
     /// Whether subject and issuer are equal, as RFC 5280 compares them.
@@ -83,8 +83,7 @@ impl Candidates {
         self.by_subject.entry(folded(&authority.subject)).or_default().push(place);
         self.by_sha256.insert(authority.sha256().to_owned(), place);
         let certificate = EkCertificate::of(reading);
-        let description = certificate.description();
-        self.all.push(Candidate { authority, certificate, description, source: source.to_owned() });
+        self.all.push(Candidate { authority, certificate, source: source.to_owned() });
         Some(place)
     }
 
@@ -112,7 +111,8 @@ impl Candidates {
 
     /// Where this very certificate is.
     pub(super) fn find(&self, certificate: &EkCertificate) -> Option<usize> {
-        self.by_sha256.get(&certificate.sha256()).copied()
+        let places = self.called(&certificate.issued().subject).iter();
+        places.copied().find(|place| self.get(*place).certificate.der() == certificate.der())
     }
 
     /// Those whose subject is this issuer's Name, as RFC 5280 compares names.

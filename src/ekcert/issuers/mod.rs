@@ -65,7 +65,7 @@ pub struct Search<'a> {
 #[derive(Debug)]
 struct Subject<'a> {
     certificate: &'a EkCertificate,
-    links: Vec<String>,
+    links: &'a [String],
     issuers: Vec<Issuer>,
     /// A candidate that would be its issuer, and what is wrong with that.
     unfit: Option<(usize, Flaw)>,
@@ -192,7 +192,7 @@ impl<'a> Search<'a> {
                 above.extend(links.iter().cloned());
             }
             if above.is_empty() {
-                wanted.extend(self.links.next_of(&subject.links));
+                wanted.extend(self.links.next_of(subject.links));
             } else {
                 wanted.extend(above);
             }
@@ -231,7 +231,7 @@ impl<'a> Search<'a> {
         match (subject.refused, subject.unfit) {
             (Some(why), _) => Finding::Refused(why),
             (None, Some((place, flaw))) => Finding::Unfit(place, flaw),
-            (None, None) => Finding::NotFound(self.links.outcomes(&subject.links)),
+            (None, None) => Finding::NotFound(self.links.outcomes(subject.links)),
         }
     }
 }
@@ -240,7 +240,7 @@ impl<'a> Subject<'a> {
     fn of(certificate: &'a EkCertificate, at: OffsetDateTime) -> Self {
         let issued = certificate.issued();
         let refused = issued.check(at).and_then(|()| issued.scheme()).err();
-        let links = certificate.description().ca_issuers;
+        let links = &certificate.links;
         let is_settled = refused.is_some();
         Self { certificate, links, issuers: Vec::new(), unfit: None, refused, is_settled }
     }

@@ -50,7 +50,7 @@ fn next(text: &[u8]) -> Option<(Block, &[u8])> {
     loop {
         let end = find(rest, END)?;
         let after_end = end + END.len();
-        let begin = rest[..end].windows(BEGIN.len()).rposition(|window| window == BEGIN);
+        let begin = find_last(&rest[..end], BEGIN);
         let starts_line = |begin: &usize| *begin == 0 || rest[begin - 1] == b'\n';
         let Some(begin) = begin.filter(starts_line) else {
             rest = &rest[after_end..];
@@ -94,9 +94,8 @@ fn rest_after(rest: &[u8], after_end: usize, read_to: usize) -> Option<&[u8]> {
 }
 
 fn read(base64: &[u8], label: &[u8], has_headers: bool) -> Option<Block> {
-    let characters: Vec<u8> =
-        base64.iter().copied().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).collect();
-    let content = BASE64.decode(characters).ok()?;
+    let characters: Vec<&[u8]> = base64.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).collect();
+    let content = BASE64.decode(characters.concat()).ok()?;
     Some(Block { label: String::from_utf8_lossy(label).into_owned(), has_headers, content })
 }
 
@@ -116,6 +115,26 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     (&line[..length], rest)
 }
 
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
+/// Where these words come first in a text. Every byte of a fleet's certificates is looked at, and nearly all of
+/// them are not the first one of the words.
+fn find(text: &[u8], words: &[u8]) -> Option<usize> {
+    let mut place = 0;
+    loop {
+        place += text[place..].iter().position(|byte| *byte == words[0])?;
+        if text[place..].starts_with(words) {
+            return Some(place);
+        }
+        place += 1;
+    }
+}
+
+/// Where they come last.
+fn find_last(text: &[u8], words: &[u8]) -> Option<usize> {
+    let mut end = text.len();
+    loop {
+        end = text[..end].iter().rposition(|byte| *byte == words[0])?;
+        if text[end..].starts_with(words) {
+            return Some(end);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Domain names, mailboxes and IP masks in subjectAltName and nameConstraints, as loosely or strictly as
 //! Go checks them.
 
-use super::Edition;
+use super::{Edition, Release};
 
 /// Whether Go takes these bytes as a domain name: nothing at all, or labels that are not empty, of
 /// visible ASCII characters. A constraint may start with a period (RFC 5280, section 4.2.1.10).
@@ -15,13 +15,13 @@ pub fn is_domain(name: &[u8], is_constraint: bool) -> bool {
 
 /// The local part, without quotation marks and backslashes, and the domain of what Go takes as a mailbox
 /// (RFC 2821, section 4.1.2), `local@domain`.
-pub fn mailbox(mailbox: &[u8], edition: Edition) -> Option<(Vec<u8>, &[u8])> {
+pub fn mailbox<'a>(mailbox: &'a [u8], edition: &Edition) -> Option<(Vec<u8>, &'a [u8])> {
     let (local, rest) = match mailbox {
         [b'"', quoted @ ..] => quoted_local_part(quoted),
         plain => plain_local_part(plain),
     }?;
     let domain = rest.strip_prefix(b"@")?;
-    let is_plain = edition == Edition::Go1_25 || !domain.contains(&b'@');
+    let is_plain = edition.is(Release::Go1_25) || !domain.contains(&b'@');
     (is_domain(domain, false) && is_plain).then_some((local, domain))
 }
 

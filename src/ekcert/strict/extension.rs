@@ -6,10 +6,10 @@
 use super::super::der::{self, Element, Reader};
 use super::super::oid;
 use super::domain::{is_domain, is_ipv4_mapped, is_mask, mailbox};
-use super::{Checked, Edition, Extension, NotACertificate, OrBecause, uri};
+use super::{Checked, Edition, Extension, NotACertificate, OrBecause, Release, uri};
 
 /// Refuses an extension that Go knows and would not take.
-pub fn check(extension: &Extension<'_>, edition: Edition) -> Checked<()> {
+pub fn check(extension: &Extension<'_>, edition: &Edition) -> Checked<()> {
     let Extension { oid, value, is_critical } = extension;
     let reader = Reader::new(value);
     let (taken, why) = match oid.bytes() {
@@ -66,7 +66,7 @@ fn key_usage(mut value: Reader<'_>) -> Option<()> {
 }
 
 /// Section 4.2.1.6, of whose names Go looks into four kinds.
-fn alternative_names(mut value: Reader<'_>, edition: Edition) -> Option<()> {
+fn alternative_names(mut value: Reader<'_>, edition: &Edition) -> Option<()> {
     let mut names = value.enter(der::SEQUENCE)?;
     while !names.is_empty() {
         let name = names.element()?;
@@ -80,13 +80,13 @@ const DNS: u8 = der::context(2);
 const URI: u8 = der::context(6);
 const IP: u8 = der::context(7);
 
-fn alternative_name(name: &Element<'_>, edition: Edition) -> bool {
+fn alternative_name(name: &Element<'_>, edition: &Edition) -> bool {
     match name.tag {
         EMAIL | DNS => name.content.is_ascii(),
         URI => ascii(name).is_some_and(|text| uri::is_acceptable(text, edition)),
         IP => match name.content.len() {
             4 => true,
-            16 => edition == Edition::Go1_25 || !is_ipv4_mapped(name.content),
+            16 => edition.is(Release::Go1_25) || !is_ipv4_mapped(name.content),
             _ => false,
         },
         _ => true,
@@ -110,7 +110,7 @@ fn basic_constraints(mut value: Reader<'_>) -> Option<()> {
 }
 
 /// Section 4.2.1.10. At least one of the two lists must hold something.
-fn name_constraints(mut value: Reader<'_>, edition: Edition) -> Option<()> {
+fn name_constraints(mut value: Reader<'_>, edition: &Edition) -> Option<()> {
     let mut constraints = value.enter(der::SEQUENCE)?;
     let permitted = constraints.optional(der::constructed(0))?.unwrap_or_default();
     let excluded = constraints.optional(der::constructed(1))?.unwrap_or_default();
@@ -126,7 +126,7 @@ fn name_constraints(mut value: Reader<'_>, edition: Edition) -> Option<()> {
     Some(())
 }
 
-fn is_constraint(base: &Element<'_>, edition: Edition) -> bool {
+fn is_constraint(base: &Element<'_>, edition: &Edition) -> bool {
     let content = base.content;
     match base.tag {
         EMAIL if content.contains(&b'@') => content.is_ascii() && mailbox(content, edition).is_some(),
@@ -137,7 +137,7 @@ fn is_constraint(base: &Element<'_>, edition: Edition) -> bool {
         }
         IP => {
             let (address, mask) = content.split_at(content.len() / 2);
-            let is_taken = edition == Edition::Go1_25 || !is_ipv4_mapped(address);
+            let is_taken = edition.is(Release::Go1_25) || !is_ipv4_mapped(address);
             [8, 32].contains(&content.len()) && is_mask(mask) && is_taken
         }
         _ => true,

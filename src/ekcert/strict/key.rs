@@ -3,7 +3,7 @@
 use super::super::der::{self, BitString, Oid, Reader};
 use super::super::{PublicKey, names, oid};
 use super::curve::Curve;
-use super::{Checked, Edition, NotACertificate, OrBecause, algorithm_identifier};
+use super::{Checked, Edition, NotACertificate, OrBecause, Release, algorithm_identifier};
 
 /// A certificate's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Key {
 impl Key {
     /// Reads a `SubjectPublicKeyInfo`. Types that Go does not know pass whatever is in them; the types
     /// that it knows must be well-formed.
-    pub(super) fn parse(body: &mut Reader<'_>, edition: Edition) -> Checked<Self> {
+    pub(super) fn parse(body: &mut Reader<'_>, edition: &Edition) -> Checked<Self> {
         const MALFORMED: &str = "the public key is malformed";
         let mut info = body.enter(der::SEQUENCE).or_because(MALFORMED)?;
         let algorithm = info.read(der::SEQUENCE).or_because(MALFORMED)?;
@@ -29,7 +29,7 @@ impl Key {
             oid::ED25519 => ed25519(parameters, &bits),
             oid::DSA => dsa(parameters, &bits).or_because("the DSA key is malformed"),
             other => match oid::ML_DSA.iter().find(|(oid, _)| *oid == other) {
-                Some((_, size)) if edition == Edition::Go1_27 => ml_dsa(algorithm, *size, parameters, &bits),
+                Some((_, size)) if edition.is(Release::Go1_27) => ml_dsa(algorithm, *size, parameters, &bits),
                 _ => Ok(Self { name: names::key(algorithm), public: None }),
             },
         }

@@ -13,6 +13,8 @@ mod name;
 mod time;
 mod uri;
 
+use std::cell::Cell;
+
 use super::der::{self, Oid, Reader};
 use super::serial::Serial;
 
@@ -49,11 +51,31 @@ impl<T> OrBecause<T> for Option<T> {
 /// - Go 1.27: any type of value in names (before: the six string types only); IPv4-mapped IPv6
 ///   addresses, and mailboxes with a second `@`, are refused; ML-DSA keys are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Edition {
+enum Release {
     /// Go 1.25.
     Go1_25,
     /// Go 1.27.
     Go1_27,
+}
+
+/// The release by whose rules a certificate is read.
+#[derive(Debug)]
+struct Edition {
+    release: Release,
+    /// Whether it made a difference so far which one that is.
+    counted: Cell<bool>,
+}
+
+impl Edition {
+    const fn of(release: Release) -> Self {
+        Self { release, counted: Cell::new(false) }
+    }
+
+    /// Whether it is this one.
+    fn is(&self, release: Release) -> bool {
+        self.counted.set(true);
+        self.release == release
+    }
 }
 
 /// What a certificate says, its parts still in DER where they only serve to describe it.
@@ -107,18 +129,23 @@ pub struct Reading<'a> {
 
 /// The local part and the domain of a mailbox, as the newest Go release takes it.
 pub fn mailbox(mailbox: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    domain::mailbox(mailbox, Edition::Go1_27)
+    domain::mailbox(mailbox, &Edition::of(Release::Go1_27))
 }
 
 /// The host of a URI of ASCII characters, with its port; empty where there is none. None where the newest
 /// Go release does not take the URI.
 pub fn uri_host(uri: &str) -> Option<Vec<u8>> {
-    uri::host(uri, Edition::Go1_27)
+    uri::host(uri, &Edition::of(Release::Go1_27))
 }
 
 /// Reads the certificate at the start of `bytes`, if any Go release does.
 pub fn read(bytes: &[u8]) -> Checked<Reading<'_>> {
-    match (parse(bytes, Edition::Go1_27), parse(bytes, Edition::Go1_25)) {
+    let edition = Edition::of(Release::Go1_27);
+    let newest = parse(bytes, &edition);
+    if !edition.counted.get() {
+        return newest.map(|certificate| Reading { certificate, is_disputed: false });
+    }
+    match (newest, parse(bytes, &Edition::of(Release::Go1_25))) {
         (Ok(certificate), Ok(older)) => {
             let is_disputed = certificate.key != older.key;
             Ok(Reading { certificate, is_disputed })
@@ -144,7 +171,7 @@ pub fn read_whole(bytes: &[u8]) -> Checked<Reading<'_>> {
 ///
 /// Elements beyond those of RFC 5280, section 4.1, are ignored within the certificate and most of its
 /// parts, as Go ignores them.
-fn parse(bytes: &[u8], edition: Edition) -> Checked<Certificate<'_>> {
+fn parse<'a>(bytes: &'a [u8], edition: &Edition) -> Checked<Certificate<'a>> {
     let whole = Reader::new(bytes).element().filter(|element| element.tag == der::SEQUENCE);
     let whole = whole.or_because("the data does not start with a DER sequence")?;
     let mut certificate = Reader::new(whole.content);
@@ -221,7 +248,7 @@ fn algorithm_identifier(content: &[u8]) -> Option<(Oid<'_>, &[u8])> {
 }
 
 /// The unique identifiers, which say nothing, and the extensions, which only version 3 has.
-fn extensions<'a>(body: &mut Reader<'a>, version: i64, edition: Edition) -> Checked<Vec<Extension<'a>>> {
+fn extensions<'a>(body: &mut Reader<'a>, version: i64, edition: &Edition) -> Checked<Vec<Extension<'a>>> {
     const MALFORMED: &str = "the extensions are malformed";
     for number in [1, 2] {
         body.optional(der::context(number)).or_because("one of the unique identifiers is malformed")?;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::super::der::{self, Element, Oid, Reader};
-use super::Edition;
 use super::time;
+use super::{Edition, Release};
 
 /// Reads a Name, checks every value in it, and returns its content. Empty names and empty sets pass, and
 /// so does what follows a value.
-pub fn parse<'a>(body: &mut Reader<'a>, edition: Edition) -> Option<&'a [u8]> {
+pub fn parse<'a>(body: &mut Reader<'a>, edition: &Edition) -> Option<&'a [u8]> {
     let name = body.read(der::SEQUENCE)?;
     attributes(name)?.iter().flatten().all(|(_, value)| is_acceptable(value, edition)).then_some(name)
 }
@@ -33,7 +33,7 @@ pub fn attributes(name: &[u8]) -> Option<Vec<Vec<Attribute<'_>>>> {
 }
 
 /// Whether Go takes this as an attribute's value.
-fn is_acceptable(value: &Element<'_>, edition: Edition) -> bool {
+fn is_acceptable(value: &Element<'_>, edition: &Edition) -> bool {
     let mut reader = Reader::new(value.whole);
     match value.tag {
         der::T61_STRING
@@ -42,7 +42,7 @@ fn is_acceptable(value: &Element<'_>, edition: Edition) -> bool {
         | der::BMP_STRING
         | der::IA5_STRING
         | der::NUMERIC_STRING => text(value).is_some(),
-        _ if edition == Edition::Go1_25 => false,
+        _ if edition.is(Release::Go1_25) => false,
         der::INTEGER => reader.small_integer(der::INTEGER).is_some(),
         der::BIT_STRING => reader.bit_string().is_some(),
         der::OBJECT_IDENTIFIER => reader.oid().is_some(),

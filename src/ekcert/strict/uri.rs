@@ -3,16 +3,16 @@
 
 use std::net::Ipv6Addr;
 
-use super::Edition;
 use super::domain::is_domain;
+use super::{Edition, Release};
 
 /// Whether Go takes this URI. It has ASCII characters only.
-pub fn is_acceptable(uri: &str, edition: Edition) -> bool {
+pub fn is_acceptable(uri: &str, edition: &Edition) -> bool {
     host(uri, edition).is_some_and(|host| is_domain(&host, false))
 }
 
 /// The host of a URI, with its port and without percent encoding; empty where there is none.
-pub fn host(uri: &str, edition: Edition) -> Option<Vec<u8>> {
+pub fn host(uri: &str, edition: &Edition) -> Option<Vec<u8>> {
     let (location, fragment) = uri.split_once('#').unwrap_or((uri, ""));
     if location.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
@@ -59,15 +59,15 @@ fn scheme(location: &str) -> Option<(&str, &str)> {
 }
 
 /// A host and port, decoded.
-fn decoded_host(scheme: &str, host: &str, edition: Edition) -> Option<Vec<u8>> {
+fn decoded_host(scheme: &str, host: &str, edition: &Edition) -> Option<Vec<u8>> {
     match host.rfind('[') {
-        Some(open) if open == 0 || edition == Edition::Go1_25 => return decoded_address(&host[open + 1..]),
+        Some(open) if open == 0 || edition.is(Release::Go1_25) => return decoded_address(&host[open + 1..]),
         Some(_) => return None,
         None => {}
     }
     // Go allows several colons because of lists of database hosts, so not where the scheme is HTTP.
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let is_strict = is_web && edition != Edition::Go1_25;
+    let is_strict = is_web && edition.is(Release::Go1_27);
     let colon = if is_strict { host.find(':') } else { host.rfind(':') };
     is_port(&host[colon.unwrap_or(host.len())..]).then(|| decode(host, Part::Host))?
 }
@@ -131,7 +131,7 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Edition, is_acceptable};
+    use super::{Edition, Release, is_acceptable};
 
     #[test]
     fn uris_are_taken_as_go_takes_them() {
@@ -153,11 +153,15 @@ mod tests {
             ("a#%", false),
             ("\u{7f}", false),
         ] {
-            assert_eq!(is_acceptable(uri, Edition::Go1_27), expected, "{uri}");
-            assert_eq!(is_acceptable(uri, Edition::Go1_25), expected, "{uri}");
+            assert_eq!(is_acceptable(uri, &Edition::of(Release::Go1_27)), expected, "{uri}");
+            assert_eq!(is_acceptable(uri, &Edition::of(Release::Go1_25)), expected, "{uri}");
         }
         for uri in ["https://a:b:1/", "ldap://a[::1]/"] {
-            assert!(is_acceptable(uri, Edition::Go1_25) && !is_acceptable(uri, Edition::Go1_27), "{uri}");
+            assert!(
+                is_acceptable(uri, &Edition::of(Release::Go1_25))
+                    && !is_acceptable(uri, &Edition::of(Release::Go1_27)),
+                "{uri}"
+            );
         }
     }
 }

@@ -32,7 +32,9 @@ fn read_regular(path: &Path, opened: rustix::io::Result<OwnedFd>) -> Result<(Sta
     if !FileType::from_raw_mode(found.st_mode).is_file() {
         return Err(not_a_file(path));
     }
-    let mut bytes = Vec::new();
+    let size = u64::try_from(found.st_size).unwrap_or_default().min(LARGEST_FILE);
+    // With room for one byte more, of which the last read finds that it is not there.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
     File::from(file).take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(Error::new(Kind::Io, format!("{} is larger than {LARGEST_FILE} bytes", path.display())));
