@@ -1,6 +1,8 @@
 //! RSA signatures (RFC 8017).
 
-use aws_lc_rs::signature::{self as aws, RsaParameters, RsaPublicKeyComponents};
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 use rsa::{BoxedUint, PublicKey};
 use sha2::{Sha256, Sha384, Sha512};
 
@@ -16,11 +18,13 @@ const LARGEST_EXPONENT: u64 = (1 << 31) - 1;
 pub struct Key {
     modulus: Vec<u8>,
     exponent: Vec<u8>,
+    /// As aws-lc takes it, for the scheme that was asked for first: a CA signs by one mostly.
+    prepared: OnceLock<(Scheme, Option<ParsedPublicKey>)>,
 }
 
 impl Key {
     pub fn new(modulus: Vec<u8>, exponent: Vec<u8>) -> Self {
-        Self { modulus, exponent }
+        Self { modulus, exponent, prepared: OnceLock::new() }
     }
 
     fn bits(&self) -> usize {
@@ -49,10 +53,15 @@ impl Key {
     pub fn made(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
         // A fleet has many signatures, and aws-lc is ten times as fast. It does not take every key that Go does, so
         // what it refuses is looked at once more.
-        let components = RsaPublicKeyComponents { n: &self.modulus, e: &self.exponent };
-        let is_made = aws_algorithm(scheme)
-            .is_some_and(|algorithm| components.verify(algorithm, message, signature).is_ok());
+        let (first, key) = self.prepared.get_or_init(|| (scheme, self.prepare(scheme)));
+        let key = if *first == scheme { key.clone() } else { self.prepare(scheme) };
+        let is_made = key.is_some_and(|key| key.verify_sig(message, signature).is_ok());
         is_made || self.made_by_any_size(scheme, message, signature)
+    }
+
+    fn prepare(&self, scheme: Scheme) -> Option<ParsedPublicKey> {
+        let components = RsaPublicKeyComponents { n: &self.modulus, e: &self.exponent };
+        components.to_parsed_public_key(aws_algorithm(scheme)?).ok()
     }
 
     fn made_by_any_size(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
