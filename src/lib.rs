@@ -24,6 +24,7 @@ pub mod host;
 mod json;
 mod message;
 pub mod net;
+mod parallel;
 pub mod protocol;
 pub mod teleport;
 pub mod tpm;

@@ -65,6 +65,26 @@ fn the_registry_is_one_identity_a_file() {
 }
 
 #[test]
+fn a_registry_of_many_files_is_read_in_their_order_with_every_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let hosts: Vec<String> = (1000..1300).map(|number| format!("web-{number}")).collect();
+    for host in &hosts {
+        let identity = json!({ "ek_public_hash": host.replace("web-", &"0".repeat(60)) });
+        write(&directory, &format!("{host}.json"), identity.to_string());
+    }
+    for broken in ["web-1003.json", "web-1290.json"] {
+        write(&directory, broken, "{".to_owned());
+    }
+    let answer = succeed(&json!({ "action": "ekcert_ca", "registry": directory.path(), "fetch": false }));
+    let usable = hosts.iter().filter(|host| !["web-1003", "web-1290"].contains(&host.as_str()));
+    assert_eq!(answer["unresolved"][0]["hosts"], json!(usable.collect::<Vec<_>>()));
+    let problems = warnings(&answer);
+    let lines: Vec<&str> = problems.lines().collect();
+    let [first, second] = lines[..] else { panic!("{problems}") };
+    assert!(first.contains("web-1003.json") && second.contains("web-1290.json"), "{problems}");
+}
+
+#[test]
 fn a_registry_that_earlier_tasks_would_fill_is_a_warning_in_check_mode() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("registry");

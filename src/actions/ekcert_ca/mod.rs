@@ -15,6 +15,7 @@ use crate::ekcert::EkCertificate;
 use crate::ekcert::issuers::{Candidates, Contents, Search, Trust};
 use crate::error::Result;
 use crate::net::{Client, Destinations, Limits};
+use crate::parallel;
 use crate::protocol::{Answer, Request};
 use crate::teleport::{Identity, Token};
 use parameters::Parameters;
@@ -110,9 +111,10 @@ struct Hosts {
 impl Hosts {
     fn of(identities: &[Identity]) -> Self {
         let mut hosts = Self::default();
-        for identity in identities {
+        let certificates = parallel::map(identities, Identity::certificate);
+        for (identity, certificate) in identities.iter().zip(certificates) {
             let name = identity.name().or(identity.hash()).unwrap_or("the given certificate").to_owned();
-            match identity.certificate() {
+            match certificate {
                 Ok(Some(certificate)) => {
                     hosts.names.push(name);
                     hosts.certificates.push(certificate);

@@ -13,12 +13,12 @@ mod formats;
 mod links;
 
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZero;
 
 use time::OffsetDateTime;
 
 use super::EkCertificate;
 use super::authorities::{Authority, Flaw, NotVerified};
+use crate::parallel;
 
 pub use candidates::{Candidate, Candidates};
 pub use chain::{Broken, Chain, Trust};
@@ -26,9 +26,6 @@ pub use formats::Contents;
 pub use links::{Fetch, Link, Links};
 
 use links::Wanted;
-
-/// Certificates for which a thread is worth its start.
-const LEAST_FOR_A_THREAD: usize = 64;
 
 /// What a search finds out about one EK certificate.
 #[derive(Debug)]
@@ -68,12 +65,15 @@ struct Subject<'a> {
     links: &'a [String],
     issuers: Vec<Issuer>,
     /// A candidate that would be its issuer, and what is wrong with that.
-    unfit: Option<(usize, Flaw)>,
+    unfit: Option<Unfit>,
     /// Why no CA could make a cluster accept it.
     refused: Option<NotVerified>,
     /// Whether that is so, or one was found that does and is trusted.
     is_settled: bool,
 }
+
+/// Where a candidate is, and what is wrong with it.
+type Unfit = (usize, Flaw);
 
 /// A candidate that issued a certificate, or is that certificate.
 #[derive(Debug, Clone, Copy)]
@@ -156,23 +156,14 @@ impl<'a> Search<'a> {
 
     /// Holds certificates against the candidates from this place on.
     fn look(&self, subjects: &mut [Subject<'_>], from: usize) {
-        let mut unsettled: Vec<&mut Subject<'_>> =
-            subjects.iter_mut().filter(|subject| !subject.is_settled).collect();
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = unsettled.len().div_ceil(threads).max(LEAST_FOR_A_THREAD);
-        let look = |subjects: &mut [&mut Subject<'_>]| {
-            for subject in subjects {
-                subject.look(&self.candidates, self.trust, from, self.at);
-            }
-        };
-        let mut shares = unsettled.chunks_mut(share);
-        let own = shares.next();
-        std::thread::scope(|scope| {
-            for other in shares {
-                scope.spawn(|| look(other));
-            }
-            own.map(look);
-        });
+        let unsettled: Vec<&Subject<'_>> = subjects.iter().filter(|subject| !subject.is_settled).collect();
+        let found =
+            parallel::map(&unsettled, |subject| subject.look(&self.candidates, self.trust, from, self.at));
+        let unsettled = subjects.iter_mut().filter(|subject| !subject.is_settled);
+        for (subject, (issuers, unfit)) in unsettled.zip(found) {
+            subject.issuers.extend(issuers);
+            subject.unfit = unfit.or(subject.unfit.take());
+        }
     }
 
     fn chain(&self, known: &mut HashMap<usize, Chain>, issuer: usize) -> Chain {
@@ -246,9 +237,16 @@ impl<'a> Subject<'a> {
     }
 
     /// Holds the certificate against the candidates from this place on.
-    fn look(&mut self, candidates: &Candidates, trust: &Trust, from: usize, at: OffsetDateTime) {
+    fn look(
+        &self,
+        candidates: &Candidates,
+        trust: &Trust,
+        from: usize,
+        at: OffsetDateTime,
+    ) -> (Vec<Issuer>, Option<Unfit>) {
+        let (mut issuers, mut unfit) = (Vec::new(), None);
         let issued = self.certificate.issued();
-        let Ok(scheme) = issued.scheme() else { return };
+        let Ok(scheme) = issued.scheme() else { return (issuers, unfit) };
         let places = candidates.called(&issued.issuer).iter().copied();
         let mut places: Vec<usize> = places.filter(|place| *place >= from).collect();
         places.sort_by_key(|place| candidates.get(*place).authority.distance(issued));
@@ -266,18 +264,19 @@ impl<'a> Subject<'a> {
             match is_signed.and_then(|()| authority.may_have_issued(issued, at)) {
                 Ok(()) => {
                     let is_accepted = authority.subject == issued.issuer;
-                    self.issuers.push(Issuer { place, is_accepted });
+                    issuers.push(Issuer { place, is_accepted });
                 }
                 // Not the issuer: another key of the same name, or the same key in another certificate.
                 Err(Flaw::OtherKey | Flaw::SameKey) => {}
-                Err(flaw) => self.unfit = Some((place, flaw)),
+                Err(flaw) => unfit = Some((place, flaw)),
             }
         }
         // A cluster accepts a certificate that is among its CAs itself.
         if let Some(place) = candidates.find(self.certificate).filter(|place| *place >= from)
             && trust.names(candidates.sha256(place))
         {
-            self.issuers.push(Issuer { place, is_accepted: true });
+            issuers.push(Issuer { place, is_accepted: true });
         }
+        (issuers, unfit)
     }
 }

@@ -14,6 +14,7 @@ use super::{HostName, Identity};
 use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
 use crate::host;
+use crate::parallel;
 
 pub use archive::{Archive, archived_files, archived_path};
 pub use entry::{Entry, Found, text};
@@ -38,8 +39,10 @@ impl Registry {
     /// and hidden ones are not part of the registry.
     pub fn read(directory: &Path) -> Result<Self> {
         let mut registry = Self::default();
-        for (name, paths) in files(directory)? {
-            match read_host(&paths) {
+        let hosts: Vec<(OsString, Vec<PathBuf>)> = files(directory)?.into_iter().collect();
+        let read = parallel::map(&hosts, |(_, paths)| read_host(paths));
+        for ((name, _), identity) in hosts.into_iter().zip(read) {
+            match identity {
                 Ok(identity) => registry.identities.push(identity),
                 Err(problem) => {
                     registry.problems.push(problem);
