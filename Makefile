@@ -23,7 +23,7 @@ test: setup ## run everything: formatting, lints, unit tests, playbooks
 bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
 		&& python benches/fleet.py && python benches/identify.py && python benches/tokens.py \
-		&& python benches/host_files.py && exec python benches/site.py
+		&& python benches/issuers.py && python benches/host_files.py && exec python benches/site.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import measure  # noqa: E402 (the path is set just above)
 from ansible_runs import BINARY, PROJECT  # noqa: E402
+from report import heading, show_times  # noqa: E402
 from software_tpm import SoftwareTpm, SoftwareTpms  # noqa: E402
 
 # Built with the default features, by `make bench`; the collection's BINARY is built without libtss2.
@@ -99,7 +100,7 @@ class Bench:
         times = measure.interleaved(timed, self.options.rounds)
         assert set(seen) == {*WAYS, SHELL} and len(set(seen.values())) == 1, f"the ways differ: {seen}"
         heading(f"With an EK certificate: process start to exit, {self.options.rounds} rounds")
-        show_times(times)
+        show_times(times, in_milliseconds=True)
         for way in (NATIVE, DEFAULT):
             show_ratio(way, times[way], "the shell pipeline", times[SHELL], NATIVE_OF_SHELL)
             show_ratio(way, times[way], "esapi", times[ESAPI], NATIVE_OF_ESAPI)
@@ -121,7 +122,7 @@ class Bench:
         rounds = math.ceil(self.options.rounds / 4)
         times = measure.interleaved(on_all, rounds)
         heading(f"Without one, native: process start to exit, the median of {len(ways)} TPMs, {rounds} rounds")
-        show_times(times)
+        show_times(times, in_milliseconds=True)
         show_ratio("the short cut", times[SHORT_CUT], "CreatePrimary", times[CREATE])
         made = statistics.median(times[CREATE]) - statistics.median(times[SHORT_CUT])
         print(f"  A software TPM makes that key in about {made * 1000:.0f} ms here; a chip takes seconds.")
@@ -197,17 +198,6 @@ def pipeline(tpm: SoftwareTpm, seen: dict[str, Identity]) -> Callable[[], float]
 
 def note(seen: dict[str, Identity], way: str, identity: Identity) -> None:
     assert seen.setdefault(way, identity) == identity, f"{way} has two answers: {seen[way]}, {identity}"
-
-
-def heading(text: str) -> None:
-    print(f"\n{text}", flush=True)
-
-
-def show_times(times: dict[str, list[float]]) -> None:
-    print(f"  {'milliseconds':<44}{'median':>10}{'fastest':>10}{'slowest':>10}")
-    for way, values in times.items():
-        shown = "".join(f"{value * 1000:>10.1f}" for value in (statistics.median(values), min(values), max(values)))
-        print(f"  {way:<44}{shown}")
 
 
 def show_ratio(way: str, times: list[float], other: str, others: list[float], most: float | None = None) -> None:

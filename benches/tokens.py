@@ -22,6 +22,7 @@ import ansible_runs  # noqa: E402 (the path is set just above)
 import ek_certificates  # noqa: E402
 import measure  # noqa: E402
 from ansible_runs import BINARY  # noqa: E402
+from report import heading, show, show_times  # noqa: E402
 
 SMALL, LARGE = 10_000, 100_000  # hosts
 ISSUERS = 10
@@ -218,23 +219,6 @@ def check_rules(answer: dict, size: int) -> None:
 
 def check_preflight(answer: dict) -> None:
     assert (answer["accepted"], answer["refused"], len(answer["hosts"])) == (SMALL, 0, SMALL), answer["hosts"][:3]
-
-
-def heading(text: str) -> None:
-    print(f"\n{text}", flush=True)
-
-
-def show_times(times: dict[str, list[float]]) -> None:
-    print(f"  {'seconds':<44}{'median':>10}{'fastest':>10}{'slowest':>10}")
-    for way, values in times.items():
-        shown = "".join(f"{value:>10.3f}" for value in (statistics.median(values), min(values), max(values)))
-        print(f"  {way:<44}{shown}")
-
-
-def show(name: str, value: float, limit: float, at_least: bool = False) -> None:
-    is_met = value >= limit if at_least else value <= limit
-    wanted = f"wanted: at {'least' if at_least else 'most'} {limit}: {'met' if is_met else 'MISSED'}"
-    print(f"  {name:<54}{value:>7.1f}   {wanted}")
 
 
 if __name__ == "__main__":
