@@ -4,8 +4,8 @@
 //! one of these CAs issued directly ([`Authorities`]). Then some rule must have the TPM's hash, or none, and
 //! its serial number, or none, compared to the letter.
 
-use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
@@ -21,7 +21,7 @@ pub struct Decision<'a> {
     /// The rules by hash, those without one under an empty text.
     by_hash: HashMap<&'a str, Vec<&'a Rule>>,
     /// Only for what to say to hosts that are refused.
-    by_description: OnceCell<HashMap<&'a str, &'a Rule>>,
+    by_description: OnceLock<HashMap<&'a str, &'a Rule>>,
     /// The hashes of rules that have them in upper case, in lower case.
     in_upper_case: HashSet<String>,
 }
@@ -44,7 +44,7 @@ impl<'a> Decision<'a> {
             now,
             authorities: Authorities::from_pem(cas),
             by_hash,
-            by_description: OnceCell::new(),
+            by_description: OnceLock::new(),
             in_upper_case,
         }
     }

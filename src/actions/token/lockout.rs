@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use time::OffsetDateTime;
 
 use crate::error::{Error, Kind, Result};
+use crate::parallel;
 use crate::teleport::{Decision, Identity, Timestamp, Token, Wanted};
 
 /// Hosts that a message names.
@@ -25,14 +26,16 @@ pub(super) fn refused(
 ) -> Result<(Vec<Refused>, BTreeSet<String>)> {
     let decisions: HashMap<&str, Decision<'_>> =
         tokens.iter().map(|token| (token.name.as_str(), Decision::by(token, now))).collect();
-    let mut refused = Vec::new();
-    for host in &wanted.hosts {
+    let outcomes = parallel::map(&wanted.hosts, |host| {
         let name = wanted.token_of(host)?;
-        let outcome = match decisions.get(name.as_str()) {
+        Ok(match decisions.get(name.as_str()) {
             Some(decision) => decision.on(host).map(drop),
             None => Err(format!("there is no token `{name}`")),
-        };
-        if let Err(reason) = outcome {
+        })
+    });
+    let mut refused = Vec::new();
+    for (host, outcome) in wanted.hosts.iter().zip(outcomes) {
+        if let Err(reason) = outcome? {
             refused.push(Refused { host: host.clone(), reason });
         }
     }
