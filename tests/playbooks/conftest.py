@@ -81,6 +81,7 @@ def first_run(
         shutil.rmtree(fleet.root)
         shutil.copytree(kept, fleet.root)
         fleet.tcti = dict(tcti)
+        fleet.variables = {}
 
     return fleet, run, restore
 
