@@ -239,6 +239,12 @@ fn to_skip_everybody_is_an_error_or_no_change() {
     let current = with_ca(&manufacturer.issuing, rules);
     let answer = merged(&current, nobody.clone());
     assert_eq!((&answer["changed"], &answer["refused"][0]["description"]), (&json!(false), &json!("vm-1")));
+    // The one host that it lets in is taken out of service.
+    let mut last = nobody.clone();
+    last["remove"] = json!(["web-1"]);
+    let answer = merged(&current, last);
+    assert_eq!((&answer["changed"], &answer["delete"]), (&json!(true), &json!(["web"])));
+    assert_eq!(answer["refused"][0]["description"], "vm-1");
     let mut pruning = request(nobody);
     pruning["current"] = current;
     pruning["prune"] = json!(true);

@@ -80,6 +80,11 @@ def test_a_certificate_of_another_ca_is_left_out_with_its_fingerprint(new_cluste
     shown = fingerprint(issuer_of(other_ca)).replace(":", "").lower()
     assert f"SHA-256 {shown}" in run.output and "which is not trusted" in run.output, run.output
 
+    # The only host that is let in goes, and those that are left out stop nothing.
+    gone = new_cluster.play("decommission", "--limit", "web-1", **pinned)
+    assert gone.returncode == 0, gone.output
+    assert not new_cluster.stored.exists()
+
 
 def test_cas_that_would_lock_out_a_host_are_not_applied(cluster, offline):
     assert cluster.site().returncode == 0

@@ -65,8 +65,9 @@ struct Plan {
 impl Plan {
     fn of(parameters: Parameters, known: Known, output: &Output<'_>) -> Result<Self> {
         let (allow_lockout, skip_refused) = (parameters.allow_lockout, parameters.skip_refused);
-        // One of several tokens may be for nobody.
-        let may_be_empty = parameters.only.is_some();
+        // One of several tokens may be for nobody, and so may one that TPMs are taken out of.
+        let takes_away = !parameters.remove.is_empty() || !known.archived.is_empty();
+        let may_be_empty = parameters.only.is_some() || takes_away;
         let mut wanted = parameters.wanted(known.hosts, known.archived)?;
         let mut merged = merge(output.current(), &wanted)?;
         let now = OffsetDateTime::now_utc();
