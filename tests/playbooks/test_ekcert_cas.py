@@ -86,6 +86,22 @@ def test_a_certificate_of_another_ca_is_left_out_with_its_fingerprint(new_cluste
     assert not new_cluster.stored.exists()
 
 
+def test_the_cas_of_another_run_at_the_same_time_stay(new_cluster, offline, ca, other_ca):
+    # What a run elsewhere applies, which knows only a host of the other manufacturer.
+    assert new_cluster.play("site", "--limit", "build-1", **offline).returncode == 0
+    elsewhere = new_cluster.stored.rename(new_cluster.folder / "elsewhere")
+    (new_cluster.fleet.registry_directory / "build-1.json").unlink()
+    # It comes right after ours, once.
+    hook = new_cluster.folder / "before-create"
+    hook.write_text(f"#!/bin/sh\n(sleep 0.3; mv {elsewhere} {new_cluster.stored}) >/dev/null 2>&1 &\n")
+    hook.chmod(0o755)
+
+    run = new_cluster.play("site", "--limit", "web-1", **offline | {"tbot_token_settle_seconds": 1})
+    assert run.returncode == 0, run.output
+    assert new_cluster.rules() == {"web-1", "build-1"}
+    assert allowed_cas(new_cluster.token) == sorted([issuer_of(ca).strip(), issuer_of(other_ca).strip()])
+
+
 def test_cas_that_would_lock_out_a_host_are_not_applied(cluster, offline):
     assert cluster.site().returncode == 0
     before = cluster.stored.read_text()
