@@ -156,7 +156,8 @@ def clusters(repository: dict) -> dict:
     cluster.found = {"server_version": "17.5.2"}
     seen["cluster was upgraded"] = install(by_cluster)
     cluster.found = {"server_version": "17.4.10", "min_client_version": "16.0.0-aa"}
-    seen["newer than the cluster"] = install(by_cluster)
+    without_ca = {name: value for name, value in by_cluster.items() if name != "tbot_proxy_ca_file"}
+    seen |= install_each({"asked without its CA": without_ca, "newer than the cluster": by_cluster})
     cluster.found = {"server_version": "19.1.0", "min_client_version": "18.0.0-aa"}
     seen["older than the cluster"] = install(by_cluster | {"tbot_version": "17.5.2"})
     seen["cluster that is down"] = install(by_cluster | {"tbot_proxy_server": "127.0.0.1:1"})
