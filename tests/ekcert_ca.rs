@@ -61,6 +61,17 @@ fn a_bundle_and_a_root_prove_the_issuer_without_a_request() {
 }
 
 #[test]
+fn certificates_may_be_one_text_with_remarks() {
+    let acme = Manufacturer::new("ACME");
+    let bundle = format!("# ACME, Inc.: Issuing, 2026\n{}\n# Root\n{}", acme.issuing, acme.root);
+    let answer = succeed(&json!({
+        "action": "ekcert_ca", "hosts": [acme.tpm("a", "01")], "fetch": false,
+        "ca_bundle": bundle, "trusted_roots": acme.root,
+    }));
+    assert_eq!(answer["ekcert_allowed_cas"], json!([acme.issuing]));
+}
+
+#[test]
 fn links_lead_up_to_the_root_and_each_is_asked_once() {
     for form in [der as fn(&str) -> Vec<u8>, pkcs7, |pem| pem.as_bytes().to_vec()] {
         let server = Server::http();

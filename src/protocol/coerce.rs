@@ -169,6 +169,10 @@ impl Coerced {
                 if text.starts_with('[') {
                     return json(text, "a JSON list");
                 }
+                // Certificates, between which people write what they are, with commas.
+                if text.contains("-----BEGIN ") {
+                    return Ok(vec![text.into()]);
+                }
                 return Ok(text
                     .split(',')
                     .map(str::trim)

@@ -54,6 +54,7 @@ def main(results: Path) -> None:
 def packages(repository: str, key_url: str, key: str, other_key: str) -> dict:
     unpinned = {"tbot_repository_url": repository, "tbot_major_version": 17, "tbot_repository_key": key_url}
     newest = unpinned | sum_of(key)
+    without_channel = {name: value for name, value in newest.items() if name != "tbot_major_version"}
     older = newest | {"tbot_version": "17.5.1"}
     next_major = newest | {"tbot_version": "18.0.0-rc.1", "tbot_repository_key": key}
     return {
@@ -64,11 +65,12 @@ def packages(repository: str, key_url: str, key: str, other_key: str) -> dict:
             "key of a URL without sum": unpinned,
             "wrong sum of the key": unpinned | sum_of("another"),
             "wrong sum of the key's text": next_major | sum_of("another"),
-            "no channel": {name: value for name, value in newest.items() if name != "tbot_major_version"},
+            "no channel": without_channel,
             "malformed version": newest | {"tbot_version": "v17"},
         }),
         "wrong key": install(newest | {"tbot_repository_key": other_key} | sum_of(other_key)),
         "version that is not there": install(newest | {"tbot_version": "17.9.9"}),
+        "package version that is not there": install(without_channel | {"tbot_package_version": "17.9.9"}),
         "newest": install(newest, "--tags", "tbot_install"),
         **install_each({"newest again": newest, "downgrade": older}),
         "downgrade in check mode": install(older, *CHECK),

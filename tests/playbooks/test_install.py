@@ -114,8 +114,9 @@ def test_a_repository_that_another_key_signed_brings_nothing(seen):
     assert seen["wrong key"]["tbot"] is None
 
 
-def test_a_version_that_the_repository_lacks_is_an_error(seen):
-    missing = seen["version that is not there"]
+@pytest.mark.parametrize("name", ["version that is not there", "package version that is not there"])
+def test_a_version_that_the_repository_lacks_is_an_error(seen, name):
+    missing = seen[name]
     assert missing["failed"] == 1, missing["output"]
     assert "teleport=17.9.9" in missing["error"]
     assert missing["tbot"] is None
