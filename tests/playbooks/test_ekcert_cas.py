@@ -84,6 +84,8 @@ def test_a_certificate_of_another_ca_is_left_out_with_its_fingerprint(new_cluste
     gone = new_cluster.play("decommission", "--limit", "web-1", **pinned)
     assert gone.returncode == 0, gone.output
     assert not new_cluster.stored.exists()
+    again = new_cluster.play("decommission", "--limit", "web-1", **pinned)
+    assert again.returncode == 0 and not any(again.changed().values()), again.output
 
 
 def test_the_cas_of_another_run_at_the_same_time_stay(new_cluster, offline, ca, other_ca):
