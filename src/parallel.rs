@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Values for which a thread is worth its start, where each takes some microseconds.
@@ -10,21 +11,38 @@ const LEAST_FOR_A_THREAD: usize = 64;
 /// What `run` makes of each item, in their order, on as many threads as there are processors to use. Few items stay
 /// on this one.
 pub fn map<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let work = |share: &[T]| share.iter().map(&run).collect::<Vec<R>>();
-    if items.len() < 2 * LEAST_FOR_A_THREAD {
-        return work(items);
+    let shares: Vec<(&[T], Mutex<Vec<R>>)> =
+        items.chunks(share(items.len())).map(|share| (share, Mutex::default())).collect();
+    on_threads(shares.len(), &|number| {
+        let (share, results) = &shares[number];
+        let done = share.iter().map(&run).collect();
+        *results.lock().unwrap_or_else(PoisonError::into_inner) = done;
+    });
+    let results = shares.into_iter().map(|(_, results)| results.into_inner());
+    results.flat_map(|share| share.unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+/// How many of so many items each thread takes.
+fn share(count: usize) -> usize {
+    if count < 2 * LEAST_FOR_A_THREAD {
+        return count.max(1);
     }
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = items.len().div_ceil(threads).max(LEAST_FOR_A_THREAD);
-    let (own, others) = items.split_at(share.min(items.len()));
+    count.div_ceil(threads).max(LEAST_FOR_A_THREAD)
+}
+
+/// Does the work of each number below `count`, each on a thread of its own, the first on this one. What threads take
+/// in code is here once, whatever the work.
+fn on_threads(count: usize, work: &(dyn Fn(usize) + Sync)) {
     thread::scope(|scope| {
-        let others: Vec<_> = others.chunks(share).map(|share| scope.spawn(|| work(share))).collect();
-        let mut done = work(own);
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let others: Vec<_> = (1..count).map(|number| scope.spawn(move || work(number))).collect();
+        if count > 0 {
+            work(0);
         }
-        done
-    })
+        for other in others {
+            other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    });
 }
 
 #[cfg(test)]
