@@ -9,7 +9,7 @@ use std::fs;
 use serde_json::{Value, json};
 use support::manufacturer::Manufacturer;
 use support::server::{Reply, Server};
-use support::succeed;
+use support::{fail, succeed};
 
 /// A request for the issuer of one host, whose links may lead to this server.
 fn request(acme: &Manufacturer, server: &Server) -> Value {
@@ -87,4 +87,9 @@ fn a_host_that_counts_as_archived_needs_no_ca() {
     assert_eq!(succeed(&request)["ekcert_allowed_cas"], json!([acme.issuing, other.issuing]));
     request["archived"] = json!(["b"]);
     assert_eq!(succeed(&request)["ekcert_allowed_cas"], json!([acme.issuing]));
+
+    request["hosts"] = json!([{ "description": "b", "ek_public_hash": "ab".repeat(32) }]);
+    assert!(fail(&request, "invalid_request").contains("which is given as a host too"));
+    request.as_object_mut().unwrap().remove("registry");
+    assert!(fail(&request, "invalid_request").contains("needs `registry`"));
 }

@@ -28,6 +28,22 @@ pub(super) fn given(
     Ok(given)
 }
 
+/// Refuses `archived` where it cannot mean hosts of the registry.
+pub(super) fn check_archived(
+    archived: &[String],
+    hosts: Option<&[Identity]>,
+    registry: Option<&AbsolutePath>,
+) -> Result<()> {
+    if registry.is_none() && !archived.is_empty() {
+        return Err(Error::invalid("`archived` names hosts of the registry, and needs `registry`"));
+    }
+    let given = hosts.into_iter().flatten().filter_map(Identity::name);
+    match archived.iter().find(|name| given.clone().any(|host| host == *name)) {
+        Some(name) => Err(Error::invalid(format!("`archived` names `{name}`, which is given as a host too"))),
+        None => Ok(()),
+    }
+}
+
 /// A problem with a registry's file as a warning.
 pub(super) fn warning(problem: &Error) -> String {
     match &problem.hint {

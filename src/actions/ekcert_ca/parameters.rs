@@ -52,6 +52,7 @@ fn yes() -> bool {
 impl Parameters {
     /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
     pub(super) fn take_hosts(&mut self, request: &Request) -> Result<Registry> {
+        hosts::check_archived(&self.archived, self.hosts.as_deref(), self.registry.as_ref())?;
         let Some(pem) = self.ek_cert_pem.take() else {
             let mut given = hosts::given(request, self.hosts.take(), self.registry.as_ref())?;
             let is_archived = |name: &str| self.archived.iter().any(|archived| archived == name);

@@ -25,13 +25,11 @@ impl Known {
     /// there are no others, and warnings where its rule stays. Those of the archive are warnings: no rule goes
     /// because of them.
     pub(super) fn of(request: &Request, parameters: &mut Parameters, output: &Output<'_>) -> Result<Self> {
-        if parameters.registry.is_none() && !parameters.archived.is_empty() {
-            return Err(Error::invalid("`archived` names hosts of the registry, and needs `registry`"));
-        }
-        let given = parameters.hosts.iter().flatten().filter_map(Identity::name);
-        if let Some(name) = parameters.archived.iter().find(|name| given.clone().any(|host| host == *name)) {
-            return Err(Error::invalid(format!("`archived` names `{name}`, which is given as a host too")));
-        }
+        hosts::check_archived(
+            &parameters.archived,
+            parameters.hosts.as_deref(),
+            parameters.registry.as_ref(),
+        )?;
         if parameters.only_take_away() {
             return Ok(Self::default());
         }
