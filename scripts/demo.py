@@ -1,7 +1,7 @@
 """The main job on one machine: three hosts, each with a software TPM, made ready to join a Teleport cluster.
 
 Everything happens in .demo/, which is made anew at every run; nothing outside it is touched and no service is started. A web server
-on the loopback stands for the TPMs' manufacturers'.
+on the loopback stands in for those of the TPMs' manufacturers.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def test_cas_that_would_lock_out_a_host_are_not_applied(cluster, offline):
     assert cluster.stored.read_text() == before
 
 
-def test_where_nothing_is_trusted_no_token_comes_to_be_without_cas(new_cluster, ca, tmp_path):
+def test_where_nothing_is_trusted_no_token_comes_to_be_without_cas(new_cluster):
     nothing = {"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_fetch": False}
     run = new_cluster.play("site", **nothing)
     assert run.returncode != 0
