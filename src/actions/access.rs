@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use nix::unistd::{User, geteuid};
+use rustix::process::geteuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::seconds::Seconds;
 use crate::error::{Error, Kind, Result};
 use crate::host::udev::{self, UdevDevice};
-use crate::host::{self, AbsolutePath, Account, Attributes, Mode, ServiceAccount, Standing, TextFile};
+use crate::host::{self, AbsolutePath, Account, Attributes, Mode, ServiceAccount, Standing, TextFile, User};
 use crate::protocol::{Answer, Diff, Request};
 use crate::tpm::{Backend, Node, Tcti, Tpm};
 
@@ -82,7 +82,7 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
     let answer = Answer::new(changed)
         .result("user", parameters.user.as_str())
         .result("group", parameters.group.as_str())
-        .result("uid", json!(standing.user.as_ref().map(|user| user.uid.as_raw())))
+        .result("uid", json!(standing.user.as_ref().map(|user| user.uid)))
         .result("gid", json!(standing.gid))
         .result("groups", groups(&standing, parameters.create))
         .result("absent_groups", json!(standing.absent_groups))
@@ -131,7 +131,7 @@ impl<'a> DeviceAccess<'a> {
         };
         let path = path.as_path();
         let node = Node::look(path)?;
-        let uid = standing.user.as_ref().map(|user| user.uid.as_raw());
+        let uid = standing.user.as_ref().map(|user| user.uid);
         let is_open = node.is_open_to(uid, &standing.wanted_gids());
         let device = UdevDevice::of(path);
         let has_rule = device.is_some()
@@ -175,7 +175,7 @@ impl<'a> DeviceAccess<'a> {
         }
         udev::write(file, rule)?;
         device.apply()?;
-        let uid = standing.user.as_ref().map(|user| user.uid.as_raw());
+        let uid = standing.user.as_ref().map(|user| user.uid);
         if Node::look(path)?.is_open_to(uid, &standing.wanted_gids()) {
             return Ok(());
         }
@@ -198,7 +198,7 @@ fn describe_node(node: Node) -> String {
 fn verify(user: &User, tcti: &Tcti, node: Option<Node>, parameters: &Parameters) -> Result<()> {
     if geteuid().is_root() {
         host::become_user(user)?;
-    } else if geteuid() != user.uid {
+    } else if geteuid().as_raw() != user.uid {
         let message = format!("only root can see whether the user `{}` gets at the TPM", user.name);
         return Err(Error::new(Kind::PermissionDenied, message).hint("run as root (become: true)"));
     }

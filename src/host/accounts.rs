@@ -1,4 +1,4 @@
-//! Users and groups by name or number, looked up through the system (NSS).
+//! Users and groups as requests name them, and as results show them.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::thread::LocalKey;
 
-use nix::unistd::{Gid, Group, Uid, User};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::error::{Error, Kind, Result};
+use super::users::{Group, User};
+use crate::error::Result;
 
 /// A user or group as a request names it: a name, or digits that are its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,18 +102,14 @@ impl Accounts {
         if let Some(user) = user {
             let found = match user.number() {
                 Some(number) => Some(number),
-                None => {
-                    User::from_name(&user.0).map_err(|e| lookup(user, e))?.map(|found| found.uid.as_raw())
-                }
+                None => User::by_name(&user.0)?.map(|found| found.uid),
             };
             accounts.user = found.or_else(|| note(&mut missing, "user", user));
         }
         if let Some(group) = group {
             let found = match group.number() {
                 Some(number) => Some(number),
-                None => {
-                    Group::from_name(&group.0).map_err(|e| lookup(group, e))?.map(|found| found.gid.as_raw())
-                }
+                None => Group::by_name(&group.0)?.map(|found| found.gid),
             };
             accounts.group = found.or_else(|| note(&mut missing, "group", group));
         }
@@ -126,20 +122,16 @@ fn note(missing: &mut Vec<String>, what: &str, account: &Account) -> Option<u32>
     None
 }
 
-pub(super) fn lookup(account: &Account, error: nix::Error) -> Error {
-    Error::new(Kind::Io, format!("`{}` cannot be looked up: {error}", account.0))
-}
-
 /// A user's name, or its number where it has none.
 #[must_use]
 pub fn user_name(number: u32) -> String {
-    known(&USERS, number, || User::from_uid(Uid::from_raw(number)).ok().flatten().map(|user| user.name))
+    known(&USERS, number, || User::by_number(number).ok().flatten().map(|user| user.name))
 }
 
 /// A group's name, or its number where it has none.
 #[must_use]
 pub fn group_name(number: u32) -> String {
-    known(&GROUPS, number, || Group::from_gid(Gid::from_raw(number)).ok().flatten().map(|group| group.name))
+    known(&GROUPS, number, || Group::by_number(number).ok().flatten().map(|group| group.name))
 }
 
 type Names = RefCell<HashMap<u32, String>>;

@@ -13,6 +13,7 @@ mod reopen;
 mod service_account;
 pub mod udev;
 pub mod unit;
+mod users;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
 pub use attributes::Attributes;
@@ -22,3 +23,4 @@ pub use folder::{files_below, lock_directory, make_directory};
 pub use mode::Mode;
 pub use path::AbsolutePath;
 pub use service_account::{ServiceAccount, Standing, become_user};
+pub use users::User;

@@ -2,11 +2,10 @@
 //! What is missing of it systemd-sysusers(8) makes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
 
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist, initgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
-use super::accounts::lookup;
+use super::users::{Group, User};
 use super::{Account, group_name, program};
 use crate::error::{Error, Kind, Result};
 
@@ -28,7 +27,7 @@ pub struct Standing {
     pub user: Option<User>,
     /// The number of the account's group, where there is one.
     pub gid: Option<u32>,
-    /// Names and numbers of the groups that the user is in, as initgroups(3) has them.
+    /// Names and numbers of the groups that the user is in, as it is when it logs in.
     pub groups: BTreeMap<String, u32>,
     /// Existing groups that the user is to be in, by name.
     wanted: BTreeMap<String, u32>,
@@ -40,16 +39,16 @@ pub struct Standing {
 }
 
 impl ServiceAccount<'_> {
-    /// Looks the account up, by NSS.
+    /// Looks the account up.
     pub fn look_up(&self) -> Result<Standing> {
         let user = find_user(self.user)?;
         let group = find_group(self.group)?;
         let mut wanted = BTreeMap::new();
-        wanted.extend(group.as_ref().map(|group| (group.name.clone(), group.gid.as_raw())));
+        wanted.extend(group.as_ref().map(|group| (group.name.clone(), group.gid)));
         let mut absent = BTreeSet::new();
         for name in self.supplementary_groups.iter().filter(|name| *name != self.group) {
             match find_group(name)? {
-                Some(found) => _ = wanted.insert(found.name, found.gid.as_raw()),
+                Some(found) => _ = wanted.insert(found.name, found.gid),
                 None => _ = absent.insert(name.as_str().to_owned()),
             }
         }
@@ -61,7 +60,7 @@ impl ServiceAccount<'_> {
         Ok(Standing {
             user_name: user.as_ref().map_or(self.user.as_str(), |user| &user.name).to_owned(),
             group_name: group.as_ref().map_or(self.group.as_str(), |group| &group.name).to_owned(),
-            gid: group.map(|group| group.gid.as_raw()),
+            gid: group.map(|group| group.gid),
             absent_groups: absent.into_iter().collect(),
             user,
             groups,
@@ -216,39 +215,31 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn find_user(account: &Account) -> Result<Option<User>> {
-    let found = match account.number() {
-        Some(number) => User::from_uid(Uid::from_raw(number)),
-        None => User::from_name(account.as_str()),
-    };
-    found.map_err(|error| lookup(account, error))
+    match account.number() {
+        Some(number) => User::by_number(number),
+        None => User::by_name(account.as_str()),
+    }
 }
 
 fn find_group(account: &Account) -> Result<Option<Group>> {
-    let found = match account.number() {
-        Some(number) => Group::from_gid(Gid::from_raw(number)),
-        None => Group::from_name(account.as_str()),
-    };
-    found.map_err(|error| lookup(account, error))
+    match account.number() {
+        Some(number) => Group::by_number(number),
+        None => Group::by_name(account.as_str()),
+    }
 }
 
 fn groups_of(user: &User) -> Result<BTreeMap<String, u32>> {
-    let numbers = getgrouplist(&c_name(user)?, user.gid)
-        .map_err(|error| Error::io(&format!("list the groups of `{}`", user.name), &error.into()))?;
-    Ok(numbers.into_iter().map(Gid::as_raw).map(|number| (group_name(number), number)).collect())
+    Ok(user.groups()?.into_iter().map(|number| (group_name(number), number)).collect())
 }
 
 /// Turns this process into one of that user's, for good: no way leads back.
 pub fn become_user(user: &User) -> Result<()> {
-    let name = c_name(user)?;
-    initgroups(&name, user.gid)
-        .and_then(|()| setresgid(user.gid, user.gid, user.gid))
-        .and_then(|()| setresuid(user.uid, user.uid, user.uid))
+    let groups: Vec<Gid> = user.groups()?.into_iter().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setgroups(&groups)
+        .and_then(|()| setresgid(gid, gid, gid))
+        .and_then(|()| setresuid(uid, uid, uid))
         .map_err(|error| Error::io(&format!("become the user `{}`", user.name), &error.into()))
-}
-
-fn c_name(user: &User) -> Result<CString> {
-    CString::new(user.name.as_str())
-        .map_err(|_| Error::new(Kind::Internal, "the name of a user has a zero byte"))
 }
 
 #[cfg(test)]

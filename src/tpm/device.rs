@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::unistd::{Gid, Group};
+use rustix::io::Errno;
 
 use super::tcti::Tcti;
 use crate::error::{Error, Kind, Result};
+use crate::host;
 
 const SYSFS_TPMS: &str = "/sys/class/tpm";
 
@@ -78,7 +78,7 @@ pub(super) fn not_opened(path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
     // A node that is there although the device behind it is not.
     let is_gone =
-        error.raw_os_error().map(Errno::from_raw).is_some_and(|n| matches!(n, Errno::ENXIO | Errno::ENODEV));
+        Errno::from_io_error(error).is_some_and(|number| [Errno::NXIO, Errno::NODEV].contains(&number));
     match error.kind() {
         kind if is_gone || kind == io::ErrorKind::NotFound => {
             Error::new(Kind::TpmNotFound, format!("there is no TPM device {shown}"))
@@ -103,12 +103,11 @@ fn how_to_be_permitted(path: &Path) -> String {
     let group = fs::metadata(path)
         .ok()
         .filter(|metadata| metadata.gid() != 0 && metadata.mode() & READ_AND_WRITE == READ_AND_WRITE)
-        .and_then(|metadata| Group::from_gid(Gid::from_raw(metadata.gid())).ok().flatten());
+        .map(|metadata| host::group_name(metadata.gid()));
     match group {
         Some(group) => {
             format!(
-                "run as root (become: true), or add the user to the group `{}`, which has the device",
-                group.name
+                "run as root (become: true), or add the user to the group `{group}`, which has the device"
             )
         }
         None => "run as root (become: true), or give the device to the group `tss` by a udev rule \

@@ -13,8 +13,8 @@ use super::privileges::{directory, file};
 use super::succeed;
 use super::tree::Tree;
 
-/// An account that is nobody's.
-const BOT: u32 = 71_234;
+/// The user and group `daemon`, which every system has: one that it does not is looked for by another program.
+const BOT: u32 = 1;
 
 /// One change, by the state before it and the request that makes it.
 pub struct Scenario {
@@ -58,19 +58,19 @@ impl Scenario {
                 config_before,
                 |root| json!({ "action": "config", "path": root.join("etc/tbot.yaml"), "state": "absent" }),
             ),
-            writing("unit new", |_| (), |root| unit(root, json!({ "user": "new" })))
+            writing("unit new", |_| (), |root| unit(root, json!({ "user": "bin" })))
                 .back(|root| unit(root, json!({ "state": "absent" }))),
-            writing("unit changed", unit_before, |root| unit(root, json!({ "user": "new" })))
-                .back(|root| unit(root, json!({ "user": "old" }))),
+            writing("unit changed", unit_before, |root| unit(root, json!({ "user": "bin" })))
+                .back(|root| unit(root, json!({ "user": "sys" }))),
             taking("unit absent", unit_before, |root| unit(root, json!({ "state": "absent" }))),
             writing("hardened unit new", config_before, hardened)
                 .back(|root| unit(root, json!({ "state": "absent" }))),
             writing("drop-in new", packaged, |root| unit(root, json!({ "mode": "drop_in" })))
                 .back(|root| unit(root, json!({ "mode": "drop_in", "state": "absent" }))),
             writing("drop-in changed", drop_in_before, |root| {
-                unit(root, json!({ "mode": "drop_in", "user": "new" }))
+                unit(root, json!({ "mode": "drop_in", "user": "bin" }))
             })
-            .back(|root| unit(root, json!({ "mode": "drop_in", "user": "old" }))),
+            .back(|root| unit(root, json!({ "mode": "drop_in", "user": "sys" }))),
             writing("drop-in to unit", drop_in_alone, |root| unit(root, json!({ "mode": "unit" }))),
             taking("drop-in absent", drop_in_before, |root| {
                 unit(root, json!({ "mode": "drop_in", "state": "absent" }))
@@ -180,7 +180,9 @@ fn config_before(root: &Path) {
 }
 
 fn unit(root: &Path, extra: Value) -> Value {
-    let mut request = json!({ "action": "systemd", "name": "tbot-scenario", "directory": root });
+    let mut request = json!({
+        "action": "systemd", "name": "tbot-scenario", "directory": root, "user": "daemon", "group": "daemon",
+    });
     request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     request
 }
@@ -191,7 +193,7 @@ fn hardened(root: &Path) -> Value {
 }
 
 fn unit_before(root: &Path) {
-    succeed(&unit(root, json!({ "user": "old" })));
+    succeed(&unit(root, json!({ "user": "sys" })));
 }
 
 /// A unit of somebody else's.
@@ -202,7 +204,7 @@ fn packaged(root: &Path) {
 
 fn drop_in_before(root: &Path) {
     packaged(root);
-    succeed(&unit(root, json!({ "mode": "drop_in", "user": "old" })));
+    succeed(&unit(root, json!({ "mode": "drop_in", "user": "sys" })));
 }
 
 fn drop_in_alone(root: &Path) {

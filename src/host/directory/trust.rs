@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{Mode, OFlags, Stat, openat};
 
 use super::acl::Acl;
+use crate::host::users::{Group, User};
 
 /// The number of root, and of its group.
 const ROOT: u32 = 0;
@@ -50,9 +50,9 @@ impl Trust {
     /// own knowledge of users: the environment may name another's.
     #[must_use]
     pub fn is_in_own_home(&self, path: &Path) -> bool {
-        let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.caller)) else { return false };
+        let Ok(Some(user)) = User::by_number(self.caller) else { return false };
         // Where homes are behind a link of root's (`/home` to `var/home`), the account may name either.
-        let homes = [Some(user.dir.clone()), user.dir.canonicalize().ok()];
+        let homes = [Some(user.home.clone()), user.home.canonicalize().ok()];
         homes.iter().flatten().any(|home| home != Path::new("/") && path.starts_with(home))
     }
 }
@@ -90,18 +90,17 @@ fn is_roots_group(found: &Stat, path: &Path) -> bool {
         found.st_uid == ROOT
             && found.st_mode & 0o7777 == STAFF_MODE
             && STAFF_DIRECTORIES.iter().any(|directory| path == Path::new(directory))
-            && Group::from_name("staff")
-                .is_ok_and(|group| group.is_some_and(|it| it.gid.as_raw() == found.st_gid))
+            && Group::by_name("staff").is_ok_and(|group| group.is_some_and(|it| it.gid == found.st_gid))
     };
     found.st_gid == ROOT || is_staff()
 }
 
 /// Whether a group has the name of its only member.
 fn is_own_group(user: u32, group: u32) -> Option<bool> {
-    let user = User::from_uid(Uid::from_raw(user)).ok()??;
-    let found = Group::from_gid(Gid::from_raw(group)).ok()??;
-    let has_others = found.mem.iter().any(|member| *member != user.name);
-    Some(user.gid.as_raw() == group && user.name == found.name && !has_others)
+    let user = User::by_number(user).ok()??;
+    let found = Group::by_number(group).ok()??;
+    let has_others = found.members.iter().any(|member| *member != user.name);
+    Some(user.gid == group && user.name == found.name && !has_others)
 }
 
 /// Whether an ACL gives further users or groups anything.
