@@ -51,6 +51,8 @@ step "Stand-ins for tbot and tctl" molecule/shared/stand_ins/build.sh --test
 step "Ansible: lint" ansible-lint --profile production
 step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
 step "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-default-features -- -D warnings
+# The advisories' database is elsewhere: the scheduled workflow asks it.
+step "Rust: licences, duplicates and sources of crates" cargo deny --locked check licenses bans sources
 step "Rust: tests" cargo test --locked
 step "Rust: tests of the TPM, without libtss2" tests_of_the_tpm
 step "Release binary" scripts/build.sh
