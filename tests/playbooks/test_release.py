@@ -1,0 +1,74 @@
+"""What a release is made by: one version, the changelog, the workflows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import ansible_runs
+import pytest
+from fleet import copy_collection
+
+
+
+def run(*command: str | Path, cwd: Path = ansible_runs.PROJECT, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def check(*command: str | Path, cwd: Path = ansible_runs.PROJECT, stdin: str = "") -> None:
+    done = run(*command, cwd=cwd, stdin=stdin)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def copied(tmp_path) -> Path:
+    """A copy of what a release is made of, to be changed."""
+    copy_collection(tmp_path)
+    for name in ("Cargo.toml", "Cargo.lock"):
+        shutil.copy(ansible_runs.PROJECT / name, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    for name in ("versions.py", "shipped.py"):
+        shutil.copy(ansible_runs.PROJECT / "scripts" / name, tmp_path / "scripts")
+    return tmp_path
+
+
+def test_one_version_is_named_everywhere():
+    check(sys.executable, "scripts/versions.py")
+
+
+@pytest.mark.parametrize("name", ["Cargo.toml", "Cargo.lock", "ansible/galaxy.yml", "ansible/changelogs/changelog.yaml"])
+def test_another_version_is_seen(copied, name):
+    version = run(sys.executable, "scripts/versions.py").stdout.strip()
+    path = copied / name
+    path.write_text(path.read_text().replace(version, "99.0.0"))
+    found = run(sys.executable, "scripts/versions.py", cwd=copied)
+    assert found.returncode == 1 and "99.0.0" in found.stdout, found.stdout
+
+
+def test_a_tag_is_a_release_of_everything_that_there_is(copied):
+    version = run(sys.executable, "scripts/versions.py").stdout.strip()
+    for path in (copied / "ansible/changelogs/fragments").glob("*.yml"):
+        path.unlink()
+    check(sys.executable, "scripts/versions.py", f"v{version}", cwd=copied)
+    for other in (version, "v99.0.0", f"v{version}-rc1"):
+        assert run(sys.executable, "scripts/versions.py", other, cwd=copied).returncode == 1, other
+    (copied / "ansible/changelogs/fragments/later.yml").write_text("bugfixes:\n  - later\n")
+    unreleased = run(sys.executable, "scripts/versions.py", f"v{version}", cwd=copied)
+    assert unreleased.returncode == 1 and "later.yml" in unreleased.stdout, unreleased.stdout
+
+
+def test_the_changelog_is_in_step_and_its_fragments_are_right(copied):
+    collection = copied / "ansible"
+    check("antsibull-changelog", "lint", cwd=collection)
+    check("antsibull-changelog", "generate", cwd=collection)
+    made = (collection / "CHANGELOG.md").read_text()
+    assert made == (ansible_runs.COLLECTION / "CHANGELOG.md").read_text(), "run `antsibull-changelog generate` in ansible/"
+
+    (collection / "changelogs/fragments/wrong.yml").write_text("bugs:\n  - of no category\n")
+    assert run("antsibull-changelog", "lint", cwd=collection).returncode != 0
