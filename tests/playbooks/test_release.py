@@ -10,7 +10,13 @@ from pathlib import Path
 
 import ansible_runs
 import pytest
+import yaml
 from fleet import copy_collection
+
+GITHUB = ansible_runs.PROJECT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+# requirements.txt has these tools for those only.
+with_new_python = pytest.mark.skipif(sys.version_info < (3, 11), reason="the tools for this need Python 3.11")
 
 
 
@@ -72,3 +78,26 @@ def test_the_changelog_is_in_step_and_its_fragments_are_right(copied):
 
     (collection / "changelogs/fragments/wrong.yml").write_text("bugs:\n  - of no category\n")
     assert run("antsibull-changelog", "lint", cwd=collection).returncode != 0
+
+
+@with_new_python
+def test_github_takes_the_workflows():
+    check("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    check("check-jsonschema", "--builtin-schema", "vendor.dependabot", GITHUB / "dependabot.yml")
+
+
+@with_new_python
+def test_the_workflows_risk_nothing_that_is_known():
+    check("zizmor", "--offline", "--quiet", GITHUB)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_scripts_in_the_workflows_are_right(workflow):
+    jobs = yaml.safe_load(workflow.read_text())["jobs"].values()
+    scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    assert scripts
+    for script in scripts:
+        assert "${{" not in script, "values reach a script by its environment"
+        check("shellcheck", "--shell=bash", "--exclude=SC1091", "-", stdin=script)
+    for job in jobs:
+        assert job["timeout-minutes"] and "permissions" in job
