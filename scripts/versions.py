@@ -9,6 +9,9 @@ import shipped
 import yaml
 
 COLLECTION = shipped.PROJECT / "ansible"
+# What names the collection's file, or the image that has it.
+FILE_NAME = re.compile(r"tbot-tpm(?:-|-ee:)(\d+\.\d+\.\d+)")
+NAMING_FILES = ["README.md", "execution-environment/execution-environment.yml", "execution-environment/README.md"]
 
 
 def main() -> None:
@@ -28,6 +31,8 @@ def differences(tag: str | None = None) -> list[str]:
         "ansible/galaxy.yml": yaml.safe_load((COLLECTION / "galaxy.yml").read_text())["version"],
         "ansible/changelogs/changelog.yaml": newest,
     }
+    for name in NAMING_FILES:
+        found |= {name: other for other in FILE_NAME.findall((shipped.PROJECT / name).read_text()) if other != version}
     if tag is not None:
         found[f"the tag {tag}"] = tag.removeprefix("v") if tag.startswith("v") else "no vX.Y.Z"
     problems = [f"{where} has {other}, and Cargo.toml {version}" for where, other in found.items() if other != version]

@@ -21,6 +21,8 @@ DOCUMENTS = {
     "README": ansible_runs.PROJECT / "README.md",
     "collection": ansible_runs.COLLECTION / "README.md",
     "trouble": TROUBLE,
+    "slicing": ansible_runs.COLLECTION / "docs" / "job-slicing.md",
+    "execution environment": ansible_runs.PROJECT / "execution-environment" / "README.md",
 }
 # Neither a role's or module's full name (tbot.tpm.tbot_service) nor an internal variable (__tbot_reason).
 VARIABLE = re.compile(r"(?<![\w.])tbot_\w+")
@@ -124,6 +126,19 @@ def test_every_variable_that_a_document_names_is_there(document):
     assert named
     unknown = named - known_variables()
     assert not unknown
+
+
+# From the project's folder; a name in capitals stands for one of the reader's own.
+PATH = re.compile(r"(?<![\w/.-])(?:\.ci|\.github|ansible|benches|execution-environment|molecule|scripts|src|tests)/[\w./*-]*[\w/*]")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_every_path_that_a_document_names_is_there(document):
+    text = re.sub(r"\]\([^)]*\)|https?://\S+", "", document.read_text())
+    # The binaries are built.
+    named = [path for path in PATH.findall(text) if not re.search("[A-Z]{3}|plugins/binaries", path)]
+    missing = [path for path in named if not [*ansible_runs.PROJECT.glob(path)]]
+    assert not missing
 
 
 def test_the_roles_pages_are_in_step():

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from fleet import copy_collection
 
+EXECUTION_ENVIRONMENT = ansible_runs.PROJECT / "execution-environment"
 GITHUB = ansible_runs.PROJECT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 # requirements.txt has these tools for those only.
@@ -36,8 +37,9 @@ def check(*command: str | Path, cwd: Path = ansible_runs.PROJECT, stdin: str = "
 def copied(tmp_path) -> Path:
     """A copy of what a release is made of, to be changed."""
     copy_collection(tmp_path)
-    for name in ("Cargo.toml", "Cargo.lock"):
+    for name in ("Cargo.toml", "Cargo.lock", "README.md"):
         shutil.copy(ansible_runs.PROJECT / name, tmp_path)
+    shutil.copytree(EXECUTION_ENVIRONMENT, tmp_path / EXECUTION_ENVIRONMENT.name)
     (tmp_path / "scripts").mkdir()
     for name in ("versions.py", "shipped.py"):
         shutil.copy(ansible_runs.PROJECT / "scripts" / name, tmp_path / "scripts")
@@ -48,7 +50,14 @@ def test_one_version_is_named_everywhere():
     check(sys.executable, "scripts/versions.py")
 
 
-@pytest.mark.parametrize("name", ["Cargo.toml", "Cargo.lock", "ansible/galaxy.yml", "ansible/changelogs/changelog.yaml"])
+@pytest.mark.parametrize("name", [
+    "Cargo.toml",
+    "Cargo.lock",
+    "ansible/galaxy.yml",
+    "ansible/changelogs/changelog.yaml",
+    "execution-environment/execution-environment.yml",
+    "README.md",
+])
 def test_another_version_is_seen(copied, name):
     version = run(sys.executable, "scripts/versions.py").stdout.strip()
     path = copied / name
@@ -101,3 +110,22 @@ def test_the_scripts_in_the_workflows_are_right(workflow):
         check("shellcheck", "--shell=bash", "--exclude=SC1091", "-", stdin=script)
     for job in jobs:
         assert job["timeout-minutes"] and "permissions" in job
+
+
+@with_new_python
+def test_ansible_builder_takes_the_execution_environment(copied):
+    check("ansible-galaxy", "collection", "build", "--output-path", "../dist", cwd=copied / "ansible")
+    definition = copied / "execution-environment/execution-environment.yml"
+    context = copied / "context"
+    check("ansible-builder", "create", "--file", definition, "--context", context, "--output-filename", "Containerfile")
+    wanted = yaml.safe_load((context / "_build/requirements.yml").read_text())["collections"]
+    # /build in the image is what _build is here.
+    assert [(context / "_build" / each["name"]).is_file() for each in wanted] == [True]
+    assert "COPY _build /build\nWORKDIR /build\n" in (context / "Containerfile").read_text()
+
+
+@with_new_python
+def test_the_collection_needs_nothing_else_in_an_execution_environment(copied):
+    found = run("ansible-builder", "introspect", "--sanitize", copied / ".collections")
+    assert found.returncode == 0, found.stdout
+    assert yaml.safe_load(found.stdout) == {"python": [], "system": []}
