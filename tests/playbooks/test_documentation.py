@@ -22,6 +22,8 @@ DOCUMENTS = {
     "collection": ansible_runs.COLLECTION / "README.md",
     "trouble": TROUBLE,
     "slicing": ansible_runs.COLLECTION / "docs" / "job-slicing.md",
+    "contributing": ansible_runs.PROJECT / "CONTRIBUTING.md",
+    "security": ansible_runs.PROJECT / "SECURITY.md",
     "execution environment": ansible_runs.PROJECT / "execution-environment" / "README.md",
 }
 # Neither a role's or module's full name (tbot.tpm.tbot_service) nor an internal variable (__tbot_reason).
