@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test bench clean
+.PHONY: help setup build dist demo test bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1|/' \
@@ -13,6 +13,9 @@ setup: ## install what building and testing need, where missing
 
 build: setup ## build the release binary and put it into the collection
 	@scripts/build.sh
+
+dist: setup ## make what a release consists of: the collection with all its binaries, checksums, a bill of materials
+	@scripts/dist.sh
 
 demo: build ## see the main job: three software TPMs to three hosts that can join
 	@source scripts/env.sh && exec python scripts/demo.py

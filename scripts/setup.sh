@@ -121,7 +121,22 @@ as_root() {
 # --- Rust ---
 
 setup_rust() {
-    rust_is_ready && return
+    rust_is_ready || install_rust
+    local arch
+    for arch in x86_64 aarch64; do
+        [ -e "$(rustc --print target-libdir --target "$arch-unknown-linux-musl")" ] || add_target "$arch-unknown-linux-musl"
+    done
+}
+
+# What the shipped binaries are built for.
+add_target() {
+    command -v rustup >/dev/null ||
+        die "This machine's Rust cannot build for $1, and there is no rustup that could add that: install rustup."
+    say "Adding Rust's libraries for $1"
+    quietly rustup target add "$1"
+}
+
+install_rust() {
     local version
     version=$(rust_version)
     if ! command -v rustup >/dev/null; then
