@@ -77,15 +77,38 @@ def run(command: list[str], scratch: Path, cwd: Path = COLLECTION, env: dict[str
 
 def play(playbook: Path, inventory: Path, scratch: Path, *arguments: str) -> Run:
     """Runs a playbook on an inventory."""
-    return run(["ansible-playbook", "--inventory", str(inventory), *arguments, str(playbook)], scratch)
+    return Ansible().play(playbook, inventory, scratch, *arguments)
 
 
-def local_host_variables(root: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class Ansible:
+    """An Ansible, and the collection as it finds it: by default the one that this program runs with, in the checkout."""
+
+    # Of the environment that has it.
+    python: str = sys.executable
+    # Where its commands run, and what stands above the environment that they have else.
+    folder: Path = COLLECTION
+    settings: dict[str, str] = field(default_factory=dict)
+    # The names of the module and, with {} for the purpose, of a playbook.
+    module: str = "tbot_tpm"
+    playbooks: str = str(SITE.with_name("{}.yml"))
+
+    def run(self, scratch: Path, *command: str) -> Run:
+        """Runs an Ansible command to its end."""
+        return run(list(command), scratch, self.folder, self.settings)
+
+    def play(self, playbook: str | Path, inventory: Path, scratch: Path, *arguments: str) -> Run:
+        """Runs a playbook of the collection, by its purpose, or another one by its path, on an inventory."""
+        name = str(playbook) if isinstance(playbook, Path) else self.playbooks.format(playbook)
+        return self.run(scratch, "ansible-playbook", "--inventory", str(inventory), *arguments, name)
+
+
+def local_host_variables(root: str, python: str = sys.executable) -> dict[str, object]:
     """Variables for hosts that are folders of this machine: what the roles would place in /etc and /var goes below
     ROOT (a path, which may name the host by a template), belongs to the current user, and no service is started."""
     return {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": python,
         "tbot_become": False,
         "tbot_manage_user": False,
         "tbot_install_method": "none",

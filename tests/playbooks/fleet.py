@@ -12,16 +12,19 @@ from pathlib import Path
 
 import ansible_runs
 import yaml
+from ansible_runs import Ansible
 from software_tpm import SoftwareTpm
 
 PROXY = "teleport.example.com:443"
+CHECKOUT = Ansible()
 
 
 class Fleet:
     """Hosts below ROOT/hosts, their registry and token file below ROOT, and the TPM of each."""
 
-    def __init__(self, root: Path, tpms: dict[str, SoftwareTpm]) -> None:
+    def __init__(self, root: Path, tpms: dict[str, SoftwareTpm], ansible: Ansible = CHECKOUT) -> None:
         self.root = root
+        self.ansible = ansible
         self.tcti = {host: tpm.tcti for host, tpm in tpms.items()}
         # Further variables of single hosts.
         self.variables: dict[str, dict[str, object]] = {}
@@ -38,9 +41,15 @@ class Fleet:
         """Runs a playbook of the collection, by its name, or another one by its path."""
         if variables:
             arguments = (*arguments, "--extra-vars", json.dumps(variables))
+        scratch = self.root.with_name(f"{self.root.name}-ansible")
+        return self.ansible.play(playbook, self.write_inventory(), scratch, *arguments)
+
+    def write_inventory(self) -> Path:
+        """Writes the inventory of its hosts as they are now."""
         inventory = self.root.with_name(f"{self.root.name}-inventory.yml")
+        folder = f"{self.root}/hosts/{{{{ inventory_hostname }}}}"
         inventory.write_text(yaml.safe_dump({"all": {
-            "vars": ansible_runs.local_host_variables(f"{self.root}/hosts/{{{{ inventory_hostname }}}}") | {
+            "vars": ansible_runs.local_host_variables(folder, self.ansible.python) | {
                 "tbot_proxy_server": PROXY,
                 "tbot_bot_name": "test-bot",
                 "tbot_token_name": "test-hosts",
@@ -49,8 +58,7 @@ class Fleet:
             },
             "hosts": {host: {"tbot_tcti": tcti} | self.variables.get(host, {}) for host, tcti in self.tcti.items()},
         }}, sort_keys=False))
-        path = playbook if isinstance(playbook, Path) else ansible_runs.SITE.with_name(f"{playbook}.yml")
-        return ansible_runs.play(path, inventory, self.root.with_name(f"{self.root.name}-ansible"), *arguments)
+        return inventory
 
     def host_path(self, host: str, path: str = ".") -> Path:
         return self.root / "hosts" / host / path
@@ -73,12 +81,10 @@ class Fleet:
         }
 
 
-def ad_hoc(arguments: str, *more: str, collection: Path = ansible_runs.COLLECTION) -> dict:
-    """The result of `ansible localhost -m tbot_tpm -a ARGUMENTS`, run in the collection's folder."""
-    command = ["ansible", "localhost", "-m", "tbot_tpm", "-a", arguments, *more]
+def ad_hoc(arguments: str, *more: str, ansible: Ansible = CHECKOUT) -> dict:
+    """The result of `ansible localhost -m tbot_tpm -a ARGUMENTS`."""
     with tempfile.TemporaryDirectory() as scratch:
-        settings = {"ANSIBLE_CONFIG": str(collection / "ansible.cfg")}
-        run = ansible_runs.run(command, Path(scratch), cwd=collection, env=settings)
+        run = ansible.run(Path(scratch), "ansible", "localhost", "-m", ansible.module, "-a", arguments, *more)
     # `localhost | CHANGED => {` or `localhost | FAILED! => {` begins a result (async shows two), and says what newer
     # versions of Ansible leave out of the JSON.
     start = list(re.finditer(r"^localhost \| ([\w!]+) => \{", run.output, re.MULTILINE))
@@ -131,11 +137,11 @@ def _output(*command: str, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
-def copy_collection(to: Path) -> Path:
-    """A copy of the collection without its binaries, where Ansible finds it as it finds the checkout's."""
+def copy_collection(to: Path) -> Ansible:
+    """A copy of the collection without its binaries, which Ansible finds in the folder as it finds the checkout's."""
     copy = to / "ansible"
     shutil.copytree(ansible_runs.COLLECTION, copy, ignore=shutil.ignore_patterns("tbot_tpm_*"))
     link = to / ".collections" / "ansible_collections" / "tbot" / "tpm"
     link.parent.mkdir(parents=True)
     link.symlink_to("../../../ansible")
-    return copy
+    return Ansible(folder=copy, settings={"ANSIBLE_CONFIG": str(copy / "ansible.cfg")})

@@ -11,8 +11,8 @@ from ansible_runs import BINARY
 from fleet import Fleet, ad_hoc, copy_collection, ek_cert_serial, ek_public_hash
 
 
-def test_identify_ad_hoc(tpms, tmp_path):
-    result = ad_hoc(f"action=identify tcti={tpms['web-1'].tcti}")
+def test_identify_ad_hoc(ansible, tpms, tmp_path):
+    result = ad_hoc(f"action=identify tcti={tpms['web-1'].tcti}", ansible=ansible)
     assert result["changed"] is False
     assert result["ek_public_hash"] == ek_public_hash(tpms["web-1"], tmp_path)
     assert result["ek_cert_present"] is True
@@ -20,16 +20,16 @@ def test_identify_ad_hoc(tpms, tmp_path):
     assert result["ek_source"] == "nv_certificate"
 
 
-def test_identify_ad_hoc_without_a_certificate(tpms, tmp_path):
-    result = ad_hoc(f"action=identify tcti={tpms['db-1'].tcti}")
+def test_identify_ad_hoc_without_a_certificate(ansible, tpms, tmp_path):
+    result = ad_hoc(f"action=identify tcti={tpms['db-1'].tcti}", ansible=ansible)
     assert result["ek_public_hash"] == ek_public_hash(tpms["db-1"], tmp_path)
     assert (result["ek_cert_present"], result["ek_cert_serial"]) == (False, None)
     assert result["ek_source"] == "create_primary"
 
 
-def test_token_ad_hoc_takes_hosts_as_json_text():
+def test_token_ad_hoc_takes_hosts_as_json_text(ansible):
     hosts = json.dumps([{"description": "web-1", "ek_public_hash": "ab" * 32}])
-    result = ad_hoc(f"action=token name=bots bot_name=example hosts='{hosts}' roles=Bot")
+    result = ad_hoc(f"action=token name=bots bot_name=example hosts='{hosts}' roles=Bot", ansible=ansible)
     token = yaml.safe_load(result["content"])
     assert token["metadata"]["name"] == "bots"
     assert token["spec"]["roles"] == ["Bot"]
@@ -37,34 +37,34 @@ def test_token_ad_hoc_takes_hosts_as_json_text():
     assert result["host_tokens"] == {"web-1": "bots"}
 
 
-def test_check_mode_ad_hoc_predicts_and_writes_nothing(tmp_path):
+def test_check_mode_ad_hoc_predicts_and_writes_nothing(ansible, tmp_path):
     hosts = json.dumps([{"description": "web-1", "ek_public_hash": "ab" * 32}])
     token = tmp_path / "token.yaml"
     arguments = f"action=token name=bots bot_name=example hosts='{hosts}' path={token}"
-    assert ad_hoc(arguments, "--check")["changed"] is True
+    assert ad_hoc(arguments, "--check", ansible=ansible)["changed"] is True
     assert not token.exists()
-    assert ad_hoc(arguments)["changed"] is True
+    assert ad_hoc(arguments, ansible=ansible)["changed"] is True
     assert token.stat().st_mode & 0o777 == 0o600
-    assert ad_hoc(arguments, "--check")["changed"] is False
-    assert ad_hoc(arguments)["changed"] is False
+    assert ad_hoc(arguments, "--check", ansible=ansible)["changed"] is False
+    assert ad_hoc(arguments, ansible=ansible)["changed"] is False
 
 
-def test_a_misspelt_parameter_gets_the_right_one_suggested_first():
-    result = ad_hoc("action=identify tctii=device:/dev/tpmrm0")
+def test_a_misspelt_parameter_gets_the_right_one_suggested_first(ansible):
+    result = ad_hoc("action=identify tctii=device:/dev/tpmrm0", ansible=ansible)
     assert result["failed"] is True
     assert result["error"]["kind"] == "invalid_request"
     assert "tctii" in result["msg"]
     assert result["msg"].split("nearest first): ")[1].startswith("tcti")
 
 
-def test_another_tpm_than_expected_is_a_failure_of_its_own_kind(tpms):
-    result = ad_hoc(f"action=identify tcti={tpms['db-1'].tcti} expected_ek_public_hash={'0' * 64}")
+def test_another_tpm_than_expected_is_a_failure_of_its_own_kind(ansible, tpms):
+    result = ad_hoc(f"action=identify tcti={tpms['db-1'].tcti} expected_ek_public_hash={'0' * 64}", ansible=ansible)
     assert result["failed"] is True
     assert result["error"]["kind"] == "identity_changed"
 
 
 def test_a_missing_binary_is_explained(tmp_path):
-    result = ad_hoc("action=identify", collection=copy_collection(tmp_path))
+    result = ad_hoc("action=identify", ansible=copy_collection(tmp_path))
     assert result["failed"] is True
     assert result["error"]["kind"] == "not_found"
     assert "make" in result["msg"]
@@ -72,26 +72,26 @@ def test_a_missing_binary_is_explained(tmp_path):
 
 
 def test_a_binary_that_cannot_run_here_is_explained(tmp_path):
-    collection = copy_collection(tmp_path)
-    _write_elf_of_another_machine(collection)
-    result = ad_hoc("action=identify", collection=collection)
+    copy = copy_collection(tmp_path)
+    _write_elf_of_another_machine(copy.folder)
+    result = ad_hoc("action=identify", ansible=copy)
     assert result["failed"] is True
     assert "Traceback" not in json.dumps(result)
     assert "MODULE FAILURE" not in result["msg"]
 
 
 def test_a_host_sets_no_other_facts_than_its_tpms(tmp_path):
-    collection = copy_collection(tmp_path)
-    program = collection / "plugins" / "binaries" / BINARY.name
+    copy = copy_collection(tmp_path)
+    program = copy.folder / "plugins" / "binaries" / BINARY.name
     program.parent.mkdir(exist_ok=True)
     answer = {"changed": False, "ansible_facts": {"tbot_tpm": {"ek_source": "x"}, "tbot_tctl_command": "rm"}}
     program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
     program.chmod(0o755)
-    assert ad_hoc("action=identify", collection=collection)["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
+    assert ad_hoc("action=identify", ansible=copy)["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
 
 
-def test_async_ad_hoc(tpms, tmp_path):
-    result = ad_hoc(f"action=identify tcti={tpms['web-1'].tcti}", "--background", "60", "--poll", "1")
+def test_async_ad_hoc(ansible, tpms, tmp_path):
+    result = ad_hoc(f"action=identify tcti={tpms['web-1'].tcti}", "--background", "60", "--poll", "1", ansible=ansible)
     assert result["finished"] == 1
     assert result["ek_public_hash"] == ek_public_hash(tpms["web-1"], tmp_path)
 
