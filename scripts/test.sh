@@ -46,7 +46,7 @@ scenarios() {
 
 step "Rust: formatting" cargo fmt --check
 step "Shell scripts" shellcheck --external-sources scripts/*.sh tests/machine/init tests/machine/*.sh \
-    molecule/shared/*.sh molecule/shared/stand_ins/build.sh .ci/run
+    tests/collection/*.sh molecule/shared/*.sh molecule/shared/stand_ins/build.sh .ci/run
 step "Stand-ins for tbot and tctl" molecule/shared/stand_ins/build.sh --test
 step "Ansible: lint" ansible-lint --profile production
 step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
@@ -57,4 +57,5 @@ step "Rust: tests" cargo test --locked
 step "Rust: tests of the TPM, without libtss2" tests_of_the_tpm
 step "Release binary" scripts/build.sh
 step "Playbooks on software TPMs" python -m pytest tests/playbooks
+step "The collection, installed" python -m pytest -rs tests/collection
 scenarios

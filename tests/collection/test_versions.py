@@ -1,0 +1,118 @@
+"""The installed collection on old and new versions of Ansible: what the playbook tests prove of the checkout's, and what is
+different when it is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_runs import COLLECTION
+from fleet import Fleet, ek_public_hash
+
+# Each of these runs once for every version of Ansible, by the fixture `ansible`.
+from test_fleet import (  # noqa: F401
+    test_a_decommissioned_host_loses_its_files_its_entry_and_its_rule,
+    test_verify_changes_nothing_and_says_what_differs,
+)
+from test_module import (  # noqa: F401
+    test_a_misspelt_parameter_gets_the_right_one_suggested_first,
+    test_async_ad_hoc,
+    test_check_mode_ad_hoc_predicts_and_writes_nothing,
+    test_identify_ad_hoc,
+    test_loop_delegation_background_and_facts_in_a_playbook,
+    test_token_ad_hoc_takes_hosts_as_json_text,
+)
+from test_site import (  # noqa: F401
+    test_check_before_the_first_run_succeeds_and_writes_nothing,
+    test_first_run_succeeds_on_every_host,
+    test_second_run_changes_nothing,
+)
+
+ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir())
+
+
+def test_it_is_the_version_that_the_test_names(ansible, request, tmp_path):
+    version = request.node.callspec.params["ansible"].removeprefix("ansible-")
+    run = ansible.run(tmp_path, "ansible", "--version")
+    assert f"[core {version}." in run.output
+
+
+def test_the_module_is_documented(ansible, tmp_path):
+    run = ansible.run(tmp_path, "ansible-doc", "tbot.tpm.tbot_tpm")
+    assert run.returncode == 0, run.output
+    assert "expected_ek_public_hash" in run.output
+
+
+def test_every_role_is_documented(ansible, tmp_path):
+    run = ansible.run(tmp_path, "ansible-doc", "--type", "role", *(f"tbot.tpm.{role}" for role in ROLES))
+    assert run.returncode == 0, run.output
+    assert all(f"tbot.tpm.{role}".upper() in run.output.upper() for role in ROLES), run.output
+
+
+def test_nothing_but_the_module_is_listed(ansible, tmp_path):
+    run = ansible.run(tmp_path, "ansible-doc", "--list", "--json", "tbot.tpm")
+    assert list(json.loads(run.output)) == ["tbot.tpm.tbot_tpm"]
+
+
+def test_identify_and_token_make_what_site_made(fleet):
+    before = fleet.files()
+    for entry in fleet.registry_directory.iterdir():
+        entry.unlink()
+    fleet.token_file.unlink()
+    for purpose in ("identify", "token"):
+        run = fleet.play(purpose)
+        assert run.returncode == 0, run.output
+        assert any(run.changed().values()), run.output
+        again = fleet.play(purpose)
+        assert not any(again.changed().values()), again.output
+    assert fleet.files() == before
+
+
+CHECKED = """
+- hosts: web-1
+  gather_facts: false
+  tasks:
+    - name: A token
+      tbot.tpm.tbot_tpm:
+        action: token
+        name: bots
+        bot_name: example
+        hosts: [{description: web-1, ek_public_hash: "{{ 'ab' * 32 }}"}]
+        path: "{{ token_file }}"
+"""
+
+
+def test_check_and_diff_in_a_playbook(new_fleet: Fleet, tmp_path: Path):
+    playbook, token = tmp_path / "play.yml", tmp_path / "token.yaml"
+    playbook.write_text(CHECKED)
+    variables = {"token_file": str(token)}
+    foreseen = new_fleet.play(playbook, "--check", "--diff", variables=variables)
+    assert foreseen.recap["web-1"]["changed"] == 1, foreseen.output
+    assert "+kind: token" in foreseen.output, foreseen.output
+    assert not token.exists()
+    assert new_fleet.play(playbook, variables=variables).recap["web-1"]["changed"] == 1
+    assert new_fleet.play(playbook, variables=variables).recap["web-1"]["changed"] == 0
+
+
+SECRET = """
+- hosts: web-1
+  gather_facts: false
+  module_defaults:
+    tbot.tpm.tbot_tpm:
+      tcti: "{{ tbot_tcti }}"
+  tasks:
+    - name: By the play's defaults
+      tbot.tpm.tbot_tpm:
+        action: identify
+      no_log: "{{ hidden }}"
+"""
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_no_log_hides_the_result_and_module_defaults_are_heeded(new_fleet: Fleet, tpms, tmp_path: Path, hidden):
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(SECRET)
+    run = new_fleet.play(playbook, "-vvv", variables={"hidden": hidden})
+    assert run.returncode == 0, run.output
+    assert (ek_public_hash(tpms["web-1"], tmp_path) in run.output) is not hidden
