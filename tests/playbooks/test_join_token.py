@@ -109,6 +109,15 @@ def test_hosts_are_spread_over_shards_and_each_names_its_own(cluster):
     assert not any(cluster.rules_of(f"test-hosts-{number}") for number in range(4))
 
 
+def test_by_which_tokens_hosts_join_is_looked_up_on_the_controller(cluster):
+    assert cluster.play("site", tbot_token_shards=4).returncode == 0
+    cluster.fleet.variables["db-1"] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    run = cluster.play("deploy", tbot_token_shards=4)
+    # It cannot be reached, which counts as a failure where hosts are set up; that has to be the first time.
+    assert (run.recap["db-1"]["unreachable"], run.recap["db-1"]["failed"]) == (0, 1), run.output
+    assert not any(run.changed().values()), run.output
+
+
 def test_each_host_can_have_a_token_of_its_own(cluster):
     run = cluster.play("site", tbot_token_per_host=True)
     assert run.returncode == 0, run.output
