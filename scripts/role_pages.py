@@ -43,6 +43,7 @@ def page_of(role: Path) -> str:
         parts.extend(markdown(paragraph) for paragraph in paragraphs(spec["description"]))
         if spec.get("options"):
             parts.append(table(spec["options"]))
+        parts.append(f"```yaml\n{spec['examples']}```")
     return "\n\n".join(parts) + "\n"
 
 

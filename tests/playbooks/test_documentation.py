@@ -12,9 +12,8 @@ from pathlib import Path
 import ansible_runs
 import pytest
 import yaml
-from fleet import ask_binary
+from documentation import MODULE, ROLES, accepted_parameters, ansible_doc, of_the_module
 
-ROLES = sorted(path.name for path in (ansible_runs.COLLECTION / "roles").glob("*"))
 # The page that has every error with its cure.
 TROUBLE = ansible_runs.COLLECTION / "docs" / "when-something-goes-wrong.md"
 DOCUMENTS = {
@@ -30,26 +29,8 @@ DOCUMENTS = {
 VARIABLE = re.compile(r"(?<![\w.])tbot_\w+")
 
 
-def ansible_doc(tmp_path, *arguments: str) -> ansible_runs.Run:
-    run = ansible_runs.run(["ansible-doc", *arguments], tmp_path)
-    assert run.returncode == 0, run.output
-    assert "WARNING" not in run.output and "ERROR" not in run.output, run.output
-    return run
-
-
-def module_documentation(tmp_path) -> dict:
-    return json.loads(ansible_doc(tmp_path, "--json", "tbot.tpm.tbot_tpm").output)["tbot.tpm.tbot_tpm"]
-
-
-def accepted_parameters(action: str) -> set[str]:
-    """What the binary says when asked for a parameter that there is not."""
-    answer = ask_binary({"action": action, "no such parameter": True})
-    assert answer["error"]["kind"] == "invalid_request"
-    return {name.strip(" .`") for name in answer["msg"].split("nearest first): ")[1].split(",")}
-
-
 def test_the_module_renders(tmp_path):
-    assert "expected_ek_public_hash" in ansible_doc(tmp_path, "tbot.tpm.tbot_tpm").output
+    assert "expected_ek_public_hash" in ansible_doc(tmp_path, MODULE).output
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -58,18 +39,18 @@ def test_the_role_renders(role, tmp_path):
 
 
 def test_every_option_is_documented_and_no_other(tmp_path):
-    options = module_documentation(tmp_path)["doc"]["options"]
+    options = of_the_module(tmp_path)["doc"]["options"]
     accepted = set().union(*(accepted_parameters(action) for action in options["action"]["choices"]))
     assert set(options) - {"action"} == accepted
 
 
 def test_examples_are_yaml_that_names_documented_options(tmp_path):
-    documentation = module_documentation(tmp_path)
+    documentation = of_the_module(tmp_path)
     options = set(documentation["doc"]["options"])
-    tasks = [task for task in yaml.safe_load(documentation["examples"]) if "tbot.tpm.tbot_tpm" in task]
+    tasks = [task for task in yaml.safe_load(documentation["examples"]) if MODULE in task]
     assert tasks
     for task in tasks:
-        assert set(task["tbot.tpm.tbot_tpm"]) <= options, task
+        assert set(task[MODULE]) <= options, task
 
 
 @pytest.mark.parametrize("role", ROLES)
