@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import ansible_runs
@@ -35,3 +36,12 @@ def accepted_parameters(action: str) -> set[str]:
     answer = ask_binary({"action": action, "no such parameter": True})
     assert answer["error"]["kind"] == "invalid_request"
     return {name.strip(" .`") for name in answer["msg"].split("nearest first): ")[1].split(",")}
+
+
+def kinds_of_errors() -> set[str]:
+    """The kinds in `error.kind`, from the type that they are written from."""
+    source = (ansible_runs.PROJECT / "src" / "error.rs").read_text()
+    body = re.search(r"^pub enum Kind \{\n(.*?)^\}", source, re.MULTILINE | re.DOTALL)[1]
+    variants = re.findall(r"^    ([A-Z]\w*),$", body, re.MULTILINE)
+    assert len(variants) > 10
+    return {re.sub(r"(?<!^)([A-Z])", r"_\1", variant).lower() for variant in variants}

@@ -6,24 +6,21 @@ Started by test_install.py. What it does to "the machine" is lost with the conta
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import json
 import re
-import ssl
 import subprocess
 import sys
 import tarfile
-import threading
 from pathlib import Path
 
-import trustme
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
 import ansible_runs  # noqa: E402 (the path is set just above)
 import apt_repository  # noqa: E402
+from proxy import Proxy  # noqa: E402
 from web_server import WebServer  # noqa: E402
 
 TBOT = Path("/usr/local/bin/tbot")
@@ -164,32 +161,6 @@ def clusters(repository: dict) -> dict:
     seen["older than the cluster"] = install(by_cluster | {"tbot_version": "17.5.2"})
     seen["cluster that is down"] = install(by_cluster | {"tbot_proxy_server": "127.0.0.1:1"})
     return seen
-
-
-class Proxy:
-    """Answers what a cluster's proxy tells everyone, over TLS, on a free port of the loopback until this ends."""
-
-    def __init__(self, ca_file: Path) -> None:
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(ca_file))
-        self.ca_file, self.found, self.asked = ca_file, {}, 0
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                proxy.asked += 1
-                body = json.dumps({"cluster_name": "test"} | proxy.found).encode()
-                self.send_response(200 if self.path == "/v1/webapi/find" else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.address = f"127.0.0.1:{server.server_port}"
 
 
 def install(variables: dict, *arguments: str) -> dict:

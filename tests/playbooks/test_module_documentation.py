@@ -1,0 +1,306 @@
+"""The module's documentation names what the binary takes and answers, by asking it."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import ansible_runs
+import documentation
+import pytest
+import yaml
+from fleet import ask_binary
+from proxy import Proxy
+
+# Ansible's own, which every module has.
+COMMON = {"changed", "invocation"}
+# Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, and those of other results.
+OPEN = {"auto_update", "host_tokens", "status", "ansible_facts.tbot_tpm"}
+USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+ACTION = r"O\(action=(\w+)\)"
+BELONGS = re.compile(rf"(?:^|\. )With ((?:{ACTION}(?:, | or | and )?)+)")
+# The defaults that no answer shows: of how long something may take, of a file that only a device needs, and of a service that there
+# is not.
+UNSEEN = {
+    *((action, "timeout") for action in ("identify", "access", "cluster", "ekcert_ca")),
+    ("ekcert_ca", "total_timeout"),
+    ("access", "udev_rule"),
+    *(("service", option) for option in ("name", "config", "wait", "lines")),
+}
+BY_DEFAULT = re.compile(r"V\(([^)]*)\) by default")
+OTHER_TPM = {"ek_public_hash": "ab" * 32, "ek_cert_present": False}
+
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return documentation.of_the_module(tmp_path_factory.mktemp("doc"))
+
+
+@pytest.fixture(scope="module")
+def options(described: dict) -> dict[str, dict]:
+    return described["doc"]["options"]
+
+
+@pytest.fixture(scope="module")
+def actions(options: dict) -> list[str]:
+    return options["action"]["choices"]
+
+
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
+    """For each action a request that succeeds, and of which everything is answered that can be. Those that change something do so
+    once."""
+    folder = tmp_path_factory.mktemp("requests")
+    registry = folder / "registry"
+    identities = {host: ask_binary({"action": "identify", "tcti": tpm.tcti}) for host, tpm in tpms.items()}
+    for host in ("db-1", "build-1"):
+        recorded = ask_binary({"action": "registry", "registry": str(registry), "host": host, "identity": identities[host]})
+        assert recorded["changed"], recorded
+    proxy = Proxy(folder / "proxy-ca.pem")
+    proxy.found = {"server_version": "18.2.0"}
+    account = {"user": USER, "group": GROUP}
+    token = {"name": "test", "bot_name": "test", "match": "hash_and_serial", "ekcert_allowed_cas": [str(ca / "issuercert.pem")]}
+    hosts = [{"description": host, **identity} for host, identity in identities.items()]
+    built = ask_binary({"action": "token", **token, "hosts": hosts, "allow_lockout": True})
+    return {
+        "identify": {"tcti": tpms["web-1"].tcti},
+        # In check mode, so that something changes.
+        "access": {"tcti": tpms["web-1"].tcti, "user": "there-is-no-such-user", "group": GROUP, "_ansible_check_mode": True},
+        "registry": {"registry": str(registry), "host": "web-1", "identity": identities["web-1"]},
+        "token": token | {"hosts": hosts, "skip_refused": True, "path": str(folder / "token.yaml")},
+        "preflight": {"token": built["content"], "hosts": hosts},
+        "ekcert_ca": {
+            "hosts": hosts, "fetch": False, "skip_untrusted": True,
+            "ca_bundle": [str(ca / "issuercert.pem")], "trusted_roots": [str(ca / "swtpm-localca-rootca-cert.pem")],
+        },
+        "cluster": {"proxy_server": proxy.address, "ca_file": str(proxy.ca_file)},
+        "storage": {"path": str(folder / "bot")},
+        "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test", "group": GROUP},
+        "systemd": {"directory": str(folder), **account},
+        "service": {"name": "there-is-no-such-unit"},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers(requests: dict[str, dict]) -> dict[str, dict]:
+    found = {action: ask_binary({"action": action, "_ansible_diff": True, **request}) for action, request in requests.items()}
+    assert not [answer for answer in found.values() if answer.get("failed")]
+    return found
+
+
+def belongs_to(text: str | list[str]) -> set[str]:
+    """The actions that sentences begin with: With O(action=one) or O(action=other), …"""
+    paragraphs = [text] if isinstance(text, str) else text
+    found = [match[1] for paragraph in paragraphs for match in BELONGS.finditer(paragraph)]
+    return {action for phrase in found for action in re.findall(ACTION, phrase)}
+
+
+def test_every_option_says_which_actions_it_belongs_to(options, actions):
+    accepted = defaultdict(set)
+    for action in actions:
+        for name in documentation.accepted_parameters(action):
+            accepted[name].add(action)
+    described = {name: belongs_to(option["description"]) for name, option in options.items() if name != "action"}
+    assert described == accepted
+
+
+def test_every_result_is_documented_and_no_other(described, answers):
+    returned = {
+        action: {name for name, result in described["return"].items() if f"O(action={action})" in result["returned"]}
+        for action in answers
+    }
+    always = {name for name, result in described["return"].items() if result["returned"] == "on success"}
+    assert {action: set(answer) - COMMON - always for action, answer in answers.items()} == returned
+
+
+def contents(documented: dict, value: object, place: str = "") -> Iterator[tuple[str, dict, dict]]:
+    """Each mapping in an answer, with where it is and what is documented of it."""
+    for name, result in documented.items():
+        inner = value.get(name)
+        here = f"{place}.{name}".strip(".")
+        for each in inner if isinstance(inner, list) else [inner]:
+            if isinstance(each, dict) and here not in OPEN:
+                yield here, result, each
+                yield from contents(result.get("contains", {}), each, here)
+
+
+def test_what_results_contain_is_documented_and_nothing_else(described, answers):
+    found, expected = defaultdict(set), {}
+    for answer in answers.values():
+        for place, result, value in contents(described["return"], answer):
+            expected[place] = set(result.get("contains", {}))
+            found[place] |= set(value)
+            always = {name for name, inner in result.get("contains", {}).items() if inner["returned"] == "always"}
+            assert always <= set(value), place
+    assert dict(found) == expected
+    assert {place.split(".")[0] for place in found} >= {"ek_cert", "tpm", "rules", "tokens", "hosts", "issuers", "unresolved", "diff"}
+    assert answers["identify"]["ansible_facts"]["tbot_tpm"] == {
+        name: value for name, value in answers["identify"].items() if name in answers["identify"]["ansible_facts"]["tbot_tpm"]
+    }
+
+
+def test_every_result_that_the_code_names_is_documented(described):
+    """Also what no answer here has."""
+    sources = (ansible_runs.PROJECT / "src" / "actions").rglob("*.rs")
+    named = {name for source in sources for name in re.findall(r"\.result\(\s*\"(\w+)\"", source.read_text())}
+    assert len(named) > 40
+    assert named <= set(described["return"])
+
+
+def test_a_failure_is_documented(described):
+    wrong = [{"action": "identity"}, {"action": "identify", "tcti": "device:/dev/null"}, {"action": "storage", "path": "/"}]
+    failures = [ask_binary(request) for request in wrong]
+    assert set().union(*(failure["error"] for failure in failures)) == set(described["return"]["error"]["contains"])
+    assert set().union(*failures) - {"failed"} == {
+        name for name, result in described["return"].items() if result["returned"] == "on failure"
+    }
+
+
+
+def asked(action: str, request: dict) -> dict:
+    """The answer in check mode, without what it says of the request."""
+    answer = ask_binary({"action": action, "_ansible_check_mode": True, "_ansible_diff": True, **request})
+    return {name: value for name, value in answer.items() if name != "invocation"}
+
+
+@pytest.fixture(scope="module")
+def cases(requests) -> dict[tuple[str, str], tuple[object, dict]]:
+    """For options that have a default another value, and what to ask for so that the answer depends on it. None is not given."""
+    access, config, systemd, ekcert_ca = (requests[action] for action in ("access", "config", "systemd", "ekcert_ca"))
+    registry = requests["registry"]["registry"]
+    Path(systemd["directory"], "foreign.service").write_text("[Service]\nExecStart=/bin/true\n")
+    changed = {"registry": registry, "host": "db-1", "identity": OTHER_TPM}
+    token = {"name": "test", "bot_name": "test", "hosts": [{"description": "db-1", **OTHER_TPM}]}
+    replaced = token | {"hosts": [{"description": "db-1", "ek_public_hash": "cd" * 32}]}
+    refusing = requests["token"] | {"skip_refused": None, "path": None}
+    stored, former, spread = (asked("token", each)["content"] for each in (replaced, token, token | {"shards": 2}))
+    untrusted = ekcert_ca | {"trusted_roots": None}
+    issuer = asked("ekcert_ca", ekcert_ca)["issuers"][0]["sha256"]
+    return {
+        ("access", "create"): (False, access | {"user": "there-is-no-such-user", "create": None}),
+        ("access", "user"): (USER, access | {"user": None}),
+        ("access", "group"): ("there-is-no-such-group", {"tcti": access["tcti"]}),
+        ("access", "supplementary_groups"): (["root"], {"tcti": access["tcti"]}),
+        ("identify", "backend"): ("esapi", requests["identify"]),
+        ("registry", "accept_identity_change"): (True, changed),
+        ("registry", "state"): ("archived", changed | {"host": "new"}),
+        ("token", "archived"): (["build-1"], token | {"hosts": None, "registry": registry}),
+        ("token", "prune"): (True, token | {"current": stored}),
+        ("token", "replace"): (True, token | {"current": stored}),
+        ("token", "shards"): (2, token),
+        ("token", "retire"): (True, token | {"shards": 2, "current": f"---\n{former}---\n{spread}"}),
+        ("token", "match"): ("hash_and_serial", refusing | {"allow_lockout": True, "match": None}),
+        # One that is too large, which the answer compares with the limit.
+        ("token", "max_bytes"): (399_999, token | {"hosts": [{"ek_public_hash": f"{number:064x}"} for number in range(5000)]}),
+        ("token", "allow_lockout"): (True, refusing),
+        ("token", "skip_refused"): (True, refusing),
+        ("ekcert_ca", "archived"): (["build-1"], ekcert_ca | {"hosts": None, "registry": registry}),
+        ("ekcert_ca", "ca_bundle"): (ekcert_ca["ca_bundle"], ekcert_ca | {"ca_bundle": None}),
+        ("ekcert_ca", "trusted_roots"): (ekcert_ca["trusted_roots"], untrusted),
+        ("ekcert_ca", "trusted_sha256"): ([issuer], untrusted),
+        ("ekcert_ca", "fetch"): (False, ekcert_ca | {"fetch": None, "ca_file": "/there/is/no/such/file"}),
+        ("ekcert_ca", "skip_untrusted"): (True, untrusted | {"skip_untrusted": None}),
+        ("storage", "path"): (requests["storage"]["path"], {}),
+        ("storage", "mode"): ("0750", requests["storage"]),
+        ("storage", "state"): ("absent", requests["storage"]),
+        ("config", "path"): (config["path"], config | {"path": None}),
+        ("config", "group"): ("there-is-no-such-group", config | {"group": None}),
+        ("config", "mode"): ("0600", config),
+        ("config", "state"): ("absent", config),
+        ("config", "extra"): ({"debug": True}, config),
+        ("config", "defaults"): ({"debug": True}, config),
+        ("systemd", "name"): ("other", systemd),
+        ("systemd", "user"): (USER, systemd | {"user": None}),
+        ("systemd", "group"): (GROUP, systemd | {"group": None}),
+        ("systemd", "config"): ("/etc/other.yaml", systemd),
+        ("systemd", "tbot_path"): ("/opt/tbot", systemd),
+        ("systemd", "directory"): (systemd["directory"], systemd | {"directory": None}),
+        ("systemd", "mode"): ("drop_in", systemd),
+        ("systemd", "state"): ("absent", systemd),
+        ("systemd", "supplementary_groups"): (["root"], systemd),
+        ("systemd", "anonymous_telemetry"): (True, systemd),
+        ("systemd", "hardening"): (True, systemd),
+        ("systemd", "force"): (True, systemd | {"name": "foreign", "mode": "unit"}),
+    }
+
+
+@pytest.fixture(scope="module")
+def defaults(options: dict, actions: list[str]) -> dict[tuple[str, str], object]:
+    """The documented defaults of actions' options: the option's own, or what is said where it is said with which action."""
+    found = {}
+    for name, option in options.items():
+        for paragraph in option["description"]:
+            for action in belongs_to(paragraph):
+                if said := BY_DEFAULT.search(paragraph):
+                    found[action, name] = yaml.safe_load(said[1])
+                elif "default" in option:
+                    found[action, name] = option["default"]
+    return found
+
+
+def test_every_documented_default_is_tried(defaults, cases):
+    assert set(defaults) == set(cases) | UNSEEN
+
+
+def test_the_documented_defaults_are_the_binarys(defaults, cases):
+    wrong = []
+    for (action, name), (other, request) in cases.items():
+        without = asked(action, request)
+        if asked(action, request | {name: defaults[action, name]}) != without or asked(action, request | {name: other}) == without:
+            wrong.append(f"{action}: {name}")
+    assert not wrong
+
+
+def test_the_documented_choices_are_the_binarys(options, actions):
+    for name, option in options.items():
+        if name == "action" or "choices" not in option:
+            continue
+        taken = set()
+        for action in belongs_to(option["description"]):
+            refused = asked(action, {name: "no such choice"})["msg"]
+            taken |= set(refused.split("none of its values: ")[1].split(", "))
+        assert taken == set(option["choices"]), name
+    refused = asked("no such action", {})["msg"]
+    assert set(refused.split("nearest first): ")[1].split(", ")) == set(actions)
+
+
+def test_what_is_required_says_so(options, actions):
+    """Each action is asked for with nothing, and then with what it wants first, until it wants no more."""
+    wanted = set()
+    for action in actions:
+        request = {}
+        while missing := re.search(r"needs parameter `(\w+)`", asked(action, request).get("msg", "")):
+            wanted.add((action, missing[1]))
+            request[missing[1]] = "/x" if missing[1] == "registry" else "x"
+    described = {word: set() for word in ("; required", "needs it")}
+    for name, option in options.items():
+        for action, paragraph in ((action, text) for text in option["description"] for action in belongs_to(text)):
+            for word in described:
+                described[word] |= {(action, name)} if word in paragraph else set()
+    # What a new file needs is only wanted where there is none.
+    assert described["; required"] <= wanted <= described["; required"] | described["needs it"]
+
+
+def leaves(results: dict) -> Iterator[tuple[str, dict]]:
+    for name, result in results.items():
+        yield name, result
+        yield from leaves(result.get("contains", {}))
+
+
+def test_everything_has_a_type_and_results_have_samples(described, options):
+    assert all(option["type"] != "list" or "elements" in option for option in options.values())
+    for name, result in leaves(described["return"]):
+        assert {"description", "returned", "type"} <= set(result), name
+        assert "sample" in result or "contains" in result, name
+        assert result["type"] != "list" or "elements" in result, name
+
+
+def test_the_notes_name_every_kind_of_error(described):
+    [kinds] = [note for note in described["doc"]["notes"] if "error.kind" in note]
+    assert set(re.findall(r"V\((\w+)\)", kinds)) == documentation.kinds_of_errors()
