@@ -14,8 +14,8 @@ import yaml
 
 ROLES = Path(__file__).resolve().parent.parent / "ansible" / "roles"
 HEADER = "<!-- Written by scripts/role_pages.py from meta/argument_specs.yml: change that, and run it again. -->"
-# Ansible's markup: O(option), V(value), C(code) and the like.
-MARKUP = re.compile(r"\b[OVCEP]\(((?:[^()\\]|\\.)*)\)")
+# Ansible's markup: O(option), V(value), C(code), P(name#role) and the like.
+MARKUP = re.compile(r"\b[OVCEP]\(((?:[^()\\#]|\\.)*)(?:#\w+)?\)")
 
 
 def main(arguments: list[str]) -> None:

@@ -38,9 +38,11 @@ RETIRED = {"description": "web-9", "ek_cert_present": False, "ek_public_hash": "
 # What an example removes.
 OLD_BOT = {
     "/etc/systemd/system/old-bot.service": {"action": "systemd", "name": "old-bot"},
-    "/etc/old-bot.yaml": {"action": "config", "path": "/etc/old-bot.yaml", "proxy_server": f"{PROXY}:443", "token": "old", "group": "root"},
+    "/etc/old-bot.yaml": {
+        "action": "config", "path": "/etc/old-bot.yaml", "proxy_server": f"{PROXY}:443", "token": "old", "group": "root",
+    },
     "/var/lib/old-bot": {"action": "storage", "path": "/var/lib/old-bot"},
-}
+}  # fmt: skip
 
 
 def main(results: Path) -> None:

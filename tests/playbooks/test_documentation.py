@@ -70,6 +70,15 @@ def test_role_defaults_are_the_documented_ones(role):
             assert options[name]["default"] == value, name
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_that_a_role_reads_is_documented(role):
+    folder = ansible_runs.COLLECTION / "roles" / role
+    entries = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    documented = {name for entry in entries.values() for name in entry.get("options", {})}
+    read = {name for path in folder.glob("*/*.yml") if path.parent.name != "meta" for name in VARIABLE.findall(path.read_text())}
+    assert read - {"tbot_tpm", *ROLES} == documented
+
+
 def test_a_variable_of_several_roles_has_one_default():
     values = defaultdict(dict)
     for role in ROLES:
