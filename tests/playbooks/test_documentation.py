@@ -26,6 +26,7 @@ DOCUMENTS = {
     "security": ansible_runs.PROJECT / "SECURITY.md",
     "execution environment": ansible_runs.PROJECT / "execution-environment" / "README.md",
 }
+PLAYBOOKS = sorted((ansible_runs.COLLECTION / "playbooks").glob("*.yml"))
 # Neither a role's or module's full name (tbot.tpm.tbot_service) nor an internal variable (__tbot_reason).
 VARIABLE = re.compile(r"(?<![\w.])tbot_\w+")
 
@@ -95,15 +96,33 @@ def test_every_kind_of_error_has_its_section_and_no_other_has_one():
     assert set(sections) == kinds_of_errors()
 
 
-def known_variables() -> set[str]:
-    """What the roles' argument specifications have, and what the playbooks read."""
+def role_variables() -> set[str]:
+    """What the roles' argument specifications have."""
     names = set()
     for path in ansible_runs.COLLECTION.glob("roles/*/meta/argument_specs.yml"):
         for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
             names.update(entry.get("options", {}))
+    return names
+
+
+def known_variables() -> set[str]:
+    """What these have, and what the playbooks read."""
+    names = role_variables()
     for path in ansible_runs.COLLECTION.glob("playbooks/**/*.yml"):
         names.update(VARIABLE.findall(path.read_text()))
     return names
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_playbooks_head_has_a_command_and_its_own_variables(playbook):
+    text = playbook.read_text()
+    head = re.match(r"---\n((?:#.*\n)+)", text)[1]
+    assert f" tbot.tpm.{playbook.stem}" in head
+    parts = [playbook.parent / part for part in re.findall(r"import_playbook: (\S+)", text)]
+    plays = "".join(re.sub(r"^ *#.*", "", path.read_text(), flags=re.MULTILINE) for path in (playbook, *parts))
+    own = set(VARIABLE.findall(plays)) - role_variables() - {"tbot_left_out"}  # a group
+    named = set(VARIABLE.findall(head))
+    assert own <= named <= known_variables() | set(ROLES)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
