@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from hosts import KEPT, KEY, PROJECT, SHARED, SSH_ARGS
 
 sys.path.insert(0, str(PROJECT / "scripts"))
@@ -21,6 +22,14 @@ TCTL = PROJECT / ".cache" / "stand_ins" / "tctl"
 CA = KEPT / "ca"
 # The programs that start hosts, which are their inventories too.
 MACHINES, CONTAINERS = SHARED / "machines.py", SHARED / "containers.py"
+
+
+def documented_example(action: str) -> dict:
+    """The first task with that action among the examples that ansible-doc shows."""
+    module = "tbot.tpm.tbot_tpm"
+    said = ansible_runs.run(["ansible-doc", "--json", module], KEPT / "ansible").output
+    tasks = yaml.safe_load(json.loads(said)[module]["examples"])
+    return next(task for task in tasks if task.get(module, {}).get("action") == action)
 
 
 class Fleet:
@@ -41,11 +50,11 @@ class Fleet:
         """Has the program do something with hosts."""
         subprocess.run([sys.executable, self.program, command, *names], check=True)
 
-    def play(self, name: str, *arguments: str, **variables: object) -> ansible_runs.Run:
-        """Runs a playbook of the collection; VARIABLES stand above the inventory's."""
+    def play(self, playbook: str | Path, *arguments: str, **variables: object) -> ansible_runs.Run:
+        """Runs a playbook of the collection, by its name, or another one by its path; VARIABLES stand above the inventory's."""
         if variables:
             arguments = (*arguments, "--extra-vars", json.dumps(variables))
-        path = PLAYBOOKS / f"{name}.yml"
+        path = playbook if isinstance(playbook, Path) else PLAYBOOKS / f"{playbook}.yml"
         return ansible_runs.play(path, self.program, KEPT / "ansible", "--forks", "3", *arguments)
 
     def on(self, host: str, script: str) -> str:

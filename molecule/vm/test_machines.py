@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fleet import CA, MACHINES, Fleet
+import yaml
+from fleet import CA, MACHINES, Fleet, documented_example
 
 fleet = Fleet(MACHINES)
 BOTS = ["bot-1", "bot-2"]
@@ -66,6 +67,15 @@ def test_access_comes_by_group_tss_where_the_distribution_has_it_and_else_by_a_r
     assert fleet.on("bot-1", "ls /etc/udev/rules.d") == ""
     assert fleet.on("bot-2", "stat -c %G:%a /dev/tpmrm0") == "teleport:660"
     assert 'GROUP="teleport"' in fleet.on("bot-2", "cat /etc/udev/rules.d/91-tbot-tpm.rules")
+
+
+def test_the_documented_example_gives_the_tpm_by_a_rule_where_no_group_has_it(tmp_path):
+    playbook = tmp_path / "example.yml"
+    playbook.write_text(yaml.safe_dump([{"hosts": "bot-2", "gather_facts": False, "tasks": [documented_example("access")]}]))
+    fleet.on("bot-2", "rm /etc/udev/rules.d/91-tbot-tpm.rules && chown root:root /dev/tpmrm0 && chmod 600 /dev/tpmrm0")
+    runs = [fleet.play(playbook) for _ in range(2)]
+    assert [(run.recap["bot-2"]["failed"], run.changed()["bot-2"]) for run in runs] == [(0, 1), (0, 0)], runs[0].output
+    assert fleet.on("bot-2", "stat -c %G:%a /dev/tpmrm0; ls /etc/udev/rules.d").split() == ["teleport:660", "91-tbot-tpm.rules"]
 
 
 def test_verify_finds_what_is_right_right_and_says_what_is_not():
