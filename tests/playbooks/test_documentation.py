@@ -44,6 +44,13 @@ def test_the_role_renders(role, tmp_path):
     assert ("EXAMPLES:" in shown) == newer
 
 
+def test_the_markup_is_well_formed_and_refers_to_what_there_is(tmp_path):
+    run = ansible_runs.run(
+        ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", "."], tmp_path
+    )
+    assert (run.returncode, run.output) == (0, "")
+
+
 def test_every_option_is_documented_and_no_other(tmp_path):
     options = of_the_module(tmp_path)["doc"]["options"]
     accepted = set().union(*(accepted_parameters(action) for action in options["action"]["choices"]))
