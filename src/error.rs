@@ -84,12 +84,6 @@ impl Error {
         Self::new(Kind::InvalidRequest, message)
     }
 
-    /// Something that the contract names and this version does not do.
-    #[must_use]
-    pub fn not_in_this_version(what: &str) -> Self {
-        Self::invalid(format!("{what} is not available in this version of tbot_tpm"))
-    }
-
     /// An error of the operating system while doing `what` ("write /etc/tbot.yaml").
     #[must_use]
     pub fn io(what: &str, error: &std::io::Error) -> Self {

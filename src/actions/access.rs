@@ -6,16 +6,17 @@ use rustix::process::geteuid;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Action;
 use super::seconds::Seconds;
 use crate::error::{Error, Kind, Result};
 use crate::host::udev::{self, UdevDevice};
 use crate::host::{self, AbsolutePath, Account, Attributes, Mode, ServiceAccount, Standing, TextFile, User};
 use crate::protocol::{Answer, Diff, Request};
-use crate::tpm::{Backend, Node, Tcti, Tpm};
+use crate::tpm::{Backend, Node, Tcti, Tpm, TpmChoice};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Parameters {
+pub(super) struct Parameters {
     user: Account,
     group: Account,
     supplementary_groups: Vec<Account>,
@@ -42,67 +43,80 @@ impl Default for Parameters {
 /// The group that distributions give the TPM to.
 const TSS: &str = "tss";
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let tcti = parameters.tcti.as_deref().map_or_else(Tcti::of_this_machine, Tcti::parse)?;
-    let account = ServiceAccount {
-        user: &parameters.user,
-        group: &parameters.group,
-        supplementary_groups: &parameters.supplementary_groups,
-    };
-    let mut standing = account.look_up()?;
-    let file = TextFile::inspect(parameters.udev_rule.as_ref())?;
-    let device = DeviceAccess::plan(&tcti, &standing, &file, &parameters)?;
-    let makes_account = parameters.create && !standing.is_complete();
-    if makes_account {
-        standing.check_names()?;
+pub(super) struct Access {
+    tpm: TpmChoice,
+    parameters: Parameters,
+}
+
+impl Action for Access {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        Ok(Self { tpm: TpmChoice::parse(parameters.tcti.as_deref())?, parameters })
     }
-    let changed = makes_account || device.needs_rule;
-    let diff = Diff::of(
-        format!("access to {}", tcti.device()),
-        standing.describe() + &device.before,
-        if parameters.create { standing.describe_wanted() } else { standing.describe() } + &device.after,
-    );
-    let mut warnings = Vec::new();
-    let is_made = !changed || !request.controls.check_mode;
-    if is_made {
-        if changed && !geteuid().is_root() {
-            return Err(needs_root(&standing, &device));
-        }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let Self { tpm, parameters } = self;
+        let tcti = tpm.find()?;
+        let account = ServiceAccount {
+            user: &parameters.user,
+            group: &parameters.group,
+            supplementary_groups: &parameters.supplementary_groups,
+        };
+        let mut standing = account.look_up()?;
+        let file = TextFile::inspect(parameters.udev_rule.as_ref())?;
+        let device = DeviceAccess::plan(&tcti, &standing, &file, &parameters)?;
+        let makes_account = parameters.create && !standing.is_complete();
         if makes_account {
-            standing = account.make(&standing)?;
+            standing.check_names()?;
         }
-        if device.needs_rule {
-            device.give(&file, &standing)?;
+        let changed = makes_account || device.needs_rule;
+        let diff = Diff::of(
+            format!("access to {}", tcti.device()),
+            standing.describe() + &device.before,
+            if parameters.create { standing.describe_wanted() } else { standing.describe() } + &device.after,
+        );
+        let mut warnings = Vec::new();
+        let is_made = !changed || !request.controls.check_mode;
+        if is_made {
+            if changed && !geteuid().is_root() {
+                return Err(needs_root(&standing, &device));
+            }
+            if makes_account {
+                standing = account.make(&standing)?;
+            }
+            if device.needs_rule {
+                device.give(&file, &standing)?;
+            }
+        } else if device.needs_rule {
+            warnings.extend(udev::obstacle().map(|why| format!("{why}, so that the udev rule will fail")));
+            warnings.extend(super::foresee_directory(request, &file));
         }
-    } else if device.needs_rule {
-        warnings.extend(udev::obstacle().map(|why| format!("{why}, so that the udev rule will fail")));
-        warnings.extend(super::foresee_directory(request, &file));
+        let answer = Answer::new(changed)
+            .result("user", parameters.user.as_str())
+            .result("group", parameters.group.as_str())
+            .result("uid", json!(standing.user.as_ref().map(|user| user.uid)))
+            .result("gid", json!(standing.gid))
+            .result("groups", groups(&standing, parameters.create))
+            .result("absent_groups", json!(standing.absent_groups))
+            .result("device", tcti.device())
+            .result("udev_rule", json!(device.rule.as_ref().map(|_| parameters.udev_rule.as_str())))
+            .diff(Some(diff));
+        let verified = match &standing.user {
+            Some(user) if is_made => {
+                let node = device.path.map(Node::look).transpose()?;
+                verify(user, &tcti, node, &parameters)?;
+                true
+            }
+            Some(_) => false,
+            None if is_made && !request.controls.check_mode => return Err(no_user(&parameters.user)),
+            None => {
+                warnings.extend((!parameters.create).then(|| no_user(&parameters.user).message));
+                false
+            }
+        };
+        Ok(answer.result("verified", verified).warnings(warnings))
     }
-    let answer = Answer::new(changed)
-        .result("user", parameters.user.as_str())
-        .result("group", parameters.group.as_str())
-        .result("uid", json!(standing.user.as_ref().map(|user| user.uid)))
-        .result("gid", json!(standing.gid))
-        .result("groups", groups(&standing, parameters.create))
-        .result("absent_groups", json!(standing.absent_groups))
-        .result("device", tcti.device())
-        .result("udev_rule", json!(device.rule.as_ref().map(|_| parameters.udev_rule.as_str())))
-        .diff(Some(diff));
-    let verified = match &standing.user {
-        Some(user) if is_made => {
-            let node = device.path.map(Node::look).transpose()?;
-            verify(user, &tcti, node, &parameters)?;
-            true
-        }
-        Some(_) => false,
-        None if is_made && !request.controls.check_mode => return Err(no_user(&parameters.user)),
-        None => {
-            warnings.extend((!parameters.create).then(|| no_user(&parameters.user).message));
-            false
-        }
-    };
-    Ok(answer.result("verified", verified).warnings(warnings))
 }
 
 /// What is to be done so that the user gets at the TPM's device.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Action;
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Attributes, Change, Mode, TextFile};
 use crate::protocol::{Answer, Diff, Request};
@@ -11,7 +12,7 @@ use crate::teleport::config::{self, CaPin, HostPort, Service, Settings, Storage}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Parameters {
+pub(super) struct Parameters {
     path: AbsolutePath,
     proxy_server: Option<HostPort>,
     token: Option<Name>,
@@ -61,22 +62,49 @@ enum State {
     Absent,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let path = parameters.path.clone();
-    let file = TextFile::inspect(path.as_ref())?;
-    match parameters.state {
-        State::Present => write(request, parameters, &file, path.as_str()),
-        State::Absent => remove(request, &file, path.as_str()),
+pub(super) struct Config {
+    path: AbsolutePath,
+    /// None where the file is to go.
+    content: Option<Content>,
+}
+
+/// What the file is to have, and whose it is to be.
+struct Content {
+    settings: Settings,
+    owner: Option<Account>,
+    group: Account,
+    mode: Mode,
+}
+
+impl Action for Config {
+    type Parameters = Parameters;
+
+    fn checked(mut parameters: Parameters) -> Result<Self> {
+        let path = parameters.path.clone();
+        if parameters.state == State::Absent {
+            return Ok(Self { path, content: None });
+        }
+        let (owner, group, mode) = (parameters.owner.take(), parameters.group.clone(), parameters.mode);
+        let settings = parameters.settings()?;
+        settings.check()?;
+        Ok(Self { path, content: Some(Content { settings, owner, group, mode }) })
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let path = self.path.as_str();
+        let file = TextFile::inspect(self.path.as_ref())?;
+        match &self.content {
+            Some(content) => write(request, content, &file, path),
+            None => remove(request, &file, path),
+        }
     }
 }
 
-fn write(request: &Request, parameters: Parameters, file: &TextFile<'_>, path: &str) -> Result<Answer> {
-    let (accounts, missing) =
-        super::find_accounts(request, parameters.owner.as_ref(), Some(&parameters.group))?;
-    let attributes = file.wanted(accounts, parameters.mode);
+fn write(request: &Request, wanted: &Content, file: &TextFile<'_>, path: &str) -> Result<Answer> {
+    let (accounts, missing) = super::find_accounts(request, wanted.owner.as_ref(), Some(&wanted.group))?;
+    let attributes = file.wanted(accounts, wanted.mode);
     let current = config::parse(file.text().unwrap_or_default(), path)?;
-    let wanted = parameters.settings()?.over(current.clone(), path)?;
+    let wanted = wanted.settings.over(current.clone(), path)?;
     let old = file.text().unwrap_or_default();
     // A file that says the same in another form keeps its form.
     let content = if current.as_ref() == Some(&wanted.values) {

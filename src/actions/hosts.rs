@@ -5,27 +5,45 @@ use crate::host::AbsolutePath;
 use crate::protocol::Request;
 use crate::teleport::{self, Identity, Registry};
 
-/// Reads the hosts of `hosts` and `registry`, of which there must be one at least. Hosts stand above the registry's
-/// entries of the same description: a playbook in check mode gives what would be recorded.
-///
-/// In check mode a registry that is not there yet has no hosts.
-pub(super) fn given(
-    request: &Request,
-    hosts: Option<Vec<Identity>>,
-    registry: Option<&AbsolutePath>,
-) -> Result<Registry> {
-    let mut given = match registry {
-        Some(directory) if request.controls.check_mode && !directory.as_ref().exists() => Registry::default(),
-        Some(directory) => Registry::read(directory.as_ref())?,
-        None if hosts.is_some() => Registry::default(),
-        None => {
-            return Err(Error::invalid(format!("action `{}` needs `hosts` or `registry`", request.action)));
+/// The hosts that an action is given: a list of different ones, a registry, or both.
+pub(super) struct Hosts {
+    listed: Vec<Identity>,
+    registry: Option<AbsolutePath>,
+}
+
+impl Hosts {
+    /// Refuses to have neither, and a list whose hosts contradict each other.
+    pub(super) fn checked(
+        action: &str,
+        listed: Option<Vec<Identity>>,
+        registry: Option<AbsolutePath>,
+    ) -> Result<Self> {
+        if listed.is_none() && registry.is_none() {
+            return Err(Error::invalid(format!("action `{action}` needs `hosts` or `registry`")));
         }
-    };
-    if let Some(hosts) = hosts {
-        given.put_above(teleport::distinct(hosts)?);
+        Ok(Self { listed: listed.map_or_else(|| Ok(Vec::new()), teleport::distinct)?, registry })
     }
-    Ok(given)
+
+    /// The registry's directory.
+    pub(super) fn registry(&self) -> Option<&AbsolutePath> {
+        self.registry.as_ref()
+    }
+
+    /// Reads the registry. The listed hosts stand above its entries of the same description: a playbook in check mode gives
+    /// what would be recorded.
+    ///
+    /// In check mode a registry that is not there yet has no hosts.
+    pub(super) fn read(self, request: &Request) -> Result<Registry> {
+        let mut given = match &self.registry {
+            None => Registry::default(),
+            Some(directory) if request.controls.check_mode && !directory.as_ref().exists() => {
+                Registry::default()
+            }
+            Some(directory) => Registry::read(directory.as_ref())?,
+        };
+        given.put_above(self.listed);
+        Ok(given)
+    }
 }
 
 /// Refuses `archived` where it cannot mean hosts of the registry.

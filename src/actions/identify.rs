@@ -4,16 +4,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::Action;
 use super::seconds::Seconds;
 use crate::ekcert::{EkCertificate, EkPublicHash};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Request};
 use crate::teleport::join_warnings;
-use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, Tpm};
+use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, Tpm, TpmChoice};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
     tcti: Option<String>,
     #[serde(default)]
     backend: Backend,
@@ -22,26 +23,36 @@ struct Parameters {
     timeout: Seconds,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let tcti = match &parameters.tcti {
-        Some(text) => Tcti::parse(text)?,
-        None => Tcti::of_this_machine()?,
-    };
-    let mut tpm = Tpm::connect(&tcti, parameters.backend, parameters.timeout.limit())?;
-    let properties = tpm.properties()?;
-    let persistent = PersistentKeys::read(&mut tpm)?;
-    let expected = parameters.expected_ek_public_hash.as_ref();
-    let key = EndorsementKey::read(&mut tpm, &properties, &persistent, expected)?;
-    drop(tpm);
-    if let Some(expected) = expected {
-        must_be(expected, &key)?;
+pub(super) struct Identify {
+    tpm: TpmChoice,
+    parameters: Parameters,
+}
+
+impl Action for Identify {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        Ok(Self { tpm: TpmChoice::parse(parameters.tcti.as_deref())?, parameters })
     }
-    let warnings = join_warnings(&key, &properties, &persistent, OffsetDateTime::now_utc());
-    let facts = facts(&key, &properties, &tcti)?;
-    let mut answer = Answer::new(false).warnings(warnings);
-    answer.results.clone_from(&facts);
-    Ok(answer.result("ansible_facts", json!({ "tbot_tpm": facts })))
+
+    fn run(self, _: &Request) -> Result<Answer> {
+        let Self { tpm, parameters } = self;
+        let tcti = tpm.find()?;
+        let mut tpm = Tpm::connect(&tcti, parameters.backend, parameters.timeout.limit())?;
+        let properties = tpm.properties()?;
+        let persistent = PersistentKeys::read(&mut tpm)?;
+        let expected = parameters.expected_ek_public_hash.as_ref();
+        let key = EndorsementKey::read(&mut tpm, &properties, &persistent, expected)?;
+        drop(tpm);
+        if let Some(expected) = expected {
+            must_be(expected, &key)?;
+        }
+        let warnings = join_warnings(&key, &properties, &persistent, OffsetDateTime::now_utc());
+        let facts = facts(&key, &properties, &tcti)?;
+        let mut answer = Answer::new(false).warnings(warnings);
+        answer.results.clone_from(&facts);
+        Ok(answer.result("ansible_facts", json!({ "tbot_tpm": facts })))
+    }
 }
 
 fn must_be(expected: &EkPublicHash, key: &EndorsementKey) -> Result<()> {

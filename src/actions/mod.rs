@@ -16,6 +16,8 @@ mod token;
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::error::{Error, Kind, Result};
 use crate::host::{Account, Accounts, Change, TextFile};
 use crate::message::shortened;
@@ -36,20 +38,36 @@ const ACTIONS: [&str; 11] = [
     "token",
 ];
 
+/// What a request asks for, once its parameters are found to make sense.
+trait Action: Sized {
+    /// The parameters as the request has them.
+    type Parameters: DeserializeOwned;
+
+    /// Checks all that the parameters tell by themselves. It looks at no file, account, TPM or server.
+    fn checked(parameters: Self::Parameters) -> Result<Self>;
+
+    /// Does the work.
+    fn run(self, request: &Request) -> Result<Answer>;
+}
+
+fn perform<A: Action>(request: &mut Request) -> Result<Answer> {
+    A::checked(request.parameters()?)?.run(request)
+}
+
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
     match request.action.as_str() {
-        "access" => access::run(request),
-        "cluster" => cluster::run(request),
-        "config" => config::run(request),
-        "ekcert_ca" => ekcert_ca::run(request),
-        "identify" => identify::run(request),
-        "preflight" => preflight::run(request),
-        "registry" => registry::run(request),
-        "service" => service::run(request),
-        "storage" => storage::run(request),
-        "systemd" => systemd::run(request),
-        "token" => token::run(request),
+        "access" => perform::<access::Access>(request),
+        "cluster" => perform::<cluster::Parameters>(request),
+        "config" => perform::<config::Config>(request),
+        "ekcert_ca" => perform::<ekcert_ca::Asked>(request),
+        "identify" => perform::<identify::Identify>(request),
+        "preflight" => perform::<preflight::Preflight>(request),
+        "registry" => perform::<registry::Recording>(request),
+        "service" => perform::<service::Parameters>(request),
+        "storage" => perform::<storage::Storage>(request),
+        "systemd" => perform::<systemd::Parameters>(request),
+        "token" => perform::<token::Asked>(request),
         other => Err(Error::invalid(format!(
             "there is no action `{}`; did you mean (nearest first): {}",
             shortened(other),

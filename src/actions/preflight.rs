@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::hosts;
+use super::Action;
+use super::hosts::{self, Hosts};
 use crate::error::{Error, Kind, Result};
 use crate::host::AbsolutePath;
 use crate::parallel;
@@ -13,7 +14,7 @@ use crate::teleport::{self, Decision, Identity, Source, Timestamp, Token};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
     /// YAML or JSON text, or what that says.
     token: Value,
     hosts: Option<Vec<Identity>>,
@@ -21,13 +22,31 @@ struct Parameters {
     now: Option<Timestamp>,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let tokens = tokens(parameters.token)?;
+pub(super) struct Preflight {
+    tokens: Vec<Token>,
+    hosts: Hosts,
+    now: Option<Timestamp>,
+}
+
+impl Action for Preflight {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        let Parameters { token, hosts, registry, now } = parameters;
+        Ok(Self { tokens: tokens(token)?, hosts: Hosts::checked("preflight", hosts, registry)?, now })
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        decide(request, self)
+    }
+}
+
+fn decide(request: &Request, asked: Preflight) -> Result<Answer> {
+    let Preflight { tokens, hosts, now } = asked;
     let older = tokens.iter().filter_map(|token| token.check_serial_rules().err()).map(|it| it.message);
     let mut warnings: Vec<String> = older.collect();
-    let given = hosts::given(request, parameters.hosts, parameters.registry.as_ref())?;
-    let now = parameters.now.map_or_else(OffsetDateTime::now_utc, |now| now.instant());
+    let given = hosts.read(request)?;
+    let now = now.map_or_else(OffsetDateTime::now_utc, |now| now.instant());
     let decisions: Vec<Decision<'_>> = tokens.iter().map(|token| Decision::by(token, now)).collect();
     warnings.extend(decisions.iter().flat_map(Decision::ca_warnings));
     let mut accepted = 0;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::settle;
+use super::{Action, settle};
 use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile};
@@ -19,7 +19,7 @@ const NEW_FILE_MODE: Mode = Mode::new(0o644);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
     registry: AbsolutePath,
     host: HostName,
     identity: Option<Found>,
@@ -37,34 +37,50 @@ enum State {
     Archived,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let is_recorded = match (&parameters.state, &parameters.identity) {
-        (State::Archived, _) => None,
-        (State::Present, Some(found)) => Some(found),
-        (State::Present, None) => {
-            return Err(Error::invalid("action `registry` needs parameter `identity`")
-                .hint("give what `identify` returned for the host, or `state: archived`"));
+pub(super) struct Recording {
+    registry: AbsolutePath,
+    host: HostName,
+    /// None where the entry is to be archived.
+    identity: Option<Found>,
+    accept_identity_change: bool,
+}
+
+impl Action for Recording {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        let Parameters { registry, host, identity, accept_identity_change, state } = parameters;
+        let identity = match (state, identity) {
+            (State::Archived, _) => None,
+            (State::Present, Some(found)) => Some(found),
+            (State::Present, None) => {
+                return Err(Error::invalid("action `registry` needs parameter `identity`")
+                    .hint("give what `identify` returned for the host, or `state: archived`"));
+            }
+        };
+        Ok(Self { registry, host, identity, accept_identity_change })
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let directory = self.registry.as_ref();
+        let path = registry::entry_path(directory, &self.host);
+        let mut is_there = TextFile::inspect(&path)?.has_directory();
+        let writes = !request.controls.check_mode;
+        if writes && !is_there && self.identity.is_some() {
+            host::make_directory(directory, NEW_DIRECTORY_MODE)?;
+            is_there = true;
         }
-    };
-    let directory = parameters.registry.as_ref();
-    let path = registry::entry_path(directory, &parameters.host);
-    let mut is_there = TextFile::inspect(&path)?.has_directory();
-    let writes = !request.controls.check_mode;
-    if writes && !is_there && is_recorded.is_some() {
-        host::make_directory(directory, NEW_DIRECTORY_MODE)?;
-        is_there = true;
-    }
-    // Two hosts with one TPM would not see each other, and two runs could archive one entry.
-    let _lock = (writes && is_there).then(|| host::lock_directory(directory)).transpose()?;
-    if is_there {
-        registry::refuse_other_files(directory, &parameters.host)?;
-    }
-    let place = Place { request, directory, host: &parameters.host, file: TextFile::inspect(&path)? };
-    let former = place.former()?;
-    match is_recorded {
-        Some(found) => place.record(found, former.as_ref(), parameters.accept_identity_change),
-        None => place.archive(former.as_ref()),
+        // Two hosts with one TPM would not see each other, and two runs could archive one entry.
+        let _lock = (writes && is_there).then(|| host::lock_directory(directory)).transpose()?;
+        if is_there {
+            registry::refuse_other_files(directory, &self.host)?;
+        }
+        let place = Place { request, directory, host: &self.host, file: TextFile::inspect(&path)? };
+        let former = place.former()?;
+        match &self.identity {
+            Some(found) => place.record(found, former.as_ref(), self.accept_identity_change),
+            None => place.archive(former.as_ref()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Action;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ServiceState, UnitName, is_booted, last_lines};
 use crate::host::{self, AbsolutePath};
@@ -24,7 +25,7 @@ const STEADY: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Parameters {
+pub(super) struct Parameters {
     name: UnitName,
     config: AbsolutePath,
     diag_addr: Option<DiagnosticsAddress>,
@@ -50,23 +51,30 @@ struct Seen {
     health: Option<Health>,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    for (name, value, most) in
-        [("wait", parameters.wait, LONGEST_WAIT), ("lines", parameters.lines, MOST_LINES)]
-    {
-        if value > most {
-            return Err(Error::invalid(format!(
-                "parameter `{name}` of action `service`: {value} is more than {most}"
-            )));
+impl Action for Parameters {
+    type Parameters = Self;
+
+    fn checked(parameters: Self) -> Result<Self> {
+        for (name, value, most) in
+            [("wait", parameters.wait, LONGEST_WAIT), ("lines", parameters.lines, MOST_LINES)]
+        {
+            if value > most {
+                return Err(Error::invalid(format!(
+                    "parameter `{name}` of action `service`: {value} is more than {most}"
+                )));
+            }
         }
+        Ok(parameters)
     }
-    let mut warnings = Vec::new();
-    let address = parameters.diag_addr.clone().or_else(|| configured(&parameters.config, &mut warnings));
-    // In check mode nobody has started what there would be to wait for.
-    let wait = if request.controls.check_mode { 0 } else { parameters.wait };
-    let seen = look(&parameters, address.as_ref(), wait)?;
-    Ok(answer(&parameters, &seen).warnings(warnings))
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let mut warnings = Vec::new();
+        let address = self.diag_addr.clone().or_else(|| configured(&self.config, &mut warnings));
+        // In check mode nobody has started what there would be to wait for.
+        let wait = if request.controls.check_mode { 0 } else { self.wait };
+        let seen = look(&self, address.as_ref(), wait)?;
+        Ok(answer(&self, &seen).warnings(warnings))
+    }
 }
 
 /// The address that the configuration has, if there is one.

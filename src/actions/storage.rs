@@ -3,13 +3,14 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Action;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath, Account, Accounts, Directory, Mode};
 use crate::protocol::{Answer, Diff, Request};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Parameters {
+pub(super) struct Parameters {
     path: String,
     owner: Option<Account>,
     group: Option<Account>,
@@ -36,17 +37,31 @@ enum State {
     Absent,
 }
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let mut parameters: Parameters = request.parameters(&[])?;
-    let path = AbsolutePath::try_from(std::mem::take(&mut parameters.path)).map_err(|why| {
-        Error::new(
-            Kind::UnsafePath,
-            format!("parameter `path` of action `storage`: {why}; nothing was changed"),
-        )
-    })?;
-    match parameters.state {
-        State::Directory => prepare(request, &path, &parameters),
-        State::Absent => remove(request, &path, &parameters),
+pub(super) struct Storage {
+    path: AbsolutePath,
+    parameters: Parameters,
+}
+
+impl Action for Storage {
+    type Parameters = Parameters;
+
+    fn checked(mut parameters: Parameters) -> Result<Self> {
+        let path = AbsolutePath::try_from(std::mem::take(&mut parameters.path)).map_err(|why| {
+            Error::new(
+                Kind::UnsafePath,
+                format!("parameter `path` of action `storage`: {why}; nothing was changed"),
+            )
+        })?;
+        host::refuse_of_the_system(&path)?;
+        Ok(Self { path, parameters })
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let Self { path, parameters } = &self;
+        match parameters.state {
+            State::Directory => prepare(request, path, parameters),
+            State::Absent => remove(request, path, parameters),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ mod users;
 
 pub use accounts::{Account, Accounts, group_name, user_name};
 pub use attributes::Attributes;
-pub use directory::{Directory, is_shared_directory};
+pub use directory::{Directory, is_shared_directory, refuse_of_the_system};
 pub use file::{Change, TextFile, read};
 pub use folder::{files_below, lock_directory, make_directory};
 pub use mode::Mode;

@@ -71,20 +71,8 @@ impl Request {
     }
 
     /// Takes the parameters out, as the type that declares them, coerced as Ansible's argument specs do.
-    ///
-    /// `planned` names parameters of the contract that this version does not have: giving one is an
-    /// error of its own, since ignoring it would do something else than asked.
-    pub fn parameters<T: DeserializeOwned>(&mut self, planned: &[&str]) -> Result<T> {
-        let given = |name: &&&str| self.parameters.get(**name).is_some_and(|value| !value.is_null());
-        if let Some(name) = planned.iter().find(given) {
-            return Err(Error::not_in_this_version(&format!(
-                "parameter `{name}` of action `{}`",
-                self.action
-            )));
-        }
-        let mut parameters = std::mem::take(&mut self.parameters);
-        parameters.retain(|name, _| !planned.contains(&name.as_str()));
-        coerce::from_parameters(&self.action, parameters)
+    pub fn parameters<T: DeserializeOwned>(&mut self) -> Result<T> {
+        coerce::from_parameters(&self.action, std::mem::take(&mut self.parameters))
     }
 
     /// What `invocation.module_args` shows.

@@ -30,7 +30,7 @@ pub use persistent::{PersistentKeys, Slot};
 pub use properties::Properties;
 pub use public::{Key, Public};
 pub use response_code::ResponseCode;
-pub use tcti::{Backend, Tcti};
+pub use tcti::{Backend, Tcti, TpmChoice};
 
 /// Nothing to silence: no library that logs is built in.
 #[cfg(not(feature = "tss"))]

@@ -40,15 +40,37 @@ pub enum Tcti {
     Library(String),
 }
 
+/// The TPM that a request means: looked for only when it is to be talked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TpmChoice {
+    /// This machine's TPM, as `tbot` chooses it.
+    OfThisMachine,
+    /// A TPM that is named.
+    At(Tcti),
+}
+
+impl TpmChoice {
+    /// Reads a TCTI string; none, and `device` alone, are this machine's TPM.
+    pub fn parse(text: Option<&str>) -> Result<Self> {
+        match text {
+            None | Some("device" | "device:") => Ok(Self::OfThisMachine),
+            Some(text) => Tcti::parse(text).map(Self::At),
+        }
+    }
+
+    /// The way to it: `tpm_not_found` where this machine has none.
+    pub fn find(self) -> Result<Tcti> {
+        match self {
+            Self::OfThisMachine => Ok(Tcti::Device(Device::of_this_machine()?.path)),
+            Self::At(tcti) => Ok(tcti),
+        }
+    }
+}
+
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 2321;
 
 impl Tcti {
-    /// This machine's TPM, as `tbot` chooses it.
-    pub fn of_this_machine() -> Result<Self> {
-        Ok(Self::Device(Device::of_this_machine()?.path))
-    }
-
     /// What people call it: the device node, or the TCTI string of a TPM that has none.
     #[must_use]
     pub fn device(&self) -> String {
@@ -64,11 +86,10 @@ impl Tcti {
         matches!(self, Self::Library(text) if text.split(':').next() == Some("tabrmd"))
     }
 
-    /// Reads a TCTI string; `device` alone is this machine's TPM.
+    /// Reads a TCTI string that names a TPM.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, configuration) = text.split_once(':').unwrap_or((text, ""));
         match (name, configuration) {
-            ("device", "") => Self::of_this_machine(),
             ("device", path) if path.starts_with('/') => Ok(Self::Device(path.into())),
             ("swtpm", configuration) => Self::parse_swtpm(configuration).ok_or_else(|| not_understood(text)),
             ("mssim", configuration) if Self::parse_address(configuration).is_some() => {
@@ -144,12 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_own_tpm_is_not_looked_for_yet() {
+        for text in [None, Some("device"), Some("device:")] {
+            assert_eq!(TpmChoice::parse(text), Ok(TpmChoice::OfThisMachine), "{text:?}");
+        }
+        assert_eq!(TpmChoice::parse(Some("swtpm:port=7")), Ok(TpmChoice::At(tcp("localhost", 7))));
+        assert!(TpmChoice::parse(Some("")).is_err());
+    }
+
+    #[test]
     fn what_could_mean_another_tpm_is_refused() {
         for wrong in [
             "",
             "nonsense:x",
             "/dev/tpm0",
             "device:tpm0",
+            "device",
             "devices:/dev/tpm0",
             "swtpm:port=65536",
             "swtpm:port=",

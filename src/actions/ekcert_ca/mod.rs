@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::hosts;
+use super::{Action, hosts};
 use crate::ekcert::EkCertificate;
 use crate::ekcert::issuers::{Candidates, Contents, Search, Trust};
 use crate::error::Result;
@@ -18,6 +18,7 @@ use crate::net::{Client, Destinations, Limits};
 use crate::parallel;
 use crate::protocol::{Answer, Request};
 use crate::teleport::{Identity, Token};
+pub(super) use parameters::Asked;
 use parameters::Parameters;
 use report::Report;
 use sources::Given;
@@ -28,15 +29,27 @@ const MOST_REDIRECTS: u32 = 3;
 /// What a link may lead to (RFC 2585, section 4; RFC 8551, section 3.2).
 const ACCEPTED: &str = "application/pkix-cert, application/pkcs7-mime, application/x-x509-ca-cert, */*;q=0.5";
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let mut parameters: Parameters = request.parameters(&[])?;
-    let given = parameters.take_hosts(request)?;
+impl Action for Asked {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        parameters.checked()
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        find(request, self)
+    }
+}
+
+fn find(request: &Request, asked: Asked) -> Result<Answer> {
+    let Asked { given: mut parameters, hosts, current } = asked;
+    let given = parameters.read_hosts(hosts, request)?;
     let mut warnings: Vec<String> = given.problems.iter().map(hosts::warning).collect();
     let (mut candidates, trust, left_out) = candidates(&parameters)?;
     warnings.extend(left_out);
-    let allowed = allowed_now(&parameters.take_current()?, &mut candidates);
+    let allowed = allowed_now(&current, &mut candidates);
 
-    let mut hosts = Hosts::of(&given.identities);
+    let mut hosts = Certified::of(&given.identities);
     let now = OffsetDateTime::now_utc();
     let mut search = Search::new(candidates, &trust, now);
     let fetcher = if parameters.fetch { Some(Fetcher::new(&mut parameters)?) } else { None };
@@ -98,7 +111,7 @@ fn allowed_now(tokens: &[Token], candidates: &mut Candidates) -> Vec<usize> {
 
 /// The hosts by what is known of their certificates.
 #[derive(Default)]
-struct Hosts {
+struct Certified {
     /// Hosts with a certificate that could be theirs, and these certificates.
     names: Vec<String>,
     certificates: Vec<EkCertificate>,
@@ -108,7 +121,7 @@ struct Hosts {
     unusable: Vec<(String, String)>,
 }
 
-impl Hosts {
+impl Certified {
     fn of(identities: &[Identity]) -> Self {
         let mut hosts = Self::default();
         let certificates = parallel::map(identities, Identity::certificate);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::hosts;
+use super::super::hosts::{self, Hosts};
 use super::super::seconds::Seconds;
 use super::sources::Source;
 use crate::ekcert::Fingerprint;
@@ -18,7 +18,7 @@ use crate::teleport::{self, Identity, Registry, Token};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(in crate::actions) struct Parameters {
     hosts: Option<Vec<Identity>>,
     registry: Option<AbsolutePath>,
     ek_cert_pem: Option<String>,
@@ -49,27 +49,46 @@ fn yes() -> bool {
     true
 }
 
+/// What the parameters ask for.
+pub(in crate::actions) struct Asked {
+    pub given: Parameters,
+    /// None where a certificate is given instead.
+    pub hosts: Option<Hosts>,
+    /// The tokens that there are.
+    pub current: Vec<Token>,
+}
+
 impl Parameters {
-    /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
-    pub(super) fn take_hosts(&mut self, request: &Request) -> Result<Registry> {
+    pub(super) fn checked(mut self) -> Result<Asked> {
         hosts::check_archived(&self.archived, self.hosts.as_deref(), self.registry.as_ref())?;
-        let Some(pem) = self.ek_cert_pem.take() else {
-            let mut given = hosts::given(request, self.hosts.take(), self.registry.as_ref())?;
-            let is_archived = |name: &str| self.archived.iter().any(|archived| archived == name);
-            given.identities.retain(|host| !host.name().is_some_and(is_archived));
-            return Ok(given);
+        let hosts = match (&self.ek_cert_pem, self.hosts.take(), self.registry.take()) {
+            (Some(_), None, None) => None,
+            (Some(_), ..) => {
+                return Err(Error::invalid(
+                    "give either `ek_cert_pem` or hosts (`hosts`, `registry`), not both",
+                ));
+            }
+            (None, hosts, registry) => Some(Hosts::checked("ekcert_ca", hosts, registry)?),
         };
-        if self.hosts.is_some() || self.registry.is_some() {
-            return Err(Error::invalid("give either `ek_cert_pem` or hosts (`hosts`, `registry`), not both"));
+        for (sources, parameter) in [(&self.ca_bundle, "ca_bundle"), (&self.trusted_roots, "trusted_roots")] {
+            sources.iter().try_for_each(|source| source.check(parameter))?;
         }
-        let host = Identity { ek_cert_pem: Some(pem), ..Identity::default() };
-        Ok(Registry { identities: vec![host], ..Registry::default() })
+        let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
+        let read = |given| teleport::read_tokens(given, source);
+        let current = self.current.take().map_or_else(|| Ok(Vec::new()), read)?;
+        Ok(Asked { given: self, hosts, current })
     }
 
-    /// The tokens that there are.
-    pub(super) fn take_current(&mut self) -> Result<Vec<Token>> {
-        let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
-        self.current.take().map_or_else(|| Ok(Vec::new()), |given| teleport::read_tokens(given, source))
+    /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
+    pub(super) fn read_hosts(&mut self, hosts: Option<Hosts>, request: &Request) -> Result<Registry> {
+        let Some(hosts) = hosts else {
+            let host = Identity { ek_cert_pem: self.ek_cert_pem.take(), ..Identity::default() };
+            return Ok(Registry { identities: vec![host], ..Registry::default() });
+        };
+        let mut given = hosts.read(request)?;
+        let is_archived = |name: &str| self.archived.iter().any(|archived| archived == name);
+        given.identities.retain(|host| !host.name().is_some_and(is_archived));
+        Ok(given)
     }
 
     pub(super) fn pinned(&self) -> HashSet<String> {

@@ -11,7 +11,7 @@ use crate::host::{self, AbsolutePath};
 /// Where certificates are.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) enum Source {
+pub(in crate::actions) enum Source {
     /// PEM.
     Text(String),
     /// A file, or a directory of files.
@@ -28,6 +28,16 @@ impl TryFrom<String> for Source {
         AbsolutePath::try_from(text)
             .map(Self::Path)
             .map_err(|why| format!("it is neither PEM nor a path: {why}"))
+    }
+}
+
+impl Source {
+    /// Refuses a text that holds no certificate. What a path leads to is seen when it is read.
+    pub(super) fn check(&self, parameter: &str) -> Result<()> {
+        match self {
+            Self::Text(_) => Given::read(std::slice::from_ref(self), parameter).map(drop),
+            Self::Path(_) => Ok(()),
+        }
     }
 }
 

@@ -3,22 +3,34 @@
 mod parameters;
 mod uses;
 
+use super::Action;
 use crate::error::{Error, Kind, Result};
 use crate::host::Accounts;
 use crate::host::unit::{
-    Command, ForeignService, Form, Found, Hardening, PidFile, Placement, ServiceUnit, Step, UnitFiles,
-    UnitName, Use, Wanted,
+    Command, ForeignService, Form, Found, Hardening, Placement, ServiceUnit, Step, UnitFiles, UnitName, Use,
+    Wanted,
 };
 use crate::protocol::{Answer, Diff, Request};
-use parameters::{Parameters, State};
+pub(super) use parameters::Parameters;
+use parameters::State;
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let parameters: Parameters = request.parameters(&[])?;
-    let files = UnitFiles::new(&parameters.directory, &parameters.name);
-    let found = files.inspect()?;
-    match parameters.state {
-        State::Present => present(request, &parameters, &found),
-        State::Absent => absent(request, &parameters, &found),
+impl Action for Parameters {
+    type Parameters = Self;
+
+    fn checked(parameters: Self) -> Result<Self> {
+        if parameters.state == State::Present {
+            parameters.pid_file()?;
+        }
+        Ok(parameters)
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let files = UnitFiles::new(&self.directory, &self.name);
+        let found = files.inspect()?;
+        match self.state {
+            State::Present => present(request, &self, &found),
+            State::Absent => absent(request, &self, &found),
+        }
     }
 }
 
@@ -103,7 +115,7 @@ fn render(
 ) -> Result<Wanted> {
     let other = if form == Form::DropIn { found.foreign_service()? } else { ForeignService::default() };
     let has_command = form == Form::Unit || parameters.names_command(&other);
-    let pid_file = PidFile::choose(parameters.pid_file.as_deref(), &parameters.name, parameters.hardening)?;
+    let pid_file = parameters.pid_file()?;
     let hardening = if parameters.hardening {
         let used = uses::find(parameters, &other, has_command, warnings)?;
         let directory = if has_command {

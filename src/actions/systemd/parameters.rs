@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::host::unit::{ForeignService, Placement, UnitName};
+use crate::error::Result;
+use crate::host::unit::{ForeignService, PidFile, Placement, UnitName};
 use crate::host::{AbsolutePath, Account};
 
 const CONFIG: &AbsolutePath = &AbsolutePath::known("/etc/tbot.yaml");
@@ -10,14 +11,14 @@ const TBOT: &AbsolutePath = &AbsolutePath::known("/usr/local/bin/tbot");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Parameters {
+pub(in crate::actions) struct Parameters {
     pub name: UnitName,
     pub user: Account,
     pub group: Account,
     config: Option<AbsolutePath>,
     tbot_path: Option<AbsolutePath>,
     pub anonymous_telemetry: bool,
-    pub pid_file: Option<String>,
+    pid_file: Option<String>,
     pub supplementary_groups: Vec<Account>,
     pub directory: AbsolutePath,
     pub mode: Placement,
@@ -29,7 +30,7 @@ pub(super) struct Parameters {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(in crate::actions) enum State {
     Present,
     Absent,
 }
@@ -56,6 +57,11 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// The pid file that the command writes, if it is to write one.
+    pub fn pid_file(&self) -> Result<Option<PidFile>> {
+        PidFile::choose(self.pid_file.as_deref(), &self.name, self.hardening)
+    }
+
     /// The configuration: what is given, else what the unit has that a drop-in adds to.
     pub fn config<'a>(&'a self, unit: &'a ForeignService) -> &'a AbsolutePath {
         self.config.as_ref().or(unit.config.as_ref()).unwrap_or(CONFIG)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::output::Output;
-use super::parameters::Parameters;
+use super::parameters::Asked;
 use crate::actions::hosts;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::Request;
@@ -24,20 +24,15 @@ impl Known {
     /// Registry files that say nothing usable are errors where the token would lose the host by that, or where
     /// there are no others, and warnings where its rule stays. Those of the archive are warnings: no rule goes
     /// because of them.
-    pub(super) fn of(request: &Request, parameters: &mut Parameters, output: &Output<'_>) -> Result<Self> {
-        hosts::check_archived(
-            &parameters.archived,
-            parameters.hosts.as_deref(),
-            parameters.registry.as_ref(),
-        )?;
-        if parameters.only_take_away() {
-            return Ok(Self::default());
-        }
-        let mut registry = hosts::given(request, parameters.hosts.take(), parameters.registry.as_ref())?;
-        let archive = match &parameters.registry {
+    pub(super) fn of(request: &Request, asked: &mut Asked, output: &Output<'_>) -> Result<Self> {
+        let Some(hosts) = asked.hosts.take() else { return Ok(Self::default()) };
+        let directory = hosts.registry().cloned();
+        let mut registry = hosts.read(request)?;
+        let archive = match &directory {
             Some(directory) => Archive::read(directory.as_ref())?,
             None => Archive::default(),
         };
+        let parameters = &asked.given;
         let only: HashSet<&str> = parameters.only.iter().flatten().map(String::as_str).collect();
         let is_asked = |name: Option<&str>| only.is_empty() || name.is_some_and(|name| only.contains(name));
         if !only.is_empty() && !registry.unusable.iter().any(|name| is_asked(Some(name))) {
@@ -46,7 +41,7 @@ impl Known {
         let named = take_named(&mut registry, &parameters.archived);
         // Among all of them, so that no TPM goes that another host has.
         let mut archived = out_of_use(&mut registry, named, archive.tpms);
-        let (mut hosts, mut warnings) = usable(registry, parameters, output)?;
+        let (mut hosts, mut warnings) = usable(registry, parameters.prune, output)?;
         hosts.retain(|host| is_asked(host.name()));
         archived.retain(|tpm| is_asked(tpm.name()));
         let of_archive = |problem| format!("the archive: {}", hosts::warning(problem));
@@ -86,11 +81,7 @@ fn out_of_use(registry: &mut Registry, named: Vec<Identity>, archive: Vec<Identi
 }
 
 /// The hosts without those that share a TPM, and warnings about what is left out.
-fn usable(
-    registry: Registry,
-    parameters: &Parameters,
-    output: &Output<'_>,
-) -> Result<(Vec<Identity>, Vec<String>)> {
+fn usable(registry: Registry, prune: bool, output: &Output<'_>) -> Result<(Vec<Identity>, Vec<String>)> {
     let Registry { mut identities, mut problems, .. } = registry;
     let shared = teleport::sharing_a_tpm(&identities);
     problems.extend(
@@ -103,7 +94,7 @@ fn usable(
     identities.retain(|identity| !identity.hash().is_some_and(|hash| hashes.contains(hash)));
     let would_say_nothing = identities.is_empty() && output.current().is_empty();
     match problems.split_first() {
-        Some((first, others)) if parameters.prune || !output.knows_current() || would_say_nothing => {
+        Some((first, others)) if prune || !output.knows_current() || would_say_nothing => {
             let mut error = first.clone();
             for other in others {
                 error.message = [&error.message, "; ", &other.message].concat();

@@ -8,6 +8,7 @@ mod parameters;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::Action;
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::protocol::{Answer, Request};
@@ -15,14 +16,26 @@ use crate::teleport::{self, Merged, Outcome, Token, Wanted};
 use known::Known;
 use lockout::Refused;
 use output::Output;
+pub(super) use parameters::Asked;
 use parameters::Parameters;
 
-pub(super) fn run(request: &mut Request) -> Result<Answer> {
-    let mut parameters: Parameters = request.parameters(&[])?;
-    let path = parameters.path.take();
-    let output = Output::inspect(path.as_ref(), parameters.current.take())?;
-    let only_takes_away = parameters.only_take_away();
-    let known = Known::of(request, &mut parameters, &output)?;
+impl Action for Asked {
+    type Parameters = Parameters;
+
+    fn checked(parameters: Parameters) -> Result<Self> {
+        parameters.checked()
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        build(request, self)
+    }
+}
+
+fn build(request: &Request, mut asked: Asked) -> Result<Answer> {
+    let path = asked.given.path.take();
+    let output = Output::inspect(path.as_ref(), asked.current.take())?;
+    let only_takes_away = asked.hosts.is_none();
+    let known = Known::of(request, &mut asked, &output)?;
     let mut warnings = known.warnings.clone();
     let knows_nobody = known.hosts.is_empty() && known.archived.is_empty() && output.current().is_empty();
     if knows_nobody && request.controls.check_mode && !only_takes_away {
@@ -32,13 +45,13 @@ pub(super) fn run(request: &mut Request) -> Result<Answer> {
         );
         return Ok(Answer::new(true).warnings(warnings));
     }
-    if knows_nobody && parameters.remove.is_empty() {
+    if knows_nobody && asked.given.remove.is_empty() {
         return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
     }
-    if parameters.prune && known.would_prune_all(output.current()) {
-        lockout::refuse_to_prune_all(parameters.allow_lockout)?;
+    if asked.given.prune && known.would_prune_all(output.current()) {
+        lockout::refuse_to_prune_all(asked.given.allow_lockout)?;
     }
-    let Plan { mut merged, wanted, refused, warnings: of_plan } = Plan::of(parameters, known, &output)?;
+    let Plan { mut merged, wanted, refused, warnings: of_plan } = Plan::of(asked, known, &output)?;
     warnings.append(&mut merged.warnings);
     warnings.extend(of_plan);
     warnings.extend(output.check_file(&merged, &wanted)?);
@@ -63,12 +76,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(parameters: Parameters, known: Known, output: &Output<'_>) -> Result<Self> {
-        let (allow_lockout, skip_refused) = (parameters.allow_lockout, parameters.skip_refused);
+    fn of(asked: Asked, known: Known, output: &Output<'_>) -> Result<Self> {
+        let (allow_lockout, skip_refused) = (asked.given.allow_lockout, asked.given.skip_refused);
         // One of several tokens may be for nobody, and so may one that TPMs are taken out of.
-        let takes_away = !parameters.remove.is_empty() || !known.archived.is_empty();
-        let may_be_empty = parameters.only.is_some() || takes_away;
-        let mut wanted = parameters.wanted(known.hosts, known.archived)?;
+        let takes_away = !asked.given.remove.is_empty() || !known.archived.is_empty();
+        let may_be_empty = asked.given.only.is_some() || takes_away;
+        let mut wanted = asked.wanted(known.hosts, known.archived)?;
         let mut merged = merge(output.current(), &wanted)?;
         let now = OffsetDateTime::now_utc();
         let mut skipped = Vec::new();

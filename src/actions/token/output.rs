@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use crate::actions::{foresee_directory, settle};
 use crate::error::{Kind, Result};
 use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile};
@@ -29,10 +27,8 @@ pub(super) struct Written {
 }
 
 impl<'a> Output<'a> {
-    /// Reads `current` and the file. A file that holds anything but join tokens is a `conflict`.
-    pub(super) fn inspect(path: Option<&'a AbsolutePath>, current: Option<Value>) -> Result<Self> {
-        let source = Source { name: "`current`", malformed: Kind::InvalidRequest };
-        let in_cluster = current.map(|given| teleport::read_tokens(given, source)).transpose()?;
+    /// Reads the file, beside the tokens that the cluster has, where these are known. A file that holds anything but join tokens is a `conflict`.
+    pub(super) fn inspect(path: Option<&'a AbsolutePath>, in_cluster: Option<Vec<Token>>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
         let file = TextFile::inspect(path.as_ref())?;
         let source = Source { name: path.as_str(), malformed: Kind::Conflict };

@@ -5,23 +5,24 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::hosts::{self, Hosts};
 use crate::ekcert;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath};
-use crate::teleport::{Changes, Identity, Label, Match, Name, Role, Shards, Timestamp, Wanted};
+use crate::teleport::{self, Changes, Identity, Label, Match, Name, Role, Shards, Timestamp, Token, Wanted};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools)] // the contract's parameters
-pub(super) struct Parameters {
+pub(in crate::actions) struct Parameters {
     name: Name,
     bot_name: Option<Name>,
     roles: Option<Vec<Role>>,
-    pub hosts: Option<Vec<Identity>>,
-    pub registry: Option<AbsolutePath>,
+    hosts: Option<Vec<Identity>>,
+    registry: Option<AbsolutePath>,
     ekcert_allowed_cas: Option<Vec<String>>,
     /// The tokens as the cluster has them; an empty list or text where it has none.
-    pub current: Option<Value>,
+    current: Option<Value>,
     expires: Option<End>,
     labels: Option<BTreeMap<Label, Label>>,
     #[serde(default)]
@@ -75,54 +76,98 @@ fn default_max_bytes() -> u64 {
     400_000
 }
 
-impl Parameters {
-    /// Whether they give no hosts to let in, but say what is to go.
-    pub(super) fn only_take_away(&self) -> bool {
-        self.hosts.is_none() && self.registry.is_none() && (self.retire || !self.remove.is_empty())
-    }
+/// What the parameters ask for.
+pub(in crate::actions) struct Asked {
+    pub given: Parameters,
+    /// None where it is only said what is to go.
+    pub hosts: Option<Hosts>,
+    /// The tokens as the cluster has them, where these are known.
+    pub current: Option<Vec<Token>>,
+    shards: Shards,
+    cas: Option<Vec<Cas>>,
+}
 
-    /// What they ask for, with the hosts and archived TPMs that they lead to.
-    pub(super) fn wanted(self, hosts: Vec<Identity>, archived: Vec<Identity>) -> Result<Wanted> {
-        let cas = self.ekcert_allowed_cas.as_deref().map(certificates).transpose()?;
+/// An element of `ekcert_allowed_cas`.
+enum Cas {
+    /// Certificates, one a PEM text.
+    Given(Vec<String>),
+    /// A file of such.
+    File(AbsolutePath),
+}
+
+impl Parameters {
+    pub(super) fn checked(mut self) -> Result<Asked> {
+        let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
+        let current = self.current.take().map(|given| teleport::read_tokens(given, source)).transpose()?;
+        hosts::check_archived(&self.archived, self.hosts.as_deref(), self.registry.as_ref())?;
+        let gives_none = self.hosts.is_none() && self.registry.is_none();
+        let hosts = if gives_none && (self.retire || !self.remove.is_empty()) {
+            None
+        } else {
+            Some(Hosts::checked("token", self.hosts.take(), self.registry.take())?)
+        };
+        let given = self.ekcert_allowed_cas.take();
+        let cas = given.map(|given| given.iter().enumerate().map(Cas::parse).collect()).transpose()?;
         if self.remove.iter().any(|name| name.trim().is_empty()) {
             return Err(Error::invalid("`remove` has an empty element"));
         }
+        let shards = Shards::new(self.name.clone(), self.shards)?;
+        Ok(Asked { given: self, hosts, current, shards, cas })
+    }
+}
+
+impl Asked {
+    /// What they ask for, with the hosts and archived TPMs that they lead to.
+    pub(super) fn wanted(self, hosts: Vec<Identity>, archived: Vec<Identity>) -> Result<Wanted> {
+        let Self { given, shards, cas, .. } = self;
         Ok(Wanted {
-            shards: Shards::new(self.name, self.shards)?,
+            shards,
             changes: Changes {
-                roles: self.roles,
-                bot_name: self.bot_name,
-                ekcert_allowed_cas: cas,
-                expires: self.expires.map(|end| end.0),
-                labels: self.labels,
+                roles: given.roles,
+                bot_name: given.bot_name,
+                ekcert_allowed_cas: cas.map(certificates).transpose()?,
+                expires: given.expires.map(|end| end.0),
+                labels: given.labels,
             },
             hosts,
             skipped: Vec::new(),
             archived,
-            compare: self.compare,
-            remove: self.remove,
-            prune: self.prune,
-            replace: self.replace,
-            retire: self.retire,
-            max_bytes: usize::try_from(self.max_bytes).unwrap_or(usize::MAX),
+            compare: given.compare,
+            remove: given.remove,
+            prune: given.prune,
+            replace: given.replace,
+            retire: given.retire,
+            max_bytes: usize::try_from(given.max_bytes).unwrap_or(usize::MAX),
         })
     }
 }
 
-/// The certificates of texts and files, one a PEM text, without repetitions.
-fn certificates(sources: &[String]) -> Result<Vec<String>> {
-    let mut certificates: Vec<String> = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let found = if source.contains("-----BEGIN") {
-            ekcert::pem_certificates(source, &format!("`ekcert_allowed_cas[{index}]`"))?
-        } else {
-            let path = AbsolutePath::try_from(source.clone()).map_err(|e| {
-                Error::invalid(format!("`ekcert_allowed_cas[{index}]` is neither PEM nor a path: {e}"))
-            })?;
-            let text = String::from_utf8_lossy(&host::read(path.as_ref())?).into_owned();
-            ekcert::pem_certificates(&text, path.as_str())?
+impl Cas {
+    fn parse((index, source): (usize, &String)) -> Result<Self> {
+        let place = format!("`ekcert_allowed_cas[{index}]`");
+        if source.contains("-----BEGIN") {
+            return ekcert::pem_certificates(source, &place).map(Self::Given);
+        }
+        let path = AbsolutePath::try_from(source.clone());
+        path.map(Self::File)
+            .map_err(|why| Error::invalid(format!("{place} is neither PEM nor a path: {why}")))
+    }
+
+    fn read(self) -> Result<Vec<String>> {
+        let path = match self {
+            Self::Given(certificates) => return Ok(certificates),
+            Self::File(path) => path,
         };
-        for certificate in found {
+        let text = String::from_utf8_lossy(&host::read(path.as_ref())?).into_owned();
+        ekcert::pem_certificates(&text, path.as_str())
+    }
+}
+
+/// The certificates of all, without repetitions.
+fn certificates(cas: Vec<Cas>) -> Result<Vec<String>> {
+    let mut certificates: Vec<String> = Vec::new();
+    for found in cas {
+        for certificate in found.read()? {
             if !certificates.contains(&certificate) {
                 certificates.push(certificate);
             }

@@ -310,6 +310,14 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
     }
 }
 
+/// Refuses a path that names a directory of the system, wherever it may lead.
+pub fn refuse_of_the_system(path: &AbsolutePath) -> Result<()> {
+    if system::is_of_the_system(path.as_ref()) {
+        return Err(unsafe_path(path.as_ref(), "is a directory of the system"));
+    }
+    Ok(())
+}
+
 fn unsafe_path(path: &Path, what: &str) -> Error {
     Error::new(Kind::UnsafePath, format!("{} {what}; nothing was changed", path.display()))
         .hint("give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot")

@@ -74,9 +74,7 @@ impl<'a> Walk<'a> {
     /// is not trusted could have placed or could replace what it goes through, or where it goes through
     /// something that is no directory.
     pub fn to_the_end(&self) -> Result<Place> {
-        if system::is_of_the_system(self.path.as_ref()) {
-            return Err(unsafe_path(self.path.as_ref(), "is a directory of the system"));
-        }
+        super::refuse_of_the_system(self.path)?;
         let place = self.follow()?;
         if system::is_of_the_system(&place.path()) {
             let what = format!("leads to {}, a directory of the system", place.path().display());

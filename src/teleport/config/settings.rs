@@ -56,6 +56,12 @@ impl TryFrom<Values> for Service {
 }
 
 impl Settings {
+    /// Whether they make sense by themselves: an error where `extra` contradicts another parameter, or where `tbot` would not
+    /// take what is given.
+    pub fn check(&self) -> Result<()> {
+        self.values().map(drop)
+    }
+
     /// The values that are given, and the two that always are: the version and the join method.
     ///
     /// It is an error where `extra` contradicts another parameter, or is not what `tbot` takes.
