@@ -43,7 +43,8 @@ trait Action: Sized {
     /// The parameters as the request has them.
     type Parameters: DeserializeOwned;
 
-    /// Checks all that the parameters tell by themselves. It looks at no file, account, TPM or server.
+    /// Checks all that the parameters tell by themselves. It looks at no file, account, TPM or server: those that they name
+    /// are the target's, and this may run on the controller.
     fn checked(parameters: Self::Parameters) -> Result<Self>;
 
     /// Does the work.
@@ -51,7 +52,8 @@ trait Action: Sized {
 }
 
 fn perform<A: Action>(request: &mut Request) -> Result<Answer> {
-    A::checked(request.parameters()?)?.run(request)
+    let action = A::checked(request.parameters()?)?;
+    if request.controls.validate_only { Ok(Answer::new(false)) } else { action.run(request) }
 }
 
 /// Runs the action that the request names.

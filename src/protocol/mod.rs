@@ -1,7 +1,9 @@
 //! Requests and responses: one flat JSON object in, one JSON object and a newline out.
 //!
 //! The format is Ansible's for binary modules ("Developing modules", "Binary modules"): parameters
-//! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer.
+//! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer. One control is this
+//! program's own, `_tbot_validate_only`: the action plugin asks with it on the controller what is wrong with the
+//! parameters.
 
 mod coerce;
 mod pairs;

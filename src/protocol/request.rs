@@ -17,7 +17,16 @@ pub struct Controls {
     pub diff: bool,
     /// `_ansible_verbosity`: the number of `-v`.
     pub verbosity: u64,
+    /// `_tbot_validate_only`: check the parameters, and do nothing. No file, account, TPM or server that they name is
+    /// looked at, since they may be another host's: the controller asks this before it sends the request there.
+    pub validate_only: bool,
 }
+
+/// What the names of Ansible's controls begin with.
+const ANSIBLE: &str = "_ansible_";
+/// The one control that is not Ansible's. A version that did not know it would have to refuse it, and not run the
+/// action, so it is not named like those that are ignored where they are unknown.
+const VALIDATE_ONLY: &str = "_tbot_validate_only";
 
 /// One parsed request.
 #[derive(Debug, Clone)]
@@ -48,11 +57,9 @@ impl Request {
         };
         let mut controls = Controls::default();
         for (key, value) in &parameters {
-            if let Some(control) = key.strip_prefix("_ansible_") {
-                controls.set(control, value)?;
-            }
+            controls.set(key, value)?;
         }
-        parameters.retain(|key, _| !key.starts_with("_ansible_"));
+        parameters.retain(|key, _| !key.starts_with(ANSIBLE) && key != VALIDATE_ONLY);
         let action = match parameters.shift_remove("action") {
             Some(Value::String(action)) => action,
             Some(_) => return Err(Error::invalid("parameter `action` must be a text").hint(EXAMPLE)),
@@ -92,16 +99,17 @@ fn summary(value: &Value) -> Value {
 }
 
 impl Controls {
-    fn set(&mut self, control: &str, value: &Value) -> Result<()> {
+    fn set(&mut self, key: &str, value: &Value) -> Result<()> {
         // Not understood must not mean "go on and change things".
         let truth = || {
             coerce::boolean(value)
-                .ok_or_else(|| Error::invalid(format!("`_ansible_{control}` is true or false, not {value}")))
+                .ok_or_else(|| Error::invalid(format!("`{key}` is true or false, not {value}")))
         };
-        match control {
-            "check_mode" => self.check_mode = truth()?,
-            "diff" => self.diff = truth()?,
-            "verbosity" => self.verbosity = value.as_u64().unwrap_or(0),
+        match key.strip_prefix(ANSIBLE) {
+            Some("check_mode") => self.check_mode = truth()?,
+            Some("diff") => self.diff = truth()?,
+            Some("verbosity") => self.verbosity = value.as_u64().unwrap_or(0),
+            None if key == VALIDATE_ONLY => self.validate_only = truth()?,
             _ => {}
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The binary's system calls, as strace(1) shows them, and one of them made to go wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -85,6 +85,19 @@ pub fn calls_from_first_change(request: &Path) -> Vec<Call> {
     let calls = Call::all_in(&fs::read_to_string(log).unwrap());
     let from_first = calls.into_iter().skip_while(|call| !call.is_change());
     from_first.filter(|call| !MEMORY.contains(&call.name.as_str())).collect()
+}
+
+/// The calls of a run that name a file or have to do with a network, whatever comes of them: each by its name and what it
+/// names.
+pub fn places(request: &Path) -> BTreeSet<String> {
+    let place = tempfile::tempdir().unwrap();
+    let log = place.path().join("log");
+    strace(&["-e", "trace=%file,%network", "-o", log.to_str().unwrap()], "022", request);
+    let named = |call: Call| {
+        let quoted = call.text.split('"').skip(1).step_by(2);
+        [call.name.as_str()].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
+    };
+    Call::all_in(&fs::read_to_string(log).unwrap()).into_iter().map(named).collect()
 }
 
 /// Runs the binary under strace, which ends as the binary does.
