@@ -11,8 +11,16 @@ exec 9>"$cache/setup.lock" && flock 9 # make demo and make test may start at the
 main() {
     local missing
     missing=$(missing_packages)
+    # The tests start an SSH server of their own: its package is not to open this machine to anyone, not for a moment.
+    if [[ $missing == *openssh-server* && -d /run/systemd/system ]]; then
+        as_root systemctl mask ssh.service ssh.socket
+    fi
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || apt_install $missing
+    if [[ $missing == *openssh-server* && -d /run/systemd/system ]]; then
+        as_root systemctl unmask ssh.service ssh.socket
+        as_root systemctl disable ssh.service ssh.socket
+    fi
     # The tests start a tpm2-abrmd of their own; a service that takes this machine's TPM is not what anyone asked for.
     if [[ $missing == *tpm2-abrmd* && -d /run/systemd/system ]]; then
         as_root systemctl disable --now tpm2-abrmd.service
@@ -41,12 +49,15 @@ missing_packages() {
 	git git
 	shellcheck shellcheck
 	setfacl acl
+	sudo sudo
+	ssh openssh-client
 	strace strace
 	gpg gpg
 	gpg-agent gpg-agent
 	LIST
     [ -x /bin/kill ] || echo procps # the unit reloads tbot with it, and systemd-analyze looks
     [ -x /usr/sbin/tpm2-abrmd ] || echo tpm2-abrmd # outside the PATH of most users
+    [ -x /usr/sbin/sshd ] || echo openssh-server
     compgen -G '/usr/lib/*/libtss2-tcti-tabrmd.so.0' >/dev/null || echo libtss2-tcti-tabrmd0
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
@@ -81,7 +92,6 @@ missing_machine_tools() {
     done <<-'LIST'
 	mmdebstrap mmdebstrap
 	mke2fs e2fsprogs
-	ssh openssh-client
 	gpgv gpgv
 	LIST
 }

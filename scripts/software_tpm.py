@@ -23,8 +23,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Below the usual range of ports that outgoing connections are given (32768 and up).
-PORTS = range(20000, 32000, 2)
+from loopback import PORTS
+
 PORT_ATTEMPTS = 50
 ANSWER_TIMEOUT = 20.0  # seconds
 LINKED = Path(__file__).resolve().with_name("linked_ek_certificate.py")

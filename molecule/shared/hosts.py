@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import random
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -18,7 +16,7 @@ KEPT = PROJECT / ".cache" / "molecule"
 KEY = KEPT / "ssh_key"
 
 sys.path.insert(0, str(PROJECT / "scripts"))
-from software_tpm import PORTS  # noqa: E402
+from loopback import free_port, wait_for_ssh  # noqa: E402, F401 - for the modules beside this one
 
 # Keys of hosts made a minute ago prove nothing. A host that answers no more is given up after half a minute.
 SSH_ARGS = (
@@ -36,14 +34,6 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody has."""
-    while True:
-        port = random.choice(PORTS)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-
-
 def port_is_free(port: int) -> bool:
     """Whether a server could be started on that port of 127.0.0.1."""
     try:
@@ -51,18 +41,6 @@ def port_is_free(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def wait_for_ssh(port: int, alive: Callable[[], bool], seconds: float) -> bool:
-    """Whether an SSH server greets on that port within SECONDS, and as long as ALIVE says there is a point in waiting."""
-    deadline = time.monotonic() + seconds
-    while alive() and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return True
-        time.sleep(0.2)
-    return False
 
 
 def inventory(group: str, ports: dict[str, int], variables: dict[str, dict] | None = None) -> str:
