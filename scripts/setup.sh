@@ -52,6 +52,7 @@ missing_packages() {
 	sudo sudo
 	ssh openssh-client
 	strace strace
+	qemu-aarch64 qemu-user
 	gpg gpg
 	gpg-agent gpg-agent
 	LIST
@@ -59,6 +60,8 @@ missing_packages() {
     [ -x /usr/sbin/tpm2-abrmd ] || echo tpm2-abrmd # outside the PATH of most users
     [ -x /usr/sbin/sshd ] || echo openssh-server
     compgen -G '/usr/lib/*/libtss2-tcti-tabrmd.so.0' >/dev/null || echo libtss2-tcti-tabrmd0
+    # Users that no file has: a name service without a server.
+    compgen -G '/usr/lib/*/libnss_extrausers.so.2' >/dev/null || echo libnss-extrausers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev

@@ -55,7 +55,7 @@ step "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-def
 step "Rust: licences, duplicates and sources of crates" cargo deny --locked check licenses bans sources
 step "Rust: tests" cargo test --locked
 step "Rust: tests of the TPM, without libtss2" tests_of_the_tpm
-step "Release binary" scripts/build.sh
+step "The release: binaries and collection" scripts/dist.sh
 step "Playbooks on software TPMs" python -m pytest tests/playbooks
 step "The collection, installed" python -m pytest -rs tests/collection
 scenarios
