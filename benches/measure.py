@@ -138,6 +138,8 @@ def _wait_until_idle(pid: int) -> None:
 
 
 def shared_libraries(binary: Path) -> list[str]:
-    """What the loader brings in for a binary, by file name."""
+    """What the loader brings in for a binary, by file name; nothing for one that is static."""
     lines = subprocess.run(["ldd", binary], check=True, capture_output=True, text=True).stdout.splitlines()
+    if [line.strip() for line in lines] == ["statically linked"]:
+        return []
     return sorted(Path(line.split()[0]).name for line in lines)

@@ -20,7 +20,7 @@ CONNECTIONS = Path(__file__).with_name("connection_plugins")
 
 def collection_with(folder: Path, **programs: str | Path) -> Path:
     """A copy of the collection whose binaries are these by their architectures: files, or scripts as text."""
-    collection = copy_collection(folder)
+    collection = copy_collection(folder).folder
     binaries = collection / "plugins" / "binaries"
     binaries.mkdir(exist_ok=True)
     for arch, program in programs.items():

@@ -75,7 +75,7 @@ def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts
         "32-bit-arm": [SHIPPED + " armv7l:", "64-bit system", "another method", "cargo build", "binaries/tbot_tpm_armv7l."],
         "32-bit-by-facts": [SHIPPED + " i686:", "64-bit system"],
         "big-iron": [SHIPPED + " s390x:"],
-        "not-built": [f"There is no tbot_tpm binary for {OTHER} in ", "make build", "built tarball"],
+        "not-built": [f"There is no tbot_tpm binary for {OTHER} in ", "make dist", "built tarball"],
         "mac": ["runs on Linux only, and this host has Darwin arm64:", "another method"],
         "bsd": ["this host has FreeBSD amd64:"],
         "mac-by-facts": ["this host has Darwin x86_64:"],

@@ -189,7 +189,7 @@ def architecture(system, arch):
         return arch
     if arch in SHIPPED:
         message = (
-            "There is no tbot_tpm binary for %s in %s: run 'make build' in the checkout, "
+            "There is no tbot_tpm binary for %s in %s: run 'make dist' in the checkout, which builds all, "
             "or install the collection from its built tarball." % (arch, BINARIES)
         )
     else:
