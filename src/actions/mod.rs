@@ -88,7 +88,9 @@ fn find_accounts(
     let (accounts, missing) = Accounts::find(user, group)?;
     match missing.first() {
         Some(first) if !request.controls.check_mode => {
-            Err(Error::new(Kind::NotFound, first.clone()).hint("create it first, or name another"))
+            Err(Error::new(Kind::NotFound, first.clone()).hint(
+                "create it first, or name another; where a name service should know it, see whether that answers (getent passwd NAME)",
+            ))
         }
         _ => Ok((accounts, missing)),
     }

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::program;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -58,13 +58,13 @@ impl User {
         numbers.extend(groups.lines().filter_map(Group::parse).filter(has_user).map(|group| group.gid));
         // `NAME  4 24`: a user of /etc/passwd may be in groups of a directory service.
         let said = getent("initgroups", &self.name)?.unwrap_or_default();
-        numbers.extend(said.split_whitespace().skip(1).filter_map(|number| number.parse::<u32>().ok()));
+        numbers.extend(said.split_whitespace().skip(1).filter_map(number));
         Ok(numbers)
     }
 
     fn parse(line: &str) -> Option<Self> {
         let [name, _, uid, gid, _, home, ..] = fields(line)[..] else { return None };
-        Some(Self { name: name.into(), uid: uid.parse().ok()?, gid: gid.parse().ok()?, home: home.into() })
+        Some(Self { name: name.into(), uid: number(uid)?, gid: number(gid)?, home: home.into() })
     }
 }
 
@@ -79,10 +79,18 @@ impl Group {
         find(GROUP, "group", &number.to_string(), Self::parse, |group| group.gid == number)
     }
 
+    /// Names of the members, those among them that only a name service knows: `group: files [SUCCESS=merge] sss` adds some
+    /// to a group that the file has.
+    pub fn all_members(&self) -> Result<BTreeSet<String>> {
+        let said = getent("group", &self.gid.to_string())?.unwrap_or_default();
+        let merged = said.lines().filter_map(Self::parse).flat_map(|group| group.members);
+        Ok(self.members.iter().cloned().chain(merged).collect())
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let [name, _, gid, members, ..] = fields(line)[..] else { return None };
         let members = members.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect();
-        Some(Self { name: name.into(), gid: gid.parse().ok()?, members })
+        Some(Self { name: name.into(), gid: number(gid)?, members })
     }
 }
 
@@ -101,6 +109,11 @@ fn find<T>(
     }
 }
 
+/// The number of an account. The largest is none: chown(2) and setresuid(2) take it for "leave as it is".
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number != u32::MAX)
+}
+
 fn fields(line: &str) -> Vec<&str> {
     line.split(':').collect()
 }
@@ -114,11 +127,20 @@ fn read(file: &str) -> Result<String> {
     }
 }
 
-/// What getent prints; none where it finds nothing, or where the host has none, and so no name services either.
+/// What getent prints; none where it finds nothing, or where the host has none, and so no name services either. It is an
+/// error of kind `io` where it fails otherwise: an account must not be taken for missing then.
 fn getent(database: &str, key: &str) -> Result<Option<String>> {
     let Some(program) = program::find("getent") else { return Ok(None) };
     let said = program::run(&program, &[database, key], "")?;
-    Ok(said.status.success().then_some(said.output))
+    match said.status.code() {
+        Some(0) => Ok(Some(said.output)),
+        // Not found (getent(1)); or no such database, as `initgroups` is none to musl's getent.
+        Some(1 | 2) => Ok(None),
+        _ => {
+            let message = format!("`getent {database} {key}` failed ({})", said.status);
+            Err(Error::new(Kind::Io, message).detail(said.words()))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,10 +160,18 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_passed_over() {
-        for line in ["", "+::::::", "bot:x:no:1::/:", "bot:x:1", "# bot:x", "bot:x:-1:0::/:"] {
+        for line in [
+            "",
+            "+::::::",
+            "bot:x:no:1::/:",
+            "bot:x:1",
+            "# bot:x",
+            "bot:x:-1:0::/:",
+            "bot:x:4294967295:0::/:",
+        ] {
             assert_eq!(User::parse(line), None, "{line}");
         }
-        for line in ["", "+:::", "tss:x:no:", "tss:x"] {
+        for line in ["", "+:::", "tss:x:no:", "tss:x", "tss:x:4294967295:"] {
             assert_eq!(Group::parse(line), None, "{line}");
         }
     }

@@ -99,8 +99,8 @@ fn is_roots_group(found: &Stat, path: &Path) -> bool {
 fn is_own_group(user: u32, group: u32) -> Option<bool> {
     let user = User::by_number(user).ok()??;
     let found = Group::by_number(group).ok()??;
-    let has_others = found.members.iter().any(|member| *member != user.name);
-    Some(user.gid == group && user.name == found.name && !has_others)
+    let is_named_so = user.gid == group && user.name == found.name;
+    Some(is_named_so && found.all_members().ok()?.iter().all(|member| *member == user.name))
 }
 
 /// Whether an ACL gives further users or groups anything.
