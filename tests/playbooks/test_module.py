@@ -84,10 +84,15 @@ def test_a_host_sets_no_other_facts_than_its_tpms(tmp_path):
     copy = copy_collection(tmp_path)
     program = copy.folder / "plugins" / "binaries" / BINARY.name
     program.parent.mkdir(exist_ok=True)
-    answer = {"changed": False, "ansible_facts": {"tbot_tpm": {"ek_source": "x"}, "tbot_tctl_command": "rm"}}
+    evil = {"tbot_tctl_command": "rm"}
+    facts, statistics = {"tbot_tpm": {"ek_source": "x"}} | evil, {"data": evil, "per_host": False}
+    answer = {"changed": False, "ansible_facts": facts, "ansible_stats": statistics}
     program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
     program.chmod(0o755)
-    assert ad_hoc("action=identify", ansible=copy)["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
+    result = ad_hoc("action=identify", ansible=copy)
+    assert result["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
+    # These become variables of the next job in a workflow.
+    assert "ansible_stats" not in result
 
 
 def test_async_ad_hoc(ansible, tpms, tmp_path):

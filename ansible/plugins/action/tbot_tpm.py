@@ -224,11 +224,13 @@ def plain(value):
 
 
 def own_facts_only(answer):
-    """The answer without facts that are not the module's: a host must not set variables that other tasks use."""
-    facts = answer.get("ansible_facts")
-    if facts is None:
-        return answer
-    return dict(answer, ansible_facts={name: value for name, value in facts.items() if name == "tbot_tpm"})
+    """The answer without what is not the module's to say: a host must not set variables that other tasks use. Statistics become
+    variables too, those of a workflow's next job."""
+    answer = {name: value for name, value in answer.items() if name != "ansible_stats"}
+    facts = answer.pop("ansible_facts", None)
+    if isinstance(facts, dict):
+        answer["ansible_facts"] = {name: value for name, value in facts.items() if name == "tbot_tpm"}
+    return answer
 
 
 def explain(answer, arch):
