@@ -8,6 +8,8 @@ set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "$0")/env.sh"
 cd "$project"
+# Any of these would stand in the place of what is said here and in .cargo/config.toml.
+unset CARGO_ENCODED_RUSTFLAGS RUSTFLAGS CFLAGS TARGET_CFLAGS AWS_LC_SYS_CFLAGS
 export CARGO_ZIGBUILD_CACHE_DIR=$cache/cargo-zigbuild ZIG_GLOBAL_CACHE_DIR=$cache/zig
 
 # Where the crates' sources are: their paths in messages begin with /crates wherever they are built.
@@ -28,16 +30,18 @@ link_arguments() {
 }
 
 build() {
-    local arch=$1 target=$1-unknown-linux-musl objects crates maps compiler=cargo-zigbuild
+    local arch=$1 target=$1-unknown-linux-musl objects crates maps library compiler=cargo-zigbuild
     objects=$(rustc --print target-libdir --target "$target")/self-contained
     [ -e "$objects/rcrt1.o" ] || die "Rust cannot build for $target here. With rustup: rustup target add $target"
     mapfile -t crates < <(crates)
     maps=("${crates[@]/%/=/crates}")
+    # Where the standard library's sources are installed, their paths would stand where a toolchain without them has these.
+    library=$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(rustc --version --verbose | sed -n 's/^commit-hash: //p')
     export "CC_${target//-/_}=$compiler zig cc -- -target $arch-linux-musl -fno-sanitize=all ${maps[*]/#/-ffile-prefix-map=}"
     export "AR_${target//-/_}=$compiler zig ar"
     # shellcheck disable=SC2046 # a list of words
     cargo rustc --release --locked --no-default-features --bin tbot_tpm --target "$target" \
-        --config "build.rustflags=[$(printf "'--remap-path-prefix=%s', " "${maps[@]}")]" -- $(link_arguments "$objects")
+        --config "build.rustflags=[$(printf "'--remap-path-prefix=%s', " "${maps[@]}" "$library")]" -- $(link_arguments "$objects")
     put_into_collection "${CARGO_TARGET_DIR:-target}/$target/release/tbot_tpm" "tbot_tpm_$arch"
 }
 

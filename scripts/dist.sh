@@ -30,9 +30,9 @@ main() {
     ls -l dist
 }
 
-# The collection as git has it (what is new and not ignored included), with the binaries and what is owed to their authors.
+# The files of the collection that git knows, and no others that lie there, with the binaries and what is owed to their authors.
 copy_collection() {
-    git -C ansible ls-files -z --cached --others --exclude-standard |
+    git -C ansible ls-files -z |
         tar --directory ansible --create --null --files-from - | tar --directory "$1" --extract
     mkdir -p "$1/plugins/binaries"
     install -m 0755 ansible/plugins/binaries/tbot_tpm_{x86_64,aarch64} "$1/plugins/binaries/"

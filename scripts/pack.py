@@ -66,8 +66,11 @@ def packed(entries: dict[str, tuple[tarfile.TarInfo, bytes]], time: int) -> byte
             info.mode = 0o755 if before.isdir() or before.mode & 0o100 else 0o644
             info.uname = info.gname = "root"
             tar.addfile(info, io.BytesIO(content))
-    # Without the name and time of a file.
-    return gzip.compress(stream.getvalue(), compresslevel=9, mtime=0)
+    # Without the name and time of a file. gzip.compress writes another header with each version of Python.
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as file:
+        file.write(stream.getvalue())
+    return packed.getvalue()
 
 
 if __name__ == "__main__":

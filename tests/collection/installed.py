@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,12 @@ class Installed(Ansible):
         run = super().run(scratch, *command)
         assert not _WARNING.search(run.output), run.output
         return run
+
+
+def unpack(folder: Path) -> None:
+    """Puts what is in the tarball into a folder. By tar(1), since not every Python 3.11 can do that safely."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "--extract", "--gzip", "--no-same-owner", "--file", TARBALL, "--directory", folder], check=True)
 
 
 def install(python: Path, folder: Path) -> Installed:

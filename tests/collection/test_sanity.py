@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 from environments import ANSIBLE_VERSIONS, KEPT, Requirements
+from installed import unpack
 
 # Where ansible-test keeps the environments for the next time.
 HOME = KEPT / "sanity"
@@ -30,8 +30,7 @@ def python(request: pytest.FixtureRequest) -> Path:
 def test_it_finds_nothing(python: Path, tarball: Path, tmp_path: Path):
     # It takes the collection's name from this path.
     collection = tmp_path / "ansible_collections" / "tbot" / "tpm"
-    with tarfile.open(tarball) as archive:
-        archive.extractall(collection, filter="data")
+    unpack(collection)
     put_ensurepip_in_place(python)
     version = python.resolve().name.removeprefix("python")
 
