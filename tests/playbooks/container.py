@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import booted_container
-import pytest
+import needs
 
 
 def report_of(script: str, folder: Path, timeout: int = 180) -> dict:
@@ -13,4 +13,4 @@ def report_of(script: str, folder: Path, timeout: int = 180) -> dict:
     try:
         return booted_container.report_of(Path(__file__).with_name(script), folder, timeout)
     except booted_container.NoContainer as why:
-        pytest.skip(str(why))
+        needs.root_missing(str(why))

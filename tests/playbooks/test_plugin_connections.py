@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 import pytest
 from ansible_runs import BINARY
 from plugin_runs import Plays, call
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         with SshServer(tmp_path_factory.mktemp("ssh")) as server:
             yield server
     except NoServer as why:
-        pytest.skip(str(why))
+        needs.root_missing(str(why))
 
 
 def plays(server: SshServer, tmp_path: Path, **more: object) -> Plays:
@@ -156,7 +157,7 @@ def test_a_root_tree_without_python_is_a_host(tmp_path: Path):
     root = tmp_path / "root"
     root_tree(root)
     if subprocess.run(["chroot", root, "/bin/sh", "-c", ":"], capture_output=True).returncode != 0:
-        pytest.skip("another root needs root")
+        needs.root_missing("another root needs root")
     log = tmp_path / "log"
     container = {
         "ansible_connection": "wrapped", "ansible_wrapped_by": ["chroot", str(root)], "ansible_wrapped_root": str(root),
