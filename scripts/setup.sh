@@ -13,11 +13,14 @@ main() {
     missing=$(missing_packages)
     # The tests start an SSH server of their own: its package is not to open this machine to anyone, not for a moment.
     if [[ $missing == *openssh-server* && -d /run/systemd/system ]]; then
+        needs_root "$missing"
+        trap 'as_root systemctl unmask ssh.service ssh.socket' EXIT
         as_root systemctl mask ssh.service ssh.socket
     fi
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || apt_install $missing
     if [[ $missing == *openssh-server* && -d /run/systemd/system ]]; then
+        trap - EXIT
         as_root systemctl unmask ssh.service ssh.socket
         as_root systemctl disable ssh.service ssh.socket
     fi
@@ -102,8 +105,7 @@ missing_machine_tools() {
 apt_install() {
     command -v apt-get >/dev/null ||
         die "Please install these first (names as in Debian), then run this again: $*"
-    [ "$EUID" -eq 0 ] || command -v sudo >/dev/null ||
-        die "Installing system packages needs root, and there is no sudo here. As root, run: apt-get install $*"
+    needs_root "$*"
     say "Installing system packages: $*"
     as_root apt-get update
     local package
@@ -112,6 +114,11 @@ apt_install() {
             "in 'universe', which 'add-apt-repository universe' turns on."
     done
     as_root apt-get install --yes --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 "$@"
+}
+
+needs_root() {
+    [ "$EUID" -eq 0 ] || command -v sudo >/dev/null ||
+        die "Installing system packages needs root, and there is no sudo here. As root, run: apt-get install ${1//$'\n'/ }"
 }
 
 apt_has() {
