@@ -135,7 +135,7 @@ def test_a_playbooks_head_has_a_command_and_its_own_variables(playbook):
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 def test_every_variable_that_a_document_names_is_there(document):
     # The module, its binaries (tbot_tpm_ARCH) and the roles have names of that form too.
-    others = re.compile("|".join([r"tbot_tpm(_[A-Za-z0-9]+)?", *ROLES]))
+    others = re.compile("|".join([r"tbot_tpm(_[A-Za-z0-9_]+)?", *ROLES]))
     named = {name for name in VARIABLE.findall(document.read_text()) if not others.fullmatch(name)}
     assert named
     unknown = named - known_variables()
