@@ -1,3 +1,6 @@
+# Copyright: the tbot_tpm authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A connection for tests that is neither local nor ssh: other programs run the shell, as those that enter a container do."""
 
 from __future__ import annotations
