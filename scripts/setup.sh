@@ -64,7 +64,8 @@ missing_packages() {
     [ -x /usr/sbin/sshd ] || echo openssh-server
     compgen -G '/usr/lib/*/libtss2-tcti-tabrmd.so.0' >/dev/null || echo libtss2-tcti-tabrmd0
     # Users that no file has: a name service without a server.
-    compgen -G '/usr/lib/*/libnss_extrausers.so.2' >/dev/null || echo libnss-extrausers
+    [ -n "$(compgen -G '/usr/lib/libnss_extrausers.so.2'; compgen -G '/usr/lib/*/libnss_extrausers.so.2')" ] ||
+        echo libnss-extrausers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     pkg-config --exists tss2-esys tss2-tctildr 2>/dev/null || echo libtss2-dev
