@@ -27,7 +27,8 @@ pub(super) struct Written {
 }
 
 impl<'a> Output<'a> {
-    /// Reads the file, beside the tokens that the cluster has, where these are known. A file that holds anything but join tokens is a `conflict`.
+    /// Reads the file, beside the tokens that the cluster has, where these are known. A file that holds anything but
+    /// join tokens is a `conflict`.
     pub(super) fn inspect(path: Option<&'a AbsolutePath>, in_cluster: Option<Vec<Token>>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
         let file = TextFile::inspect(path.as_ref())?;
