@@ -20,7 +20,6 @@ WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 with_new_python = pytest.mark.skipif(sys.version_info < (3, 11), reason="the tools for this need Python 3.11")
 
 
-
 def run(*command: str | Path, cwd: Path = ansible_runs.PROJECT, stdin: str = "") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(
