@@ -19,7 +19,7 @@ MOST = 0.5  # of the stock modules' time
 
 
 def main() -> None:
-    subprocess.run([PROJECT / "molecule" / "shared" / "stand_ins" / "build.sh"], check=True)
+    subprocess.run([PROJECT / "tests" / "go" / "build.sh"], check=True)
     with tempfile.TemporaryDirectory(prefix="tbot-tpm-bench-") as folder:
         try:
             seen = booted_container.report_of(Path(__file__).with_name("site_in_container.py"), Path(folder), timeout=1800)

@@ -26,7 +26,7 @@ from software_tpm import SoftwareTpms  # noqa: E402
 
 HOSTS = [f"host-{number:02}" for number in range(1, 11)]
 ROUNDS = 3
-STAND_INS = PROJECT / ".cache" / "stand_ins"
+STAND_INS = PROJECT / ".cache" / "go"
 STOCK = Path(__file__).with_name("stock_modules.yml")
 PROXY = "127.0.0.1:3080"
 # There before both: the stock module would give it to the first bot.

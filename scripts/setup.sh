@@ -72,22 +72,9 @@ missing_packages() {
     # Ansible's module for apt, which the test of an installation runs, needs the distribution's own Python to have it.
     /usr/bin/python3 -c 'import apt' 2>/dev/null || echo python3-apt
     find_python >/dev/null || echo python3 python3-venv
-    missing_go_sources
     missing_machine_tools
     # The test of a whole booted system, which needs root, uses systemd-nspawn.
     if [ "$EUID" -eq 0 ] && ! command -v systemd-nspawn >/dev/null; then echo systemd-container; fi
-}
-
-# The sources of Go's YAML readers, by which the tests read what the tokens are written in.
-missing_go_sources() {
-    local folder package
-    while read -r folder package; do
-        [ -d "/usr/share/gocode/src/$folder" ] || echo "$package"
-    done <<-'LIST'
-	gopkg.in/yaml.v2 golang-gopkg-yaml.v2-dev
-	gopkg.in/yaml.v3 golang-gopkg-yaml.v3-dev
-	github.com/ghodss/yaml golang-github-ghodss-yaml-dev
-	LIST
 }
 
 # What the images of molecule's machines and containers are made with, where these can run.

@@ -46,8 +46,8 @@ scenarios() {
 
 step "Rust: formatting" cargo fmt --check
 step "Shell scripts" shellcheck --external-sources scripts/*.sh tests/machine/init tests/machine/*.sh \
-    tests/collection/*.sh molecule/shared/*.sh molecule/shared/stand_ins/build.sh .ci/run
-step "Stand-ins for tbot and tctl" molecule/shared/stand_ins/build.sh --test
+    tests/collection/*.sh molecule/shared/*.sh tests/go/build.sh .ci/run
+step "Go: stand-ins for tbot and tctl, and what the tests ask" tests/go/build.sh --test
 step "Ansible: lint" ansible-lint --profile production
 step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
 step "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-default-features -- -D warnings

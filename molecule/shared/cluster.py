@@ -30,7 +30,7 @@ STATE = FOLDER / "state"
 FILES = FOLDER / "files"
 REGISTRY = FOLDER / "fleet" / "registry"
 VARIABLES = FOLDER / "variables.json"
-STAND_INS = PROJECT / ".cache" / "stand_ins"
+STAND_INS = PROJECT / ".cache" / "go"
 OLDER, NEWER = "17.5.1", "17.5.2"
 
 
@@ -65,7 +65,7 @@ def build(version: str) -> Path:
     """The stand-in for tbot that says it is of that version."""
     built = FOLDER / "built" / version
     environment = os.environ | {"STAND_IN_VERSION": version}
-    subprocess.run([SHARED / "stand_ins" / "build.sh", built], check=True, env=environment, stdout=sys.stderr)
+    subprocess.run([PROJECT / "tests" / "go" / "build.sh", built], check=True, env=environment, stdout=sys.stderr)
     return built / "tbot"
 
 
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 1 or arguments[0] not in commands:
         sys.exit(__doc__)
     with lock(KEPT / "cluster.lock"):
-        subprocess.run([SHARED / "stand_ins" / "build.sh"], check=True, stdout=sys.stderr)
+        subprocess.run([PROJECT / "tests" / "go" / "build.sh"], check=True, stdout=sys.stderr)
         commands[arguments[0]]()
 
 

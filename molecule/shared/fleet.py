@@ -17,7 +17,7 @@ import ansible_runs  # noqa: E402 (the path is set just above)
 PLAYBOOKS = ansible_runs.COLLECTION / "playbooks"
 CLUSTER = KEPT / "cluster" / "state"
 REGISTRY = KEPT / "cluster" / "fleet" / "registry"
-TCTL = PROJECT / ".cache" / "stand_ins" / "tctl"
+TCTL = PROJECT / ".cache" / "go" / "tctl"
 # The manufacturer of the TPMs that have an EK certificate.
 CA = KEPT / "ca"
 # The programs that start hosts, which are their inventories too.

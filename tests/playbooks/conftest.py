@@ -27,10 +27,10 @@ def stand_ins() -> Path:
     go = shutil.which("go", path=f"{ansible_runs.PROJECT}/.venv/bin:{os.environ['PATH']}")
     if go is None and os.environ.get("TBOT_TPM_GO") != "required":
         pytest.skip("there is no Go to build the stand-ins; scripts/setup.sh installs it")
-    build = ansible_runs.PROJECT / "molecule/shared/stand_ins/build.sh"
+    build = ansible_runs.PROJECT / "tests/go/build.sh"
     done = subprocess.run([build], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
-    return ansible_runs.PROJECT / ".cache/stand_ins"
+    return ansible_runs.PROJECT / ".cache/go"
 
 
 @pytest.fixture(scope="session")

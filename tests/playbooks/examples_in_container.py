@@ -25,7 +25,7 @@ from fleet import ask_binary, ek_cert_serial, ek_public_hash  # noqa: E402
 from software_tpm import SoftwareTpms  # noqa: E402
 from web_server import WebServer  # noqa: E402
 
-STAND_INS = ansible_runs.PROJECT / ".cache" / "stand_ins"
+STAND_INS = ansible_runs.PROJECT / ".cache" / "go"
 CLUSTER = Path("/srv/cluster")
 FLEET = Path("/srv/fleet")
 SCRATCH = Path("/tmp/examples")

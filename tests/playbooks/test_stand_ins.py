@@ -89,7 +89,7 @@ def start(stand_ins: Path, tpm, folder: Path, config: dict, *arguments: str) -> 
 
 
 def test_they_can_be_built_as_another_version_and_say_what_they_are(stand_ins, tmp_path):
-    build = ansible_runs.PROJECT / "molecule/shared/stand_ins/build.sh"
+    build = ansible_runs.PROJECT / "tests/go/build.sh"
     subprocess.run([build, "newer"], check=True, cwd=tmp_path, env=os.environ | {"STAND_IN_VERSION": "18.1.0"})
     versions = [
         subprocess.run([folder / program, "version"], capture_output=True, text=True, check=True).stdout

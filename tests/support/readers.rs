@@ -35,7 +35,7 @@ pub fn compare(values: &[Value], documents: &[String]) -> TestCaseResult {
     let Some(program) = go_yaml::readers() else {
         return Ok(());
     };
-    let readers = ["yaml.v2", "yaml.v3", "ghodss/yaml"];
+    let readers = ["yaml.v2", "yaml.v3", "sigs.k8s.io/yaml"];
     check_all("Go", &readers, &mut Command::new(program), values, documents)
 }
 

@@ -1,7 +1,7 @@
 // Command readers says what Go's YAML readers make of documents.
 //
 // Each line of standard input is a document as a JSON string. For each it prints one line, a JSON list of what
-// gopkg.in/yaml.v2, gopkg.in/yaml.v3 and github.com/ghodss/yaml (YAML to JSON) read, in this order: {"read": VALUE} or
+// go.yaml.in/yaml/v2, gopkg.in/yaml.v3 and sigs.k8s.io/yaml (YAML to JSON) read, in this order: {"read": VALUE} or
 // {"refused": MESSAGE}.
 package main
 
@@ -14,9 +14,9 @@ import (
 	"log"
 	"os"
 
-	"github.com/ghodss/yaml"
-	yamlv2 "gopkg.in/yaml.v2"
+	yamlv2 "go.yaml.in/yaml/v2"
 	yamlv3 "gopkg.in/yaml.v3"
+	"sigs.k8s.io/yaml"
 )
 
 type answer struct {

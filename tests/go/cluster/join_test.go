@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"stand_ins/ekcert"
+	"tbot_tpm.test/ekcert"
 )
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

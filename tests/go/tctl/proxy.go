@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"stand_ins/cluster"
-	"stand_ins/version"
+	"tbot_tpm.test/cluster"
+	"tbot_tpm.test/version"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"sync"
 
-	"stand_ins/cluster"
+	"tbot_tpm.test/cluster"
 )
 
 // health is what diag_addr tells of the one service that the stand-in has.

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"stand_ins/cluster"
+	"tbot_tpm.test/cluster"
 )
 
 // caFile is where the cluster's folder has the certificate of the CA that clients are to trust.

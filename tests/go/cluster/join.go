@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"stand_ins/ekcert"
+	"tbot_tpm.test/ekcert"
 )
 
 // Request is what a tbot says of its TPM to join by a token.

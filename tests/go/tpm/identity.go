@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"math/big"
 
-	"stand_ins/ekcert"
+	"tbot_tpm.test/ekcert"
 )
 
 // TCG EK Credential Profile, and the provisioning guidance's handles.

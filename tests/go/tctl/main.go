@@ -11,8 +11,8 @@ import (
 	"os"
 	"strings"
 
-	"stand_ins/cluster"
-	"stand_ins/version"
+	"tbot_tpm.test/cluster"
+	"tbot_tpm.test/version"
 )
 
 const usage = `This is a stand-in for tctl, for tests. It knows:

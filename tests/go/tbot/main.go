@@ -10,9 +10,9 @@ import (
 	"os"
 	"strings"
 
-	"stand_ins/ekcert"
-	"stand_ins/tpm"
-	"stand_ins/version"
+	"tbot_tpm.test/ekcert"
+	"tbot_tpm.test/tpm"
+	"tbot_tpm.test/version"
 )
 
 const usage = `This is a stand-in for tbot, for tests. It knows:

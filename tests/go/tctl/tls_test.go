@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"stand_ins/cluster"
+	"tbot_tpm.test/cluster"
 )
 
 // start serves an empty cluster until the test ends; it is the folder and HOST:PORT.
