@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# Run by tests/machine/init on a machine with SELinux: see tests/selinux.rs.
+# Run by tests/machine/init on a machine with SELinux: see tests/it/host/directory/slow_selinux.rs.
 
 mkdir -p /var /etc/selinux/test/contexts/files
 mount -t selinuxfs none /sys/fs/selinux

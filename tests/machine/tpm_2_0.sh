@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Checks on a machine with a TPM 2.0; tests/device.rs says what each must bring.
+# Checks on a machine with a TPM 2.0; tests/it/tpm/slow_device.rs says what each must bring.
 
 identify='{"action": "identify"}'
 raw='{"action": "identify", "tcti": "device:/dev/tpm0"}'

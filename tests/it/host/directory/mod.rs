@@ -1,0 +1,10 @@
+//! `storage`: the bot's private directory.
+
+mod absent;
+mod contents;
+mod links;
+mod mounts;
+mod ownership;
+mod paths;
+mod races;
+mod selinux;

@@ -1,0 +1,6 @@
+//! What the binary does to a host.
+
+mod access;
+mod directory;
+mod file;
+mod unit;

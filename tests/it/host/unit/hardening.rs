@@ -1,0 +1,236 @@
+//! `systemd` with `hardening`: what the service is kept from, and what it is left.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::{Value, json};
+
+use crate::support::hardened::{Place, value, values};
+use crate::support::systemd::{PACKAGED, exposure, has_systemd_analyze, request, systemd_version, warnings};
+use crate::support::{succeed, tool};
+
+#[test]
+fn the_service_is_left_what_it_has_a_use_for() {
+    let place = Place::with("version: v2\n");
+    let answer = place.install(json!({ "supplementary_groups": ["tss"] }));
+    let content = answer["content"].as_str().unwrap();
+    let service = content.split_once("LimitNOFILE=524288\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let expected = "\
+RuntimeDirectory=tbot
+ProtectSystem=strict
+ReadOnlyPaths=/run
+ReadWritePaths=/var/lib/teleport/bot
+ProtectHome=yes
+PrivateTmp=yes
+ProtectProc=invisible
+ProcSubset=pid
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+DevicePolicy=closed
+DeviceAllow=char-tpm rw
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+KeyringMode=private
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources";
+    if place.config.starts_with("/var/lib") {
+        assert_eq!(service, expected);
+    } else {
+        crate::support::note("skipped: needs root for a configuration outside of /tmp");
+    }
+    assert_eq!(warnings(&answer), [""; 0]);
+    assert!(content.contains(" --pid-file=/run/tbot/tbot.pid\n"), "{content}");
+    assert_eq!(value(&answer, "PIDFile"), "/run/tbot/tbot.pid");
+    let again = place.install(json!({ "supplementary_groups": ["tss"] }));
+    assert_eq!((&again["changed"], &again["needs_daemon_reload"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn systemd_finds_little_exposure_and_much_without() {
+    if !has_systemd_analyze() {
+        return;
+    }
+    if systemd_version() < 250 {
+        crate::support::note("skipped: systemd-analyze security rates files from version 250 on");
+        return;
+    }
+    let place = Place::with("services: [{type: workload-identity-api, listen: 'unix:///run/w/api.sock'}]\n");
+    let plain = Place::with("");
+    let unit = |place: &Place, extra: Value| {
+        let answer = place.install(extra);
+        exposure(&[("tbot.service".to_owned(), answer["content"].as_str().unwrap().to_owned())]).unwrap()
+    };
+    let tss = json!({ "supplementary_groups": ["tss"] });
+    let hardened = unit(&plain, tss.clone());
+    let serving = unit(&place, tss);
+    let without = unit(&plain, json!({ "supplementary_groups": ["tss"], "hardening": false }));
+    let answer =
+        place.install(json!({ "name": "other", "mode": "drop_in", "supplementary_groups": ["tss"] }));
+    let dropped_in = exposure(&[
+        ("other.service".to_owned(), PACKAGED.to_owned()),
+        ("other.service.d/10-tbot-tpm.conf".to_owned(), answer["content"].as_str().unwrap().to_owned()),
+    ])
+    .unwrap();
+    println!(
+        "hardened {hardened}, serving workloads {serving}, as a drop-in {dropped_in}, without {without}"
+    );
+    assert!(hardened <= 2.5 && serving <= 2.5 && dropped_in <= 2.5 && without >= 9.0);
+}
+
+#[test]
+fn what_the_configuration_names_is_writable() {
+    let place = Place::with(
+        "storage: {type: directory, path: /srv/bot}
+outputs:
+  - {type: identity, destination: {type: directory, path: /opt/b}}
+services:
+  - {type: identity, destination: {type: directory, path: '/opt/a b%c'}}
+  - {type: application-tunnel, listen: 'unix:///run/tunnels/app.sock'}
+",
+    );
+    let answer = place.install(json!({}));
+    assert_eq!(value(&answer, "ReadWritePaths"), "\"-/opt/a b%%c\" -/opt/b -/run/tunnels /srv/bot");
+    // Others have to be let at a socket, but nobody's processes looked at for it.
+    assert!(values(&answer, "UMask").is_empty());
+    assert_eq!(value(&answer, "ProtectProc"), "invisible");
+    // All of /run only where somebody asks for it.
+    let run = place.install(json!({ "read_write_paths": ["/run"] }));
+    assert_eq!(value(&run, "ReadWritePaths"), "-/run");
+    assert!(values(&run, "ReadOnlyPaths").is_empty());
+    let memory = Place::with("storage: {type: memory}\n").install(json!({}));
+    assert!(values(&memory, "ReadWritePaths").is_empty());
+}
+
+#[test]
+fn a_workload_api_looks_at_the_processes_that_connect() {
+    for kind in ["workload-identity-api", "spiffe-workload-api"] {
+        let place = Place::with(&format!("services: [{{type: {kind}, listen: 'tcp://127.0.0.1:1'}}]\n"));
+        let answer = place.install(json!({}));
+        for name in ["ProtectProc", "ProcSubset", "UMask"] {
+            assert!(values(&answer, name).is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn given_paths_are_writable_instead_of_those_of_the_configuration() {
+    let place = Place::with("outputs: [{type: identity, destination: {type: directory, path: /opt/b}}]\n");
+    let answer = place.install(json!({ "read_write_paths": ["/srv/x", "/srv/a \"b\"\\c$d'", "/srv/x"] }));
+    assert_eq!(value(&answer, "ReadWritePaths"), "\"-/srv/a \\\"b\\\"\\\\c$d'\" -/srv/x");
+    let none = place.install(json!({ "read_write_paths": [] }));
+    assert!(values(&none, "ReadWritePaths").is_empty());
+    let idle = place.install(json!({ "read_write_paths": ["/srv/x"], "hardening": false, "name": "idle" }));
+    assert!(warnings(&idle)[0].contains("no use without `hardening`"), "{idle}");
+    let ad_hoc = place.install(json!({ "read_write_paths": "/srv/x,/srv/y" }));
+    assert_eq!(value(&ad_hoc, "ReadWritePaths"), "-/srv/x -/srv/y");
+}
+
+#[test]
+fn without_a_configuration_the_usual_storage_is_writable_with_a_warning() {
+    let place = Place::with("");
+    fs::remove_file(&place.config).unwrap();
+    let extra = |check_mode| place.extra(json!({ "_ansible_check_mode": check_mode }));
+    let foreseen = succeed(&request(place.directory.path(), extra(true)));
+    let answer = succeed(&request(place.directory.path(), extra(false)));
+    for answer in [&foreseen, &answer] {
+        assert_eq!(value(answer, "ReadWritePaths"), "/var/lib/teleport/bot");
+        assert!(answer["warnings"].to_string().contains("there is no"), "{answer}");
+    }
+    assert_eq!(answer["diff"], foreseen["diff"]);
+}
+
+#[test]
+fn a_configuration_that_tells_nothing_certain_is_a_conflict() {
+    for config in [
+        "a: [",
+        "a: 1\na: 2\n",
+        "a: 1\n---\nb: 2\n",
+        "storage: {type: directory, path: /srv/../etc}\n",
+        "storage: {type: directory, path: /}\n",
+        "services: [{type: application-tunnel, listen: 'unix:///app.sock'}]\n",
+        "services: [{type: application-tunnel, listen: 'unix:///run/app.sock'}]\n",
+        "services: [{type: identity, destination: {type: directory, path: /etc}}]\n",
+        "services: [{type: identity, destination: /opt/x}]\n",
+        "storage: /srv/bot\n",
+        "- 1\n",
+    ] {
+        let place = Place::with(config);
+        for check_mode in [true, false] {
+            let message = place.refused(json!({ "_ansible_check_mode": check_mode }), "conflict");
+            assert!(message.contains(place.config.to_str().unwrap()), "{message}");
+        }
+        assert!(!place.directory.path().join("tbot.service").exists());
+        // Without hardening nobody asks.
+        place.install(json!({ "hardening": false }));
+        // To remove our own unit takes no configuration.
+        let absent = request(place.directory.path(), place.extra(json!({ "state": "absent" })));
+        assert_eq!(succeed(&absent)["changed"], true);
+    }
+    let fifo = Place::with("");
+    fs::remove_file(&fifo.config).unwrap();
+    tool("mkfifo", &[fifo.config.to_str().unwrap()]);
+    fifo.refused(json!({}), "unsafe_path");
+}
+
+#[test]
+fn paths_in_homes_and_for_temporary_files_stay_in_sight() {
+    let place = Place::with("");
+    for (path, home, tmp) in [
+        ("/home/web/out", "read-only", true),
+        ("/root/out", "read-only", true),
+        ("/run/user/1000/out", "read-only", true),
+        ("/tmp/out", "yes", false),
+        ("/var/tmp/out", "yes", false),
+        ("/homes/out", "yes", true),
+    ] {
+        let answer = place.install(json!({ "read_write_paths": [path] }));
+        let is_in_tmp = !place.config.starts_with("/var/lib");
+        assert_eq!(value(&answer, "ProtectHome"), home, "{path}");
+        assert_eq!(values(&answer, "PrivateTmp") == ["yes"], tmp && !is_in_tmp, "{path}");
+    }
+    let answer = place.install(json!({ "tbot_path": "/home/web/tbot" }));
+    assert_eq!(value(&answer, "ProtectHome"), "read-only");
+    let reading =
+        Place::with("onboarding: {token: /home/ops/token, ca_path: /tmp/ca.pem}\n").install(json!({}));
+    assert_eq!(value(&reading, "ProtectHome"), "read-only");
+    assert!(values(&reading, "PrivateTmp").is_empty());
+    // By whatever name.
+    let link = place.directory.path().join("link");
+    symlink("/root", &link).unwrap();
+    for extra in
+        [json!({ "read_write_paths": [link.join("no/such")] }), json!({ "tbot_path": link.join("tbot") })]
+    {
+        assert_eq!(value(&place.install(extra), "ProtectHome"), "read-only");
+    }
+}
+
+#[test]
+fn a_hardened_drop_in_goes_by_the_configuration_of_its_units_command() {
+    let place = Place::with("services: [{type: identity, destination: {type: directory, path: /opt/out}}]\n");
+    let unit = |command: &str| {
+        let text = format!("[Service]\nExecStart={command}\n");
+        fs::write(place.directory.path().join("tbot.service"), text).unwrap();
+        succeed(&request(place.directory.path(), json!({ "mode": "drop_in", "hardening": true })))
+    };
+    let answer = unit(&format!("/home/web/tbot start -c {}", place.config.display()));
+    assert_eq!(value(&answer, "ReadWritePaths"), "-/opt/out /var/lib/teleport/bot");
+    assert_eq!(value(&answer, "ProtectHome"), "read-only");
+    assert_eq!(warnings(&answer), [""; 0]);
+    let answer = unit("/usr/bin/wrapper");
+    assert!(answer["warnings"].to_string().contains("does not say its configuration"), "{answer}");
+}

@@ -1,0 +1,3 @@
+//! HTTP and HTTPS.
+
+mod client;

@@ -1,0 +1,4 @@
+//! Requests and responses.
+
+mod edge;
+mod validation;

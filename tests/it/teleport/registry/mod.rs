@@ -1,0 +1,4 @@
+//! `registry`: one file a host.
+
+mod bad_input;
+mod record;

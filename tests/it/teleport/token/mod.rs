@@ -1,0 +1,11 @@
+//! `token`: the join tokens.
+
+mod archive;
+mod bad_input;
+mod file;
+mod lockout;
+mod merge;
+mod output;
+mod properties;
+mod registry;
+mod shards;

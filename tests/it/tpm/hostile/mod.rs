@@ -1,0 +1,6 @@
+//! `identify` on TPMs that do not behave.
+
+mod answers;
+mod codes;
+mod fuzz;
+mod transport;
