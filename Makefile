@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build dist demo test bench clean
+.PHONY: help setup build dist demo check test bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1|/' \
@@ -20,8 +20,11 @@ dist: setup ## make what a release consists of: the collection with all its bina
 demo: build ## see the main job: three software TPMs to three hosts that can join
 	@source scripts/env.sh && exec python scripts/demo.py
 
-test: setup ## run everything: formatting, lints, unit tests, playbooks
-	@scripts/test.sh
+check: setup ## run what takes minutes: formatting, lints, unit tests, the fast integration tests
+	@scripts/test.sh check
+
+test: setup ## run everything; FILTER=word: the tests that have the word in their names
+	@scripts/test.sh all
 
 bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \

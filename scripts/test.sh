@@ -1,61 +1,59 @@
 #!/usr/bin/env bash
-# Everything that `make test` checks, cheapest first; stops at the first step that fails.
+# What `make test` and `make check` do: test.sh all | check. With FILTER in the environment, `all` means what has that word in its
+# name: of the tests in Rust, in Go, and of the playbooks.
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "$0")/env.sh"
 cd "$project"
-# Without Go, which requirements.txt installs, the comparison with tbot's own parser would be skipped.
-export TBOT_TPM_GO=required
-# Setup installs strace, so the tests of crashes are not to be skipped.
-export TBOT_TPM_STRACE=required
+# Setup installs Go and strace, so what needs them is not to be skipped.
+export TBOT_TPM_GO=required TBOT_TPM_STRACE=required
 # Where setup can fetch a machine to boot, its tests are not to be skipped.
 if [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ]; then
     export TBOT_TPM_MACHINE=required
 fi
 
-step() {
-    local began=$SECONDS
-    printf '\n== %s\n' "$1"
-    shift
-    "$@" || die "make test: this step failed: $*"
-    printf '== (%d s)\n' $((SECONDS - began))
+# Two at a time, each step's text in one piece. Descriptor 3 is where a step says that it begins.
+steps() {
+    # As if called by nobody: a make that called this one has settings of its own.
+    unset MAKEFLAGS MAKELEVEL MFLAGS
+    make --file scripts/test.mk --jobs 2 --output-sync=target --no-print-directory "$@" 3>&1
 }
 
-# The tests in which the way to the TPM plays a part. All others are the same without libtss2.
-tests_of_the_tpm() {
-    local file names=()
-    for file in tests/{identify*,access,device,differential,hostile*,native_build,protocol}.rs; do
-        names+=(--test "$(basename "$file" .rs)")
-    done
-    cargo test --locked --no-default-features --lib --bins "${names[@]}"
+# The files of the collection that differ from what was committed.
+changed_ansible_files() {
+    { git diff --name-only --diff-filter=d HEAD -- ansible; git ls-files --others --exclude-standard -- ansible; } |
+        grep -E '\.ya?ml$' || true
 }
 
-# Whole machines and containers: their images are built by root, for Debian's own QEMU and systemd-nspawn. The second scenario
-# goes on with the first one's machines.
-scenarios() {
-    if [ "$EUID" -ne 0 ] || [ -z "${TBOT_TPM_MACHINE:-}" ]; then
-        [ -z "${TBOT_TPM_ROOT:-}" ] || die "Booting machines and containers needs root, and Debian on x86-64."
-        say "SKIPPED: machines and containers are booted by root, on Debian on x86-64"
-        return
+check() {
+    local began=$SECONDS files
+    files=$(changed_ansible_files)
+    if [ -n "$files" ]; then
+        steps check ANSIBLE_FILES="${files//$'\n'/ }"
+    else
+        steps check ansible=
     fi
-    trap 'python molecule/shared/cluster.py down; molecule/shared/machines.py destroy; molecule/shared/containers.py destroy' EXIT
-    step "Containers of several distributions" molecule --base-config .config/molecule/config.yml test --scenario-name distros
-    step "Machines with a TPM" molecule --base-config .config/molecule/config.yml test --scenario-name vm --destroy never
-    step "A fleet's life on them" molecule --base-config .config/molecule/config.yml test --scenario-name lifecycle
+    cat <<EOF
+
+make check: all of this is well, after $((SECONDS - began)) s. Left out are, and \`make test\` runs:
+  - slow integration tests (\`cargo test --test it slow_\`): crashes, fuzzing, booted machines, hundreds of software TPMs
+  - lints and tests without libtss2, and cargo deny
+  - the release, the playbooks on software TPMs, the installed collection, containers and machines
+  - ansible-lint on files that are as they were committed
+EOF
 }
 
-step "Rust: formatting" cargo fmt --check
-step "Shell scripts" shellcheck --external-sources scripts/*.sh tests/machine/init tests/machine/*.sh \
-    tests/collection/*.sh molecule/shared/*.sh tests/go/build.sh .ci/run
-step "Go: stand-ins for tbot and tctl, and what the tests ask" tests/go/build.sh --test
-step "Ansible: lint" ansible-lint --profile production
-step "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
-step "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-default-features -- -D warnings
-# The advisories' database is elsewhere: the scheduled workflow asks it.
-step "Rust: licences, duplicates and sources of crates" cargo deny --locked check licenses bans sources
-step "Rust: tests" cargo test --locked
-step "Rust: tests of the TPM, without libtss2" tests_of_the_tpm
-step "The release: binaries and collection" scripts/dist.sh
-step "Playbooks on software TPMs" python -m pytest tests/playbooks
-step "The collection, installed" python -m pytest -rs tests/collection
-scenarios
+all() {
+    local began=$SECONDS
+    if [ -n "${FILTER:-}" ]; then
+        scripts/subject.sh "$FILTER"
+    else
+        steps test
+    fi
+    printf '\nmake test: all of this is well, after %s s.\n' $((SECONDS - began))
+}
+
+case ${1:-} in
+    all | check) "$1" ;;
+    *) die "Usage: test.sh all | check" ;;
+esac

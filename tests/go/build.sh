@@ -3,7 +3,7 @@
 # builds nothing.
 #
 # STAND_IN_VERSION is the version that the stand-ins say they are, by default the one in version/version.go. With --test in
-# place of a folder, it runs their own checks: formatting, go vet, tests.
+# place of a folder, it runs their own checks: formatting, go vet, and the tests, or those that further arguments choose.
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/env.sh"
@@ -23,7 +23,8 @@ if [ "${1:-}" = --test ]; then
     unformatted=$("$(go env GOROOT)/bin/gofmt" -l .)
     [ -z "$unformatted" ] || die "gofmt would change: $unformatted"
     go vet ./...
-    exec go test ./...
+    shift
+    exec go test "${@:-./...}"
 fi
 mkdir -p "$folder"
 flags='-s -w'

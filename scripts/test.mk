@@ -1,0 +1,56 @@
+# What `make check` and `make test` do, as steps: scripts/test.sh lets make run two side by side where neither waits for the other.
+# A step is a title and a command, behind a colon what has to be done before.
+SHELL := /bin/bash
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+step := scripts/step.sh
+
+lints := format shell python prose go ansible clippy
+.PHONY: check test
+
+check: $(lints) quick
+test: $(lints) clippy-native crates rust rust-native playbooks collection containers machines
+
+# Lints
+.PHONY: $(lints) clippy-native crates
+format:
+	@$(step) "Rust: formatting" cargo fmt --check
+shell:
+	@$(step) "Shell scripts: lint" shellcheck --external-sources scripts/*.sh tests/machine/init $$(git ls-files '*.sh') .ci/run
+python:
+	@$(step) "Python: lint" ruff check --quiet
+go:
+	@$(step) "Go: formatting, vet and tests" tests/go/build.sh --test
+ansible:
+	@$(step) "Ansible: lint" ansible-lint --profile production $(ANSIBLE_FILES)
+clippy:
+	@$(step) "Rust: lints" cargo clippy --locked --all-targets -- -D warnings
+clippy-native: clippy
+	@$(step) "Rust: lints, without libtss2" cargo clippy --locked --all-targets --no-default-features -- -D warnings
+# The advisories' database is elsewhere: the scheduled workflow asks it.
+crates:
+	@$(step) "Rust: licences, duplicates and sources of crates" cargo deny --locked check licenses bans sources
+
+# Rust. One step at a time builds and runs what is in target/debug, which has one place for the binary of both ways to the TPM.
+.PHONY: quick rust rust-native
+quick: clippy
+	@$(step) "Rust: unit tests, and integration tests but the slow ones" cargo test --locked --lib --bins --test it -- --skip slow_
+rust: clippy-native
+	@$(step) "Rust: tests" cargo test --locked
+rust-native: rust
+	@$(step) "Rust: tests of the TPM, without libtss2" cargo test --locked --no-default-features --lib --bins --test it tpm::
+
+# The collection
+.PHONY: dist playbooks collection containers machines
+dist:
+	@$(step) "The release: binaries and collection" scripts/dist.sh
+playbooks: dist go
+	@$(step) "Playbooks" python -m pytest tests/playbooks
+collection: dist go
+	@$(step) "The collection, installed" python -m pytest -rs tests/collection
+# Both have one place for the stand-in for a cluster, so they wait for each other.
+containers: dist go
+	@$(step) "Containers of several distributions" scripts/scenarios.sh distros
+# The second scenario goes on with the machines of the first.
+machines: containers
+	@$(step) "Machines with a TPM, and a fleet's life on them" scripts/scenarios.sh vm lifecycle
