@@ -21,6 +21,8 @@ python:
 	@$(step) "Python: lint" ruff check --quiet
 go:
 	@$(step) "Go: formatting, vet and tests" tests/go/build.sh --test
+prose:
+	@$(step) "Prose: documents, task names, messages" scripts/prose.sh
 ansible:
 	@$(step) "Ansible: lint" ansible-lint --profile production $(ANSIBLE_FILES)
 clippy:
