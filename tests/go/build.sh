@@ -29,7 +29,7 @@ fi
 mkdir -p "$folder"
 flags='-s -w'
 [ -z "${STAND_IN_VERSION:-}" ] || flags+=" -X tbot_tpm.test/version.Version=$STAND_IN_VERSION"
-for program in tbot tctl certificates yaml bot; do
+for program in tbot tctl attest certificates yaml bot; do
     go build -ldflags "$flags" -o "$folder/.$program.new" "./$program"
     if cmp --quiet "$folder/.$program.new" "$folder/$program"; then
         rm "$folder/.$program.new"

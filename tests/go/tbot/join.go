@@ -13,7 +13,7 @@ import (
 
 	"tbot_tpm.test/cluster"
 	"tbot_tpm.test/ekcert"
-	"tbot_tpm.test/tpm"
+	"tbot_tpm.test/tbot/tpm"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"tbot_tpm.test/ekcert"
-	"tbot_tpm.test/tpm"
+	"tbot_tpm.test/tbot/tpm"
 	"tbot_tpm.test/version"
 )
 
