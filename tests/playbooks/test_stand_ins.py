@@ -21,7 +21,7 @@ import pytest
 import yaml
 from fleet import ask_binary, ek_cert_serial, ek_public_hash
 
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 60.0  # seconds: software TPMs make RSA keys meanwhile
 
 
 class Cluster:
@@ -363,8 +363,8 @@ def test_another_run_can_come_between_reading_and_creating(cluster, tpms, ca):
 
 
 @pytest.mark.parametrize(("command", "because"), [
-    (["tpm2_changeauth", "-c", "endorsement", "secret"], "the endorsement hierarchy has a password"),
-    (["tpm2_changeauth", "-c", "owner", "secret"], "the owner hierarchy has a password"),
+    (["tpm2_changeauth", "-c", "endorsement", "secret"], "CreatePrimary failed: session 1, error code 0x22"),
+    (["tpm2_changeauth", "-c", "owner", "secret"], "EvictControl failed: session 1, error code 0x22"),
     (["tpm2_nvdefine", "-C", "o", "-s", "5", "0x1C00002"], None),
 ])
 def test_a_tpm_whose_passwords_keep_tbot_from_joining_keeps_the_stand_in_as_well(

@@ -1,149 +1,159 @@
 package cluster
 
 import (
+	"crypto"
+	"crypto/subtle"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/google/go-attestation/attest"
+
 	"tbot_tpm.test/ekcert"
 )
 
-// Request is what a tbot says of its TPM to join by a token.
+// Request is a tbot's first message of a join: which token, EK and AK it wants to join with. The hash and serial that rules
+// compare are computed from it.
 type Request struct {
-	Token        string `json:"token"`
-	EKPublicHash string `json:"ek_public_hash"`
-	EKCertSerial string `json:"ek_cert_serial,omitempty"`
-	EKCertPEM    string `json:"ek_cert_pem,omitempty"`
+	Token string `json:"token"`
+	// EKCertificate is DER, EKKey a PKIX public key in DER: one of the two.
+	EKCertificate []byte                       `json:"ek_certificate,omitempty"`
+	EKKey         []byte                       `json:"ek_key,omitempty"`
+	AK            attest.AttestationParameters `json:"ak"`
 }
 
-// Admit is nil where the cluster lets the TPM in, and else says why not. The bot that the token names must be there, unless
-// anyBot.
-func (f Folder) Admit(request Request, now time.Time, anyBot bool) error {
+// Challenge answers a Request: only the TPM that has both its keys can decrypt it.
+type Challenge struct {
+	// Session names the join in the second message.
+	Session    string                      `json:"session"`
+	Credential *attest.EncryptedCredential `json:"credential"`
+}
+
+// Solution is a tbot's second message: what its TPM decrypted.
+type Solution struct {
+	Secret []byte `json:"secret"`
+}
+
+// Join is a join that has begun.
+type Join struct {
+	EKPublicHash string
+	Token        string
+
+	serial string
+	secret []byte
+	rules  []Allow
+}
+
+// BeginJoin decides by the token's expiry and CAs, and makes a challenge. The bot that the token names must exist, unless
+// anyBot. After an error, the join has only the fields for a record of it.
+func (f Folder) BeginJoin(request Request, now time.Time, anyBot bool) (*Join, *attest.EncryptedCredential, error) {
+	join := &Join{Token: request.Token}
+	key, certificate, err := request.ek()
+	if err != nil {
+		return join, nil, err
+	}
+	if join.EKPublicHash, err = ekcert.Hash(key); err != nil {
+		return join, nil, err
+	}
+	if certificate != nil {
+		join.serial = ekcert.Serial(certificate)
+	}
+	token, err := f.tokenOf(request, anyBot)
+	if err != nil {
+		return join, nil, err
+	}
+	if err := token.admit(certificate, now); err != nil {
+		return join, nil, err
+	}
+	join.rules = token.Spec.TPM.Allow
+	activation := attest.ActivationParameters{EK: key, AK: request.AK}
+	secret, credential, err := activation.Generate()
+	if err != nil {
+		return join, nil, fmt.Errorf("challenging the TPM: %w", err)
+	}
+	join.secret = secret
+	return join, credential, nil
+}
+
+// Finish decides by the proof, and then by the token's rules.
+func (j *Join) Finish(solution Solution) error {
+	if len(j.secret) == 0 || subtle.ConstantTimeCompare(j.secret, solution.Secret) != 1 {
+		return errors.New("invalid credential activation solution")
+	}
+	return decide(j.rules, j.EKPublicHash, j.serial)
+}
+
+// ek is the EK's public key, and its certificate where it was sent.
+func (r Request) ek() (crypto.PublicKey, *x509.Certificate, error) {
+	if (r.EKCertificate == nil) == (r.EKKey == nil) {
+		return nil, nil, errors.New("the request must have either an EK certificate or an EK key")
+	}
+	if r.EKKey != nil {
+		key, err := x509.ParsePKIXPublicKey(r.EKKey)
+		return key, nil, err
+	}
+	certificate, err := x509.ParseCertificate(r.EKCertificate)
+	if err != nil {
+		return nil, nil, err
+	}
+	return certificate.PublicKey, certificate, nil
+}
+
+// tokenOf is the token of a request.
+func (f Folder) tokenOf(request Request, anyBot bool) (*Token, error) {
 	stored, err := f.Get(KindToken, request.Token)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var token Token
 	if err := json.Unmarshal(stored, &token); err != nil {
-		return fmt.Errorf("token %q: %w", request.Token, err)
+		return nil, fmt.Errorf("token %q: %w", request.Token, err)
 	}
 	if token.Spec.TPM == nil {
-		return fmt.Errorf("token %q is not for the join method tpm", request.Token)
+		return nil, fmt.Errorf("token %q is not for the join method tpm", request.Token)
 	}
 	if bot := token.Spec.BotName; bot != "" && !anyBot {
 		if _, err := f.Get(KindBot, bot); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	certificate, err := request.certificate()
-	if err != nil {
-		return err
-	}
-	return token.decide(request, certificate, now)
+	return &token, nil
 }
 
-// certificate is that of the request, nil for none. What the request says besides must fit it, since a cluster computes that
-// by itself.
-func (r Request) certificate() (*x509.Certificate, error) {
-	if r.EKCertPEM == "" {
-		if r.EKCertSerial != "" {
-			return nil, errors.New("the request has a serial without a certificate")
-		}
-		return nil, nil
-	}
-	block, _ := pem.Decode([]byte(r.EKCertPEM))
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errors.New("the request's certificate is no PEM text of one")
-	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	hash, err := ekcert.Hash(certificate.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	if hash != r.EKPublicHash || ekcert.Serial(certificate) != r.EKCertSerial {
-		return nil, errors.New("the request's hash or serial is not that of its certificate")
-	}
-	return certificate, nil
-}
-
-// decide is the cluster's decision, in its order: expiry, CAs, rules.
-func (t *Token) decide(request Request, certificate *x509.Certificate, now time.Time) error {
+// admit is the part of the decision that comes before the proof: expiry, then CAs.
+func (t *Token) admit(certificate *x509.Certificate, now time.Time) error {
 	if expires := t.Metadata.Expires; expires != nil && !expires.IsZero() && !now.Before(*expires) {
 		return fmt.Errorf("token %q has expired", t.Metadata.Name)
 	}
-	if cas := t.Spec.TPM.EKCertAllowedCAs; len(cas) > 0 {
-		if certificate == nil {
-			return errors.New("the token has ekcert_allowed_cas, and the TPM no EK certificate")
-		}
-		if err := verify(certificate, cas, now); err != nil {
-			return fmt.Errorf("verifying the EK certificate: %w", err)
-		}
+	cas := t.Spec.TPM.EKCertAllowedCAs
+	if len(cas) == 0 {
+		return nil
 	}
-	for _, rule := range t.Spec.TPM.Allow {
-		if (rule.EKPublicHash == "" || rule.EKPublicHash == request.EKPublicHash) &&
-			(rule.EKCertificateSerial == "" || rule.EKCertificateSerial == request.EKCertSerial) {
+	if certificate == nil {
+		return errors.New("tpm did not provide an EKCert to validate against allowed CAs")
+	}
+	if err := ekcert.Verify(certificate, cas, now); err != nil {
+		return fmt.Errorf("verifying the EK certificate: %w", err)
+	}
+	return nil
+}
+
+// decide is the part that comes after the proof: one of the rules must be for this hash and serial.
+func decide(rules []Allow, hash, serial string) error {
+	for _, rule := range rules {
+		if (rule.EKPublicHash == "" || rule.EKPublicHash == hash) &&
+			(rule.EKCertificateSerial == "" || rule.EKCertificateSerial == serial) {
 			return nil
 		}
 	}
-	return fmt.Errorf("no rule of token %q is for this TPM", t.Metadata.Name)
-}
-
-// verify takes the CAs for the only trust anchors, and knows no intermediates: one of them must be the direct issuer.
-func verify(certificate *x509.Certificate, cas []string, now time.Time) error {
-	roots := x509.NewCertPool()
-	for _, ca := range cas {
-		roots.AppendCertsFromPEM([]byte(ca))
-	}
-	excused := *certificate
-	excused.UnhandledCriticalExtensions = nil
-	for _, extension := range certificate.UnhandledCriticalExtensions {
-		if !extension.Equal(subjectAltName) || !hasDirectoryNamesOnly(certificate) {
-			excused.UnhandledCriticalExtensions = append(excused.UnhandledCriticalExtensions, extension)
-		}
-	}
-	_, err := excused.Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: x509.NewCertPool(),
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		CurrentTime:   now,
-	})
-	return err
-}
-
-var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-
-// hasDirectoryNamesOnly tells whether the subjectAltName holds directory names and nothing else, as the TCG's profile has
-// it: Go does not handle those.
-func hasDirectoryNamesOnly(certificate *x509.Certificate) bool {
-	const directoryName = 4
-	for _, extension := range certificate.Extensions {
-		if !extension.Id.Equal(subjectAltName) {
-			continue
-		}
-		var names []asn1.RawValue
-		if _, err := asn1.Unmarshal(extension.Value, &names); err != nil {
-			return false
-		}
-		for _, name := range names {
-			if name.Class != asn1.ClassContextSpecific || name.Tag != directoryName || !name.IsCompound {
-				return false
-			}
-		}
-		return len(names) > 0
-	}
-	return false
+	return errors.New("validated tpm attributes did not match any allow rules")
 }
 
 // Answer answers a request in JSON.
-func Answer(w http.ResponseWriter, status int, body map[string]any) {
+func Answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// The other side may be gone, which is its own matter.

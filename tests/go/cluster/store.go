@@ -1,8 +1,7 @@
 // Package cluster stands in for a Teleport cluster in tests: tokens and bots as files in a folder, and the decision whether a
 // TPM may join.
 //
-// It is none: nothing is authenticated, and a join only compares what the other side says of its TPM. A cluster makes it prove
-// that it has that TPM.
+// It is none: only a join proves anything, that the host has the TPM whose EK it names. Nothing else is authenticated.
 package cluster
 
 import (

@@ -1,38 +1,14 @@
-// Package ekcert reads an EK certificate as tbot and a Teleport cluster do, for the stand-ins that tests use in their place:
-// by Go's crypto/x509, since what that refuses counts as no certificate.
+// Package ekcert says what tbot and a Teleport cluster make of an EK's key and certificate, for the programs that tests use in
+// their place.
 package ekcert
 
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
 )
-
-// The TCG header of a certificate in an NV index: a tag, and a 16-bit length.
-const (
-	headerTag  = "\x10\x01\x00"
-	headerSize = 5
-)
-
-// FromNV parses the content of an NV index, without the TCG header and padding behind the certificate.
-func FromNV(content []byte) (*x509.Certificate, error) {
-	if len(content) > headerSize && string(content[:len(headerTag)]) == headerTag {
-		end := headerSize + int(binary.BigEndian.Uint16(content[len(headerTag):headerSize]))
-		if end > len(content) {
-			return nil, fmt.Errorf("the header's length of %d bytes reaches beyond the %d of the index", end, len(content))
-		}
-		content = content[headerSize:end]
-	}
-	var first struct{ Raw asn1.RawContent }
-	if _, err := asn1.Unmarshal(content, &first); err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(first.Raw)
-}
 
 // Hash is the SHA-256 of a public key as a PKIX SubjectPublicKeyInfo, in lower-case hex. It fails for the kinds of keys that
 // Go cannot write.

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"tbot_tpm.test/cluster"
-	"tbot_tpm.test/ekcert"
-	"tbot_tpm.test/tbot/tpm"
+	"tbot_tpm.test/tpm"
 )
 
 const (
@@ -22,59 +21,84 @@ const (
 	maxAnswer = 1 << 16
 )
 
-// joinOnce reads the TPM, joins by it, and writes that down.
+// joinOnce joins with the TPM, and writes that down.
 func joinOnce(config *config) error {
-	device, err := tpm.Open(os.Getenv("STAND_IN_TCTI"))
+	hash, err := proveTPM(config)
 	if err != nil {
-		return fmt.Errorf("opening the TPM: %w", err)
-	}
-	defer device.Close()
-	identity, err := device.Identity()
-	if err != nil {
-		return fmt.Errorf("reading the TPM %s: %w", device.Name, err)
-	}
-	if err := device.CanJoin(identity); err != nil {
-		return fmt.Errorf("using the TPM %s: %w", device.Name, err)
-	}
-	request := cluster.Request{Token: config.Onboarding.Token, EKPublicHash: identity.Hash}
-	if certificate := identity.Certificate; certificate != nil {
-		request.EKCertSerial = ekcert.Serial(certificate)
-		block := &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}
-		request.EKCertPEM = string(pem.EncodeToMemory(block))
-	}
-	if err := post("http://"+config.server()+"/stand-in/join", request); err != nil {
-		return fmt.Errorf("joining %s: %w", config.server(), err)
+		return err
 	}
 	if config.Storage.Type == "memory" {
 		return nil
 	}
-	return writeJoined(config, identity.Hash)
+	return writeJoined(config, hash)
 }
 
-func post(address string, request cluster.Request) error {
-	body, err := json.Marshal(request)
+// proveTPM performs tbot's half of the join ceremony, and gives the EK's hash. The TPM is open only meanwhile. go-attestation keeps
+// the keys that it makes at 0x81000001 and 0x81010001, as it does for tbot.
+func proveTPM(config *config) (string, error) {
+	device, err := tpm.Open(os.Getenv("STAND_IN_TCTI"))
+	if err != nil {
+		return "", fmt.Errorf("opening the TPM: %w", err)
+	}
+	defer device.Close()
+	identity, err := tpm.ReadIdentity(device)
+	if err != nil {
+		return "", err
+	}
+	ak, err := device.NewAK(nil)
+	if err != nil {
+		return "", fmt.Errorf("creating the AK: %w", err)
+	}
+	defer ak.Close(device)
+	request := cluster.Request{Token: config.Onboarding.Token, AK: ak.AttestationParameters()}
+	if certificate := identity.EK.Certificate; certificate != nil {
+		request.EKCertificate = certificate.Raw
+	} else if request.EKKey, err = x509.MarshalPKIXPublicKey(identity.EK.Public); err != nil {
+		return "", err
+	}
+	address := "http://" + config.server() + "/stand-in/join"
+	var challenge cluster.Challenge
+	if err := post(address, request, &challenge); err != nil {
+		return "", fmt.Errorf("joining %s: %w", config.server(), err)
+	}
+	if challenge.Credential == nil {
+		return "", fmt.Errorf("joining %s: the answer has no challenge", config.server())
+	}
+	secret, err := ak.ActivateCredentialWithEK(device, *challenge.Credential, identity.EK)
+	if err != nil {
+		return "", fmt.Errorf("activating the credential: %w", err)
+	}
+	if err := post(address+"/"+challenge.Session, cluster.Solution{Secret: secret}, &struct{}{}); err != nil {
+		return "", fmt.Errorf("joining %s: %w", config.server(), err)
+	}
+	return identity.Hash, nil
+}
+
+// post sends a message as JSON, and reads the answer into ANSWER.
+func post(address string, message, answer any) error {
+	body, err := json.Marshal(message)
 	if err != nil {
 		return err
 	}
 	// Not by a proxy that the environment names: the cluster of a test is near.
-	client := http.Client{Timeout: joinTimeout, Transport: &http.Transport{}}
+	client := http.Client{Timeout: joinTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Post(address, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return err
+	}
+	if response.StatusCode == http.StatusOK {
+		return json.Unmarshal(text, answer)
 	}
 	var refusal struct {
 		Reason string `json:"reason"`
 	}
-	if json.Unmarshal(answer, &refusal) != nil || refusal.Reason == "" {
-		refusal.Reason = string(answer)
+	if json.Unmarshal(text, &refusal) != nil || refusal.Reason == "" {
+		refusal.Reason = string(text)
 	}
 	return fmt.Errorf("refused (%s): %s", response.Status, refusal.Reason)
 }

@@ -1,8 +1,7 @@
 // Command tbot stands in for Teleport's tbot in tests: it reads its configuration and the host's TPM as strictly as tbot does,
 // and joins at the stand-in for a cluster's proxy (`tctl stand-in-proxy`).
 //
-// It gets no credentials and makes no outputs, whatever the services of its configuration are; it proves nothing of its TPM to
-// anybody, keeps no keys in it, and speaks plain HTTP.
+// It gets no credentials and makes no outputs, whatever the services of its configuration are, and speaks plain HTTP.
 package main
 
 import (
@@ -10,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"tbot_tpm.test/ekcert"
-	"tbot_tpm.test/tbot/tpm"
 	"tbot_tpm.test/version"
 )
 
@@ -75,23 +72,4 @@ func parseStart(arguments []string) (startOptions, error) {
 		return options, fmt.Errorf("the stand-in needs -c CONFIG\n%s", usage)
 	}
 	return options, nil
-}
-
-func identify() error {
-	device, err := tpm.Open(os.Getenv("STAND_IN_TCTI"))
-	if err != nil {
-		return err
-	}
-	defer device.Close()
-	identity, err := device.Identity()
-	if err != nil {
-		return err
-	}
-	fmt.Println("TPM Information (read by a stand-in for tbot)")
-	fmt.Printf("EK Public Hash: %s\n", identity.Hash)
-	fmt.Printf("EK Certificate Detected: %t\n", identity.Certificate != nil)
-	if identity.Certificate != nil {
-		fmt.Printf("EK Certificate Serial: %s\n", ekcert.Serial(identity.Certificate))
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,7 +51,9 @@ func newServer(folder cluster.Folder, serverVersion string) *http.Server {
 func handler(folder cluster.Folder, serverVersion string) http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET "+findPath, func(w http.ResponseWriter, _ *http.Request) { find(folder, serverVersion, w) })
-	routes.HandleFunc("POST /stand-in/join", func(w http.ResponseWriter, r *http.Request) { join(folder, w, r) })
+	joins := newJoins(folder)
+	routes.HandleFunc("POST /stand-in/join", joins.begin)
+	routes.HandleFunc("POST /stand-in/join/{session}", joins.finish)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := note(folder, r); err != nil {
 			cluster.Answer(w, http.StatusInternalServerError, map[string]any{"reason": err.Error()})
@@ -97,41 +98,4 @@ func find(folder cluster.Folder, serverVersion string, w http.ResponseWriter) {
 		"cluster_name":       "stand-in",
 		"edition":            "community",
 	})
-}
-
-// record is a line of the file `joins`.
-type record struct {
-	Time         time.Time `json:"time"`
-	EKPublicHash string    `json:"ek_public_hash"`
-	Token        string    `json:"token"`
-	Accepted     bool      `json:"accepted"`
-	Reason       string    `json:"reason"`
-}
-
-func join(folder cluster.Folder, w http.ResponseWriter, r *http.Request) {
-	var request cluster.Request
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&request); err != nil {
-		cluster.Answer(w, http.StatusBadRequest, map[string]any{"reason": err.Error()})
-		return
-	}
-	now := time.Now()
-	refused := folder.Locked(func() error {
-		refused := folder.Admit(request, now, os.Getenv("STAND_IN_ANY_BOT") != "")
-		made := record{Time: now.UTC(), EKPublicHash: request.EKPublicHash, Token: request.Token, Accepted: refused == nil}
-		if refused != nil {
-			made.Reason = refused.Error()
-		}
-		line, err := json.Marshal(made)
-		if err == nil {
-			err = folder.Append("joins", string(line))
-		}
-		return errors.Join(refused, err)
-	})
-	if refused != nil {
-		cluster.Answer(w, http.StatusForbidden, map[string]any{"reason": refused.Error()})
-		return
-	}
-	cluster.Answer(w, http.StatusOK, map[string]any{})
 }
