@@ -1,5 +1,5 @@
-// Command certificates says what go-attestation, and Go's own crypto/x509 and encoding/pem, make of certificates and PEM texts: tbot
-// and a cluster use them.
+// Command certificates says what Go's own crypto/x509 and encoding/pem make of certificates and PEM texts, as tbot and a cluster
+// use them. It imports Go's own packages alone, so that every release of Go can build it.
 //
 // Its argument names the question: identity, verify or blocks. For each line of standard input, arguments in base64 separated
 // by blanks, it prints one line.
