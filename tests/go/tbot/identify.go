@@ -9,7 +9,7 @@ import (
 
 // identify prints the identity that tbot would join with, as newer versions of tbot do.
 func identify() error {
-	device, err := tpm.Open(os.Getenv("STAND_IN_TCTI"))
+	device, err := tpm.OpenManaged(os.Getenv("STAND_IN_TCTI"))
 	if err != nil {
 		return fmt.Errorf("opening the TPM: %w", err)
 	}

@@ -36,7 +36,7 @@ func joinOnce(config *config) error {
 // proveTPM performs tbot's half of the join ceremony, and gives the EK's hash. The TPM is open only meanwhile. go-attestation keeps
 // the keys that it makes at 0x81000001 and 0x81010001, as it does for tbot.
 func proveTPM(config *config) (string, error) {
-	device, err := tpm.Open(os.Getenv("STAND_IN_TCTI"))
+	device, err := tpm.OpenManaged(os.Getenv("STAND_IN_TCTI"))
 	if err != nil {
 		return "", fmt.Errorf("opening the TPM: %w", err)
 	}

@@ -7,11 +7,23 @@ import (
 	"strings"
 
 	"github.com/google/go-attestation/attest"
+	"github.com/google/go-tpm/legacy/tpm2"
+	"github.com/google/go-tpm/tpmutil"
 )
 
 // Open opens the swtpm that tcti names (`swtpm:host=HOST,port=PORT`). Without a TCTI it opens this machine's first TPM 2.0:
 // go-attestation sorts /sys/class/tpm by name and prefers the resource manager's device.
 func Open(tcti string) (*attest.TPM, error) {
+	return open(tcti, func(*swtpm) error { return nil })
+}
+
+// OpenManaged opens the TPM as a resource manager presents it: without what others left loaded. swtpm has no resource manager, and
+// two joins that were killed would fill it. The kernel's does that by itself.
+func OpenManaged(tcti string) (*attest.TPM, error) {
+	return open(tcti, flush)
+}
+
+func open(tcti string, prepare func(*swtpm) error) (*attest.TPM, error) {
 	if tcti == "" {
 		return attest.OpenTPM(nil)
 	}
@@ -23,7 +35,29 @@ func Open(tcti string) (*attest.TPM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attest.OpenTPM(&attest.OpenConfig{CommandChannel: &swtpm{connection}})
+	channel := &swtpm{connection}
+	if err := prepare(channel); err != nil {
+		channel.Close()
+		return nil, err
+	}
+	return attest.OpenTPM(&attest.OpenConfig{CommandChannel: channel})
+}
+
+// flush unloads all keys and sessions.
+func flush(channel *swtpm) error {
+	const most = 255 // as many as there are
+	for _, kind := range []tpm2.HandleType{tpm2.HandleTypeTransient, tpm2.HandleTypeLoadedSession} {
+		handles, _, err := tpm2.GetCapability(channel, tpm2.CapabilityHandles, most, uint32(kind)<<24)
+		if err != nil {
+			return fmt.Errorf("listing what the TPM has loaded: %w", err)
+		}
+		for _, handle := range handles {
+			if err := tpm2.FlushContext(channel, handle.(tpmutil.Handle)); err != nil {
+				return fmt.Errorf("flushing %v: %w", handle, err)
+			}
+		}
+	}
+	return nil
 }
 
 // parseTCTI is the address that a TCTI names, with the defaults of tpm2-tss.

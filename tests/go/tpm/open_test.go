@@ -6,6 +6,10 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/google/go-attestation/attest"
+
+	"tbot_tpm.test/swtpmtest"
 )
 
 func TestATCTINamesAnSwtpm(t *testing.T) {
@@ -59,5 +63,28 @@ func TestAReadGivesAWholeResponse(t *testing.T) {
 		if _, err := respond(whole, nil); err == nil || !strings.Contains(err.Error(), "announces") {
 			t.Errorf("%d: %v", size, err)
 		}
+	}
+}
+
+func TestWhatKilledJoinsLeftLoadedIsFlushed(t *testing.T) {
+	tcti := swtpmtest.Start(t)
+	abandonAK := func(open func(string) (*attest.TPM, error)) error {
+		device, err := open(tcti)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer device.Close()
+		_, err = device.NewAK(nil)
+		return err
+	}
+	var full error
+	for range 3 { // as many keys as swtpm holds
+		full = abandonAK(Open)
+	}
+	if full == nil {
+		t.Fatal("swtpm has room for more keys")
+	}
+	if err := abandonAK(OpenManaged); err != nil {
+		t.Error(err)
 	}
 }

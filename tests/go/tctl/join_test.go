@@ -1,0 +1,35 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"tbot_tpm.test/cluster"
+)
+
+func TestASessionIsTakenOnceAndInTime(t *testing.T) {
+	joins := newJoins(cluster.Folder(t.TempDir()))
+	begun := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	join := &cluster.Join{}
+	session := joins.keep(join, begun)
+	if taken := joins.take(session, begun.Add(sessionLifetime)); taken != join {
+		t.Error("not taken")
+	}
+	if joins.take(session, begun) != nil {
+		t.Error("taken twice")
+	}
+	late := joins.keep(join, begun)
+	if joins.take(late, begun.Add(sessionLifetime+time.Second)) != nil {
+		t.Error("taken too late")
+	}
+	if joins.take("unknown", begun) != nil {
+		t.Error("a session that never began")
+	}
+	for range 3 {
+		joins.keep(join, begun)
+	}
+	joins.keep(join, begun.Add(sessionLifetime+time.Second))
+	if len(joins.begun) != 1 {
+		t.Errorf("%d sessions are kept", len(joins.begun))
+	}
+}
