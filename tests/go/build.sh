@@ -15,7 +15,7 @@ mkdir -p "$built"
 exec 9>"$built/lock" && flock 9 # several tests may begin at the same time
 
 # What is downloaded has the hashes of go.sum, and stays in the project. No C library.
-export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-mod=readonly -trimpath -modcacherw' GO111MODULE=on GOWORK=off
+export CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-mod=readonly -trimpath -buildvcs=false -modcacherw' GO111MODULE=on GOWORK=off
 export GOCACHE=$built/cache GOMODCACHE=$built/modules GOPATH=$built/path XDG_CONFIG_HOME=$built/config
 cd "$project/tests/go"
 
