@@ -176,9 +176,9 @@ func TestAJoinNeedsItsTokenItsBotAndOneEK(t *testing.T) {
 		return err
 	}
 	folder := Folder(t.TempDir())
-	refused(t, begin(folder, request, false), `provision token "fleet" not found`)
+	refused(t, begin(folder, request, false), NotFound{KindToken, "fleet"}.Error())
 	create(t, folder, strings.Replace(tokenText, "ek_public_hash: aa", "ek_public_hash: '"+hash+"'", 1), false)
-	refused(t, begin(folder, request, false), `bot "web" not found`)
+	refused(t, begin(folder, request, false), NotFound{KindBot, "web"}.Error())
 	refused(t, begin(folder, request, true), "challenging the TPM")
 	create(t, folder, botText, false)
 	refused(t, begin(folder, request, false), "challenging the TPM")
