@@ -37,53 +37,53 @@ type Solution struct {
 	Secret []byte `json:"secret"`
 }
 
-// Join is a join that has begun.
-type Join struct {
-	EKPublicHash string
+// Attempt is a join that has begun.
+type Attempt struct {
 	Token        string
+	EKPublicHash string
+	EKCertSerial string
 
-	serial string
-	secret []byte
 	rules  []Allow
+	secret []byte
 }
 
 // BeginJoin decides by the token's expiry and CAs, and makes a challenge. The bot that the token names must exist, unless
-// anyBot. After an error, the join has only the fields for a record of it.
-func (f Folder) BeginJoin(request Request, now time.Time, anyBot bool) (*Join, *attest.EncryptedCredential, error) {
-	join := &Join{Token: request.Token}
+// anyBot. After an error, the attempt has only what a record of it needs.
+func (f Folder) BeginJoin(request Request, now time.Time, anyBot bool) (*Attempt, *attest.EncryptedCredential, error) {
+	attempt := &Attempt{Token: request.Token}
 	key, certificate, err := request.ek()
 	if err != nil {
-		return join, nil, err
+		return attempt, nil, err
 	}
-	if join.EKPublicHash, err = ekcert.Hash(key); err != nil {
-		return join, nil, err
+	if attempt.EKPublicHash, err = ekcert.Hash(key); err != nil {
+		return attempt, nil, err
 	}
 	if certificate != nil {
-		join.serial = ekcert.Serial(certificate)
+		attempt.EKCertSerial = ekcert.Serial(certificate)
 	}
 	token, err := f.tokenOf(request, anyBot)
 	if err != nil {
-		return join, nil, err
+		return attempt, nil, err
 	}
 	if err := token.admit(certificate, now); err != nil {
-		return join, nil, err
+		return attempt, nil, err
 	}
-	join.rules = token.Spec.TPM.Allow
+	attempt.rules = token.Spec.TPM.Allow
 	activation := attest.ActivationParameters{EK: key, AK: request.AK}
 	secret, credential, err := activation.Generate()
 	if err != nil {
-		return join, nil, fmt.Errorf("challenging the TPM: %w", err)
+		return attempt, nil, fmt.Errorf("challenging the TPM: %w", err)
 	}
-	join.secret = secret
-	return join, credential, nil
+	attempt.secret = secret
+	return attempt, credential, nil
 }
 
 // Finish decides by the proof, and then by the token's rules.
-func (j *Join) Finish(solution Solution) error {
-	if len(j.secret) == 0 || subtle.ConstantTimeCompare(j.secret, solution.Secret) != 1 {
+func (a *Attempt) Finish(solution Solution) error {
+	if len(a.secret) == 0 || subtle.ConstantTimeCompare(a.secret, solution.Secret) != 1 {
 		return errors.New("invalid credential activation solution")
 	}
-	return decide(j.rules, j.EKPublicHash, j.serial)
+	return decide(a.rules, a.EKPublicHash, a.EKCertSerial)
 }
 
 // ek is the EK's public key, and its certificate where it was sent.

@@ -112,29 +112,29 @@ func refused(t *testing.T, err error, because string) {
 func TestATPMThatSolvesItsChallengeJoins(t *testing.T) {
 	host, hash := newHost(t)
 	folder := folderFor(t, hash)
-	join, credential, err := folder.BeginJoin(host.request, now, false)
+	attempt, credential, err := folder.BeginJoin(host.request, now, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if join.EKPublicHash != hash {
-		t.Errorf("%s is not %s", join.EKPublicHash, hash)
+	if attempt.EKPublicHash != hash {
+		t.Errorf("%s is not %s", attempt.EKPublicHash, hash)
 	}
 	solution := host.solve(t, Challenge{Credential: credential})
-	if err := join.Finish(solution); err != nil {
+	if err := attempt.Finish(solution); err != nil {
 		t.Error(err)
 	}
 	solution.Secret[0] ^= 1
-	refused(t, join.Finish(solution), "invalid credential activation solution")
-	refused(t, join.Finish(Solution{}), "invalid credential activation solution")
+	refused(t, attempt.Finish(solution), "invalid credential activation solution")
+	refused(t, attempt.Finish(Solution{}), "invalid credential activation solution")
 
 	// The proof comes before the rules.
 	unlisted := folderFor(t, "bb")
-	join, credential, err = unlisted.BeginJoin(host.request, now, false)
+	attempt, credential, err = unlisted.BeginJoin(host.request, now, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, join.Finish(Solution{}), "invalid credential activation solution")
-	refused(t, join.Finish(host.solve(t, Challenge{Credential: credential})), "did not match any allow rules")
+	refused(t, attempt.Finish(Solution{}), "invalid credential activation solution")
+	refused(t, attempt.Finish(host.solve(t, Challenge{Credential: credential})), "did not match any allow rules")
 }
 
 func TestAnAKThatNoTPMMadeIsNotChallenged(t *testing.T) {
@@ -149,9 +149,9 @@ func TestAnAKThatNoTPMMadeIsNotChallenged(t *testing.T) {
 		request.AK.Public = append([]byte{}, request.AK.Public...)
 		request.AK.CreateAttestation = append([]byte{}, request.AK.CreateAttestation...)
 		spoil(&request)
-		if join, _, err := folder.BeginJoin(request, now, false); err == nil {
+		if attempt, _, err := folder.BeginJoin(request, now, false); err == nil {
 			t.Errorf("%s: a challenge", name)
-		} else if join.Finish(Solution{}) == nil {
+		} else if attempt.Finish(Solution{}) == nil {
 			t.Errorf("%s: joined by an empty solution", name)
 		}
 	}

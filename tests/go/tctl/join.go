@@ -20,16 +20,16 @@ type joins struct {
 	folder cluster.Folder
 
 	mutex sync.Mutex
-	begun map[string]begunJoin
+	begun map[string]begunAttempt
 }
 
-type begunJoin struct {
-	*cluster.Join
+type begunAttempt struct {
+	*cluster.Attempt
 	at time.Time
 }
 
 func newJoins(folder cluster.Folder) *joins {
-	return &joins{folder: folder, begun: map[string]begunJoin{}}
+	return &joins{folder: folder, begun: map[string]begunAttempt{}}
 }
 
 // begin answers a cluster.Request with a cluster.Challenge.
@@ -41,11 +41,11 @@ func (j *joins) begin(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	var challenge cluster.Challenge
 	refused := j.folder.Locked(func() error {
-		join, credential, err := j.folder.BeginJoin(request, now, os.Getenv("STAND_IN_ANY_BOT") != "")
+		attempt, credential, err := j.folder.BeginJoin(request, now, os.Getenv("STAND_IN_ANY_BOT") != "")
 		if err != nil {
-			return errors.Join(err, j.record(join, now, err))
+			return errors.Join(err, j.record(attempt, now, err))
 		}
-		challenge = cluster.Challenge{Session: j.keep(join, now), Credential: credential}
+		challenge = cluster.Challenge{Session: j.keep(attempt, now), Credential: credential}
 		return nil
 	})
 	answer(w, refused, challenge)
@@ -58,20 +58,20 @@ func (j *joins) finish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	join := j.take(r.PathValue("session"), now)
-	if join == nil {
+	attempt := j.take(r.PathValue("session"), now)
+	if attempt == nil {
 		cluster.Answer(w, http.StatusNotFound, map[string]any{"reason": "unknown or expired session"})
 		return
 	}
 	refused := j.folder.Locked(func() error {
-		err := join.Finish(solution)
-		return errors.Join(err, j.record(join, now, err))
+		err := attempt.Finish(solution)
+		return errors.Join(err, j.record(attempt, now, err))
 	})
 	answer(w, refused, struct{}{})
 }
 
-// keep remembers a join until it is finished, and forgets those that never were.
-func (j *joins) keep(join *cluster.Join, now time.Time) string {
+// keep remembers an attempt until it is finished, and forgets those that never were.
+func (j *joins) keep(attempt *cluster.Attempt, now time.Time) string {
 	j.mutex.Lock()
 	defer j.mutex.Unlock()
 	for session, begun := range j.begun {
@@ -80,12 +80,12 @@ func (j *joins) keep(join *cluster.Join, now time.Time) string {
 		}
 	}
 	session := rand.Text()
-	j.begun[session] = begunJoin{join, now}
+	j.begun[session] = begunAttempt{attempt, now}
 	return session
 }
 
-// take is the join of a session, which cannot be taken again, or nil.
-func (j *joins) take(session string, now time.Time) *cluster.Join {
+// take is the attempt of a session, which cannot be taken again, or nil.
+func (j *joins) take(session string, now time.Time) *cluster.Attempt {
 	j.mutex.Lock()
 	defer j.mutex.Unlock()
 	begun := j.begun[session]
@@ -93,18 +93,18 @@ func (j *joins) take(session string, now time.Time) *cluster.Join {
 	if now.Sub(begun.at) > sessionLifetime {
 		return nil
 	}
-	return begun.Join
+	return begun.Attempt
 }
 
 // record adds a line to the file `joins`.
-func (j *joins) record(join *cluster.Join, now time.Time, refused error) error {
+func (j *joins) record(attempt *cluster.Attempt, now time.Time, refused error) error {
 	line := struct {
 		Time         time.Time `json:"time"`
 		EKPublicHash string    `json:"ek_public_hash"`
 		Token        string    `json:"token"`
 		Accepted     bool      `json:"accepted"`
 		Reason       string    `json:"reason"`
-	}{now.UTC(), join.EKPublicHash, join.Token, refused == nil, ""}
+	}{now.UTC(), attempt.EKPublicHash, attempt.Token, refused == nil, ""}
 	if refused != nil {
 		line.Reason = refused.Error()
 	}
