@@ -227,7 +227,7 @@ def test_a_token_of_a_bot_that_is_not_there_lets_nobody_in(cluster, tpms, ca, tm
     with cluster.proxy() as proxy:
         tbot = start(cluster.stand_ins, tpms["web-1"], tmp_path, configuration(proxy, tmp_path / "storage"))
         said = tbot.communicate(timeout=TIMEOUT)[1]
-    assert (tbot.returncode, 'bot "web" not found' in said) == (1, True), said
+    assert (tbot.returncode, 'user "bot-web" not found' in said) == (1, True), said
 
 
 def ready(port: int, wanted: int) -> dict:
@@ -340,7 +340,7 @@ def test_a_test_can_say_what_the_proxy_tells_of_its_cluster(cluster, text):
 
 def test_tctl_fails_as_the_role_expects_and_keeps_its_commands(cluster):
     missing = cluster.tctl("get", "token/none", "--format=json")
-    assert (missing.returncode, missing.stderr) == (1, 'ERROR: provision token "none" not found\n')
+    assert (missing.returncode, missing.stderr) == (1, 'ERROR: provisioning token(***e) not found\n')
     assert json.loads(cluster.tctl("get", "tokens", "--format=json").stdout) == []
     assert json.loads(cluster.tctl("get", "bot/web", "--format=json").stdout)[0]["status"]["user_name"] == "bot-web"
     (cluster.folder / "down").write_text("ERROR: connection refused")

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,7 @@ func TestWhatTheClusterRefusesIsNotStored(t *testing.T) {
 		"no time":            {token("  labels:", "  expires: soon\n  labels:"), "soon"},
 		"no roles":           {token("[Bot]", "[]"), "roles"},
 		"unknown role":       {token("[Bot]", "[Bot, Robot]"), "Robot"},
+		"a role twice":       {token("[Bot]", "[Bot, bot]"), "twice"},
 		"no bot name":        {token("  bot_name: web\n", ""), "needed"},
 		"bot name, no bot":   {token("[Bot]", "[Node]"), "only for"},
 		"other method":       {token("join_method: tpm", "join_method: iam"), "iam"},
@@ -128,6 +130,8 @@ func TestWhatTheClusterRefusesIsNotStored(t *testing.T) {
 		"no certificate":     {token("    allow:", key), "no PEM block of a certificate"},
 		"too long":           {token("description: web-1", "description: "+strings.Repeat("a", MaxItem)), "bytes as JSON"},
 		"a trait of no name": {strings.Replace(botText, "name: logins", "name: ''", 1), "traits"},
+		"a long session":     {botText + "  max_session_ttl: 169h\n", "168h"},
+		"no separator":       {botText + "--- more\n", "separator"},
 		"a bot's version":    {strings.Replace(botText, "v1", "v2", 1), "must be v1"},
 	}
 	for name, wanted := range refused {
@@ -147,7 +151,7 @@ func TestWhatTheClusterRefusesIsNotStored(t *testing.T) {
 func TestTheCaseOfRolesDoesNotMatterAndServersJoinWithoutABot(t *testing.T) {
 	folder := Folder(t.TempDir())
 	create(t, folder, strings.Replace(tokenText, "[Bot]", "[bOT]", 1), false)
-	create(t, folder, strings.NewReplacer("[Bot]", "[node, Kube]", "  bot_name: web\n", "").Replace(tokenText), false)
+	create(t, folder, strings.NewReplacer("[Bot]", "[node, Kube, Relay]", "  bot_name: web\n", "").Replace(tokenText), false)
 }
 
 func TestRemovingWhatIsNotThereIsAnError(t *testing.T) {
@@ -156,7 +160,7 @@ func TestRemovingWhatIsNotThereIsAnError(t *testing.T) {
 	if err := folder.Remove(KindToken, "fleet"); err != nil {
 		t.Error(err)
 	}
-	if err := folder.Remove(KindToken, "fleet"); err == nil || err.Error() != `provision token "fleet" not found` {
+	if err := folder.Remove(KindToken, "fleet"); err == nil || err.Error() != "provisioning token(***et) not found" {
 		t.Error(err)
 	}
 }
@@ -185,5 +189,62 @@ func TestTheHookRunsOnceACallBeforeAnythingIsStored(t *testing.T) {
 	}
 	if ran, _ := os.ReadFile(folder.path("hook")); string(ran) != "ran\n" {
 		t.Errorf("ran although nothing was to be stored: %q", ran)
+	}
+}
+
+func TestABotShowsNoDefaultsAndItsDurationInSeconds(t *testing.T) {
+	folder := Folder(t.TempDir())
+	create(t, folder, botText+"  max_session_ttl: 12h\n", false)
+	if spec := stored(t, folder, KindBot, "web")["spec"].(map[string]any); spec["max_session_ttl"] != nil {
+		t.Errorf("spec %v", spec)
+	}
+	create(t, folder, "kind: bot\nversion: v1\nmetadata: {name: bare}\nspec: {max_session_ttl: 90m}\n", false)
+	spec := stored(t, folder, KindBot, "bare")["spec"].(map[string]any)
+	if len(spec) != 1 || spec["max_session_ttl"] != "5400s" {
+		t.Errorf("spec %v", spec)
+	}
+}
+
+func TestABotIsUpdatedInPart(t *testing.T) {
+	folder := Folder(t.TempDir())
+	if err := folder.UpdateBot("web", BotUpdate{AddRoles: []string{"audit"}}); err != (NotFound{KindBot, "web"}) {
+		t.Errorf("without the bot: %v", err)
+	}
+	create(t, folder, botText, false)
+	before := stored(t, folder, KindBot, "web")["metadata"].(map[string]any)["revision"]
+	for _, step := range []struct {
+		update BotUpdate
+		roles  string
+		logins string
+	}{
+		{BotUpdate{AddRoles: []string{"audit", "access"}}, "[access audit]", "[root]"},
+		{BotUpdate{SetLogins: []string{"deploy"}}, "[access audit]", "[deploy]"},
+		{BotUpdate{SetRoles: []string{"editor"}}, "[editor]", "[deploy]"},
+	} {
+		if err := folder.UpdateBot("web", step.update); err != nil {
+			t.Fatal(err)
+		}
+		bot := stored(t, folder, KindBot, "web")
+		spec := bot["spec"].(map[string]any)
+		logins := spec["traits"].([]any)[0].(map[string]any)["values"]
+		if fmt.Sprint(spec["roles"]) != step.roles || fmt.Sprint(logins) != step.logins {
+			t.Errorf("%+v: %v", step.update, spec)
+		}
+		if revision := bot["metadata"].(map[string]any)["revision"]; revision == before {
+			t.Error("the revision stayed")
+		}
+	}
+}
+
+func TestWhatIsMissingIsWordedAsClustersDo(t *testing.T) {
+	for missing, wordings := range map[NotFound][2]string{
+		{KindToken, "test-hosts"}: {"provisioning token(*******sts) not found", `provision token "test-hosts" not found`},
+		{KindToken, "a"}:          {"provisioning token(a) not found", `provision token "a" not found`},
+		{KindBot, "web"}:          {`user "bot-web" not found`, `bot "web" not found`},
+		{KindLock, "aa"}:          {`lock "aa" not found`, `lock "aa" not found`},
+	} {
+		if found := [2]string{missing.Error(), missing.Plain()}; found != wordings {
+			t.Errorf("%q, but must be %q", found, wordings)
+		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package cluster stands in for a Teleport cluster in tests: tokens and bots as files in a folder, and the decision whether a
-// TPM may join.
+// Package cluster stands in for a Teleport cluster in tests: tokens, bots, their instances and locks as files in a folder, and the
+// decision whether a TPM may join.
 //
 // It is none: only a join proves anything, that the host has the TPM whose EK it names. Nothing else is authenticated.
 package cluster
@@ -23,12 +23,30 @@ import (
 // NotFound is the error for a resource that the cluster does not have.
 type NotFound struct{ Kind, Name string }
 
+// Error words it as clusters are known to for tokens and bots; for other kinds, as the stand-in does.
 func (e NotFound) Error() string {
-	kind := e.Kind
-	if kind == KindToken {
+	switch e.Kind {
+	case KindToken:
+		return fmt.Sprintf("provisioning token(%s) not found", masked(e.Name))
+	case KindBot:
+		return fmt.Sprintf("user %q not found", UserOfBot(e.Name))
+	}
+	return e.Plain()
+}
+
+// Plain names the resource. No version of tctl is known to word it like this; it stands for the wordings that nobody has verified.
+func (e NotFound) Plain() string {
+	kind := strings.ReplaceAll(e.Kind, "_", " ")
+	if e.Kind == KindToken {
 		kind = "provision token"
 	}
 	return fmt.Sprintf("%s %q not found", kind, e.Name)
+}
+
+// masked has stars for the first three quarters of a name. How a part of a character is rounded is not verified.
+func masked(name string) string {
+	hidden := len(name) * 3 / 4
+	return strings.Repeat("*", hidden) + name[hidden:]
 }
 
 // Folder is a cluster's state: KIND/NAME.json holds a resource (its name as in an address), `commands` each command line of tctl,
@@ -81,7 +99,7 @@ func (f Folder) Append(name, line string) error {
 
 // Locked does something while no other command does anything.
 func (f Folder) Locked(what func() error) error {
-	lock, err := os.OpenFile(f.path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := os.OpenFile(f.path(".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
 	}
@@ -165,23 +183,28 @@ func (f Folder) createOne(document []byte, force bool) (string, error) {
 		return "", fmt.Errorf("bot %q already exists, and -f is not given", name)
 	}
 	resource.stamp(revision())
-	item, err := compact(resource)
-	if err != nil {
-		return "", err
-	}
-	if len(item) > MaxItem {
-		return "", fmt.Errorf("%s %q has %d bytes as JSON, more than the %d of an item", kind, name, len(item), MaxItem)
-	}
-	if err := os.MkdirAll(f.path(kind), 0o755); err != nil {
-		return "", err
-	}
-	if err := WriteFile(f.resource(kind, name), item, 0o644); err != nil {
+	if err := f.put(kind, name, resource); err != nil {
 		return "", err
 	}
 	if kind == KindToken {
 		kind = "provision_token"
 	}
 	return fmt.Sprintf("%s %q has been created", kind, name), nil
+}
+
+// put stores a resource, unless it is too large.
+func (f Folder) put(kind, name string, resource any) error {
+	item, err := compact(resource)
+	if err != nil {
+		return err
+	}
+	if len(item) > MaxItem {
+		return fmt.Errorf("%s %q has %d bytes as JSON, more than the %d of an item", kind, name, len(item), MaxItem)
+	}
+	if err := os.MkdirAll(f.path(kind), 0o755); err != nil {
+		return err
+	}
+	return WriteFile(f.resource(kind, name), item, 0o644)
 }
 
 // runHook runs the program `before-create`, in which a test does what another run would do at this time.
