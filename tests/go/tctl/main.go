@@ -1,34 +1,64 @@
 // Command tctl stands in for Teleport's tctl in tests, over a folder in place of a cluster (see package cluster).
 //
-// It knows `get`, `create` and `rm` of tokens and bots, and `version`; `stand-in-proxy` serves what tests need of a
-// cluster's proxy. It authenticates nobody.
+// It knows what the usage says; `stand-in-proxy` serves what tests need of a cluster's proxy. It authenticates nobody. A test can make it
+// as awkward as tctl may be (see awkward.go).
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"tbot_tpm.test/cluster"
 	"tbot_tpm.test/version"
 )
 
 const usage = `This is a stand-in for tctl, for tests. It knows:
-  tctl get token/NAME --format=json | tctl get tokens --format=json | tctl get bot/NAME --format=json
-  tctl create [-f] FILE
-  tctl rm token/NAME | tctl rm bot/NAME
+  tctl get RESOURCE --format=json, where RESOURCE is token/NAME, tokens, bot/NAME, bots, locks/NAME, locks,
+    bot_instance/BOT/ID, bot_instance/BOT or bot_instance
+  tctl create [-f] [FILE]
+  tctl rm token/NAME | tctl rm bot/NAME | tctl rm locks/NAME
+  tctl bots update NAME [--set-roles ROLES] [--add-roles ROLES] [--set-logins LOGINS]
+  tctl bots instances list [BOT] --format=json
+  tctl lock --bot-instance-id ID | --join-token NAME | --user bot-NAME [--message TEXT] [--ttl DURATION | --expires TIME]
   tctl version
-  tctl stand-in-proxy --listen ADDRESS:PORT [--server-version VERSION]
-    It answers plain HTTP and TLS on that one port; the CA to trust is proxy-ca.pem in the folder.
+  tctl stand-in-proxy --listen ADDRESS:PORT [--server-version VERSION] [--certificate private-ca|self-signed|intermediate]
+    It answers plain HTTP and TLS on that one port; the certificate to trust is proxy-ca.pem in the folder.
+  tctl stand-in-awkward JSON
+    From now on tctl is as awkward as this says; the README has the fields.
+Every command takes -i IDENTITY, --auth-server ADDRESS, -c CONFIG and --mfa-mode MODE.
 The environment's STAND_IN_CLUSTER names the folder that stands in for the cluster.`
 
+// command is one of tctl's.
+type command func(it *session, flags *pflag.FlagSet, arguments []string) error
+
+// commandOf is the command of that name; nil if the stand-in has none.
+func commandOf(name string) command {
+	return map[string]command{"get": get, "create": create, "rm": remove, "bots": bots, "lock": lock}[name]
+}
+
+// ended is the failure of a command whose last words do not begin with "ERROR: ", or that has another status than 1.
+type ended struct {
+	status int
+	text   string
+}
+
+func (e ended) Error() string { return e.text }
+
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "ERROR: %v\n", err)
-		os.Exit(1)
+	err := run(os.Args[1:])
+	if err == nil {
+		return
 	}
+	if end := (ended{}); errors.As(err, &end) {
+		fmt.Fprintln(os.Stderr, end.text)
+		os.Exit(end.status)
+	}
+	fmt.Fprintf(os.Stderr, "ERROR: %v\n", err)
+	os.Exit(1)
 }
 
 func run(arguments []string) error {
@@ -43,122 +73,14 @@ func run(arguments []string) error {
 	if len(arguments) > 0 && arguments[0] == "stand-in-proxy" {
 		return proxy(folder, arguments[1:])
 	}
+	if len(arguments) == 2 && arguments[0] == "stand-in-awkward" {
+		return setAwkward(folder, arguments[1])
+	}
 	if err := folder.Append("commands", strings.Join(arguments, " ")); err != nil {
 		return err
 	}
 	if text, isDown := folder.Down(); isDown {
-		fmt.Fprintln(os.Stderr, strings.TrimSuffix(text, "\n"))
-		os.Exit(1)
+		return ended{1, strings.TrimSuffix(text, "\n")}
 	}
-	if len(arguments) == 0 {
-		return fmt.Errorf("no command\n%s", usage)
-	}
-	switch rest := arguments[1:]; arguments[0] {
-	case "get":
-		return get(folder, rest)
-	case "create":
-		return create(folder, rest)
-	case "rm":
-		return remove(folder, rest)
-	}
-	return fmt.Errorf("unknown command %q\n%s", arguments[0], usage)
-}
-
-func get(folder cluster.Folder, arguments []string) error {
-	resource, arguments := takeResource(arguments)
-	if len(arguments) != 1 || arguments[0] != "--format=json" {
-		return fmt.Errorf("the stand-in's get needs one resource and --format=json\n%s", usage)
-	}
-	return folder.Locked(func() error {
-		found, err := stored(folder, resource)
-		if err != nil {
-			return err
-		}
-		return printJSON(found)
-	})
-}
-
-// takeResource takes the first argument that is no flag.
-func takeResource(arguments []string) (string, []string) {
-	for i, argument := range arguments {
-		if !strings.HasPrefix(argument, "-") {
-			return argument, append(append([]string{}, arguments[:i]...), arguments[i+1:]...)
-		}
-	}
-	return "", arguments
-}
-
-func stored(folder cluster.Folder, resource string) ([]json.RawMessage, error) {
-	if resource == "tokens" || resource == "token" {
-		return folder.All(cluster.KindToken)
-	}
-	kind, name, err := kindAndName(resource)
-	if err != nil {
-		return nil, err
-	}
-	one, err := folder.Get(kind, name)
-	return []json.RawMessage{one}, err
-}
-
-func kindAndName(resource string) (string, string, error) {
-	kind, name, _ := strings.Cut(resource, "/")
-	if kind != cluster.KindToken && kind != cluster.KindBot || name == "" {
-		return "", "", fmt.Errorf("the stand-in knows token/NAME and bot/NAME, not %q", resource)
-	}
-	return kind, name, nil
-}
-
-func printJSON(list []json.RawMessage) error {
-	text, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	var indented bytes.Buffer
-	if err := json.Indent(&indented, text, "", "    "); err != nil {
-		return err
-	}
-	_, err = fmt.Println(indented.String())
-	return err
-}
-
-func create(folder cluster.Folder, arguments []string) error {
-	force := false
-	var files []string
-	for _, argument := range arguments {
-		switch {
-		case argument == "-f" || argument == "--force":
-			force = true
-		case strings.HasPrefix(argument, "-"):
-			return fmt.Errorf("unknown flag %q\n%s", argument, usage)
-		default:
-			files = append(files, argument)
-		}
-	}
-	if len(files) != 1 {
-		return fmt.Errorf("create needs one file\n%s", usage)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		return err
-	}
-	done, err := folder.Create(text, force)
-	for _, said := range done {
-		fmt.Println(said)
-	}
-	return err
-}
-
-func remove(folder cluster.Folder, arguments []string) error {
-	if len(arguments) != 1 {
-		return fmt.Errorf("rm needs one resource\n%s", usage)
-	}
-	kind, name, err := kindAndName(arguments[0])
-	if err != nil {
-		return err
-	}
-	err = folder.Locked(func() error { return folder.Remove(kind, name) })
-	if err == nil {
-		fmt.Printf("%s %q has been deleted\n", kind, name)
-	}
-	return err
+	return newSession(folder).run(arguments)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"tbot_tpm.test/cluster"
@@ -30,13 +31,14 @@ func proxy(folder cluster.Folder, arguments []string) error {
 		serverVersion = version.Version
 	}
 	flags.StringVar(&serverVersion, "server-version", serverVersion, "the cluster's version")
+	certificate := flags.String("certificate", privateCA, strings.Join(certificateKinds, ", "))
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	if *address == "" || flags.NArg() > 0 {
 		return fmt.Errorf("stand-in-proxy needs --listen and nothing further\n%s", usage)
 	}
-	listener, err := listen(folder, *address)
+	listener, err := listen(folder, *address, *certificate)
 	if err != nil {
 		return err
 	}
@@ -96,6 +98,15 @@ func find(folder cluster.Folder, serverVersion string, w http.ResponseWriter) {
 		"server_version":     serverVersion,
 		"min_client_version": "16.0.0-aa",
 		"cluster_name":       "stand-in",
-		"edition":            "community",
+		// Others have no join method tpm.
+		"edition": "ent",
+		// Always there, and here unset.
+		"auto_update": map[string]any{
+			"tools_version":               "",
+			"tools_auto_update":           false,
+			"agent_version":               "",
+			"agent_auto_update":           false,
+			"agent_update_jitter_seconds": 0,
+		},
 	})
 }

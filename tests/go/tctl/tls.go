@@ -1,12 +1,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"net"
@@ -16,7 +11,7 @@ import (
 	"tbot_tpm.test/cluster"
 )
 
-// caFile is where the cluster's folder has the certificate of the CA that clients are to trust.
+// caFile is where the cluster's folder has the certificate that clients are to trust.
 const caFile = "proxy-ca.pem"
 
 // firstByteTimeout ends a connection that stays silent.
@@ -25,16 +20,16 @@ const firstByteTimeout = 30 * time.Second
 // handshake is the first byte of a TLS handshake record (RFC 8446, section 5.1). HTTP begins with a letter.
 const handshake = 0x16
 
-// listen listens on an address for TLS and for plain HTTP. The CA that issued the certificate is in the folder when it returns.
-// Both are new each time, and their keys are nowhere but in memory.
-func listen(folder cluster.Folder, address string) (net.Listener, error) {
+// listen listens on an address for TLS and for plain HTTP. What clients are to trust is in the folder when it returns. All
+// certificates are new each time, and their keys are nowhere but in memory.
+func listen(folder cluster.Folder, address, kind string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	certificate, ca, err := newCertificate(names(address, listener.Addr()))
+	certificate, trusted, err := newCertificate(kind, names(address, listener.Addr()))
 	if err == nil {
-		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca})
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: trusted})
 		err = cluster.WriteFile(filepath.Join(string(folder), caFile), text, 0o644)
 	}
 	if err != nil {
@@ -53,49 +48,6 @@ func names(address string, bound net.Addr) []string {
 		}
 	}
 	return all
-}
-
-// newCertificate is a server's certificate for these names and addresses, and that of the CA that issued it, in DER.
-func newCertificate(names []string) (tls.Certificate, []byte, error) {
-	fail := func(err error) (tls.Certificate, []byte, error) { return tls.Certificate{}, nil, err }
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fail(err)
-	}
-	ca := template("CA of the stand-in for a cluster's proxy")
-	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
-		return fail(err)
-	}
-	// As it was issued: with the key identifier, by which the server's certificate names its issuer.
-	if ca, err = x509.ParseCertificate(caDER); err != nil {
-		return fail(err)
-	}
-	server := template("stand-in for a cluster's proxy")
-	server.KeyUsage, server.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, name := range names {
-		if address := net.ParseIP(name); address != nil {
-			server.IPAddresses = append(server.IPAddresses, address)
-		} else {
-			server.DNSNames = append(server.DNSNames, name)
-		}
-	}
-	serverDER, err := x509.CreateCertificate(rand.Reader, server, ca, &key.PublicKey, caKey)
-	return tls.Certificate{Certificate: [][]byte{serverDER}, PrivateKey: key}, caDER, err
-}
-
-func template(name string) *x509.Certificate {
-	now := time.Now()
-	return &x509.Certificate{
-		Subject:   pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), // for clocks that are slow
-		NotAfter:  now.AddDate(1, 0, 0),
-	}
 }
 
 // either is a listener whose clients speak TLS or not, as each likes.
