@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -77,7 +74,7 @@ def configuration(proxy: str, storage: Path, **more: object) -> dict:
         "proxy_server": proxy,
         "onboarding": {"join_method": "tpm", "token": "fleet"},
         "storage": {"type": "directory", "path": str(storage)},
-        "services": [{"type": "identity"}],
+        "services": [{"type": "identity", "destination": {"type": "memory"}}],
     } | more
 
 
@@ -228,67 +225,6 @@ def test_a_token_of_a_bot_that_is_not_there_lets_nobody_in(cluster, tpms, ca, tm
         tbot = start(cluster.stand_ins, tpms["web-1"], tmp_path, configuration(proxy, tmp_path / "storage"))
         said = tbot.communicate(timeout=TIMEOUT)[1]
     assert (tbot.returncode, 'user "bot-web" not found' in said) == (1, True), said
-
-
-def ready(port: int, wanted: int) -> dict:
-    """The answer of /readyz once its status is WANTED."""
-    deadline = time.monotonic() + TIMEOUT
-    status = None
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-                status, body = answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            status, body = error.code, error.read()
-        except OSError:
-            continue
-        if status == wanted:
-            return json.loads(body)
-        time.sleep(0.05)
-    raise AssertionError(f"/readyz is {status}")
-
-
-def test_a_bot_runs_until_it_is_told_to_end_and_joins_anew_when_asked(cluster, tpms, ca, tmp_path):
-    cluster.create(case("right hash", tpms, ca)[1])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with cluster.proxy() as proxy:
-        config = configuration(proxy, tmp_path / "storage", diag_addr=f"127.0.0.1:{port}")
-        # A pid file that cannot be written is no reason to fail.
-        tbot = start(cluster.stand_ins, tpms["web-1"], tmp_path, config, "--pid-file=/no/such/directory/tbot.pid")
-        try:
-            assert ready(port, 200)["services"]["identity"]["status"] == "healthy"
-            joined = tmp_path / "storage/identity"
-            assert joined.stat().st_mode & 0o777 == 0o600
-            assert json.loads(joined.read_text())["proxy"] == proxy
-
-            cluster.tctl("rm", "token/fleet")
-            tbot.send_signal(signal.SIGHUP)
-            assert "not found" in ready(port, 503)["services"]["identity"]["reason"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez") as answer:
-                assert answer.status == 200
-            cluster.create(case("right hash", tpms, ca)[1])
-            tbot.send_signal(signal.SIGHUP)
-            ready(port, 200)
-            tbot.terminate()
-            said = tbot.communicate(timeout=TIMEOUT)[1]
-        finally:
-            tbot.kill()
-            tbot.wait()
-    assert tbot.returncode == 0, said
-    assert "no pid file" in said
-    assert [join["accepted"] for join in cluster.joins()] == [True, False, True]
-
-
-def test_a_bot_that_cannot_write_to_its_storage_fails(cluster, tpms, ca, tmp_path):
-    cluster.create(case("right hash", tpms, ca)[1])
-    with cluster.proxy() as proxy:
-        config = configuration(proxy, tmp_path / "storage")
-        config["storage"]["path"] = str(tmp_path / "not made")
-        tbot = start(cluster.stand_ins, tpms["web-1"], tmp_path, config, f"--pid-file={tmp_path}/tbot.pid")
-        said = tbot.communicate(timeout=TIMEOUT)[1]
-    assert (tbot.returncode, "writing to storage" in said) == (1, True), said
-    assert int((tmp_path / "tbot.pid").read_text()) == tbot.pid
 
 
 def test_the_proxy_tells_the_clusters_version_unless_it_is_down(cluster):

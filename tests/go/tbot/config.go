@@ -6,30 +6,40 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 )
 
-// What storage is where the configuration says nothing.
-const defaultStorage = "/var/lib/teleport/bot"
+const (
+	// Where the bot keeps its state if the configuration does not say.
+	defaultStorage = "/var/lib/teleport/bot"
+	// The port of an address that names none. tbot takes such an address; that the port is this one is the stand-in's choice.
+	defaultPort = "443"
+)
 
 // config is tbot's configuration, as far as a bot that joins by its TPM needs it.
 type config struct {
-	Version         string         `yaml:"version"`
-	ProxyServer     string         `yaml:"proxy_server"`
-	AuthServer      string         `yaml:"auth_server"`
-	Onboarding      onboarding     `yaml:"onboarding"`
-	Storage         *storage       `yaml:"storage"`
-	Services        []any          `yaml:"services"`
-	Outputs         []any          `yaml:"outputs"` // the older name
-	DiagAddr        string         `yaml:"diag_addr"`
-	Oneshot         bool           `yaml:"oneshot"`
-	Debug           bool           `yaml:"debug"`
-	FIPS            bool           `yaml:"fips"`
-	CredentialTTL   *time.Duration `yaml:"credential_ttl"`
-	RenewalInterval *time.Duration `yaml:"renewal_interval"`
+	Version         string        `yaml:"version"`
+	JoinURI         string        `yaml:"join_uri"`
+	ProxyServer     string        `yaml:"proxy_server"`
+	AuthServer      string        `yaml:"auth_server"`
+	Onboarding      onboarding    `yaml:"onboarding"`
+	Storage         *destination  `yaml:"storage"`
+	Services        []service     `yaml:"services"`
+	Outputs         []service     `yaml:"outputs"` // the older name
+	DiagAddr        string        `yaml:"diag_addr"`
+	Oneshot         bool          `yaml:"oneshot"`
+	Debug           bool          `yaml:"debug"`
+	FIPS            bool          `yaml:"fips"`
+	Insecure        bool          `yaml:"insecure"`
+	Scoped          bool          `yaml:"scoped"`
+	CredentialTTL   time.Duration `yaml:"-"`
+	RenewalInterval time.Duration `yaml:"-"`
 }
 
 type onboarding struct {
@@ -39,42 +49,48 @@ type onboarding struct {
 	CAPath     string   `yaml:"ca_path"`
 }
 
-type storage struct {
-	Type     string `yaml:"type"`
-	Path     string `yaml:"path"`
-	Symlinks string `yaml:"symlinks"`
-	ACLs     string `yaml:"acls"`
-}
-
 var pin = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// parseConfig takes one YAML document with known fields and valid values, and nothing else.
-func parseConfig(text []byte) (*config, error) {
-	parsed := new(config)
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(parsed); err == io.EOF {
-		return nil, errors.New("the file is empty")
+// parseConfig reads the first YAML document and ignores keys that it does not know, as tbot does. The texts are its warnings.
+func parseConfig(text []byte) (*config, []string, error) {
+	var document yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&document); err == io.EOF {
+		return nil, nil, errors.New("the file is empty")
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := decoder.Decode(new(any)); err != io.EOF {
-		return nil, errors.New("there is more than one document")
+	parsed := new(config)
+	var given lifetime
+	if err := document.Decode(parsed); err != nil {
+		return nil, nil, err
 	}
+	if err := document.Decode(&given); err != nil {
+		return nil, nil, err
+	}
+	parsed.CredentialTTL, parsed.RenewalInterval = given.orDefault()
+	parsed.Services = append(parsed.Services, parsed.Outputs...)
+	parsed.Outputs = nil
 	if parsed.Storage == nil {
-		parsed.Storage = &storage{Type: "directory", Path: defaultStorage}
+		parsed.Storage = &destination{Type: "directory", Path: defaultStorage}
 	}
-	return parsed, parsed.check()
+	if err := parsed.replaceByJoinURI(); err != nil {
+		return nil, nil, err
+	}
+	warnings, err := given.checkTop(parsed.Oneshot)
+	return parsed, warnings, errors.Join(err, parsed.check())
 }
 
 func (c *config) check() error {
-	if c.Version != "v2" {
-		return fmt.Errorf("version: %q, but must be v2", c.Version)
+	switch c.Version {
+	// A configuration of v1, or without a version, is read with the keys of v2: what else v1 had is not known here.
+	case "", "v1", "v2":
+	default:
+		return fmt.Errorf("version: %q is unknown; the newest is v2", c.Version)
 	}
 	if (c.ProxyServer == "") == (c.AuthServer == "") {
-		return errors.New("proxy_server or auth_server: one is needed, and not both")
+		return errors.New("exactly one of proxy_server and auth_server is required")
 	}
-	if _, _, err := net.SplitHostPort(c.server()); err != nil {
+	if _, err := withPort(c.ProxyServer + c.AuthServer); err != nil {
 		return fmt.Errorf("proxy_server or auth_server: %w", err)
 	}
 	if c.DiagAddr != "" {
@@ -82,17 +98,19 @@ func (c *config) check() error {
 			return fmt.Errorf("diag_addr: %w", err)
 		}
 	}
-	for name, duration := range map[string]*time.Duration{
-		"credential_ttl": c.CredentialTTL, "renewal_interval": c.RenewalInterval,
-	} {
-		if duration != nil && *duration <= 0 {
-			return fmt.Errorf("%s: must be positive", name)
-		}
-	}
 	if err := c.Onboarding.check(); err != nil {
 		return err
 	}
-	return c.Storage.check()
+	if c.Insecure && len(c.Onboarding.CAPins) > 0 {
+		return errors.New("insecure and onboarding.ca_pins exclude each other")
+	}
+	if err := c.Storage.check(); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	if c.Storage.Type == "kubernetes_secret" {
+		return errors.New("storage: the type must be directory or memory")
+	}
+	return checkServices(c.Services, c.Oneshot)
 }
 
 func (o *onboarding) check() error {
@@ -100,44 +118,50 @@ func (o *onboarding) check() error {
 		return fmt.Errorf("onboarding.join_method: the stand-in knows tpm only, not %q", o.JoinMethod)
 	}
 	if o.Token == "" {
-		return errors.New("onboarding.token: is empty")
+		return errors.New("onboarding.token is required")
 	}
 	if len(o.CAPins) > 0 && o.CAPath != "" {
-		return errors.New("onboarding: ca_pins and ca_path are not taken together")
+		return errors.New("onboarding: ca_pins and ca_path exclude each other")
 	}
 	for _, given := range o.CAPins {
 		if !pin.MatchString(given) {
-			return fmt.Errorf("onboarding.ca_pins: %q is no pin", given)
+			return fmt.Errorf("onboarding.ca_pins: invalid pin %q", given)
 		}
 	}
 	return nil
 }
 
-func (s *storage) check() error {
-	switch s.Type {
-	case "directory":
-		if s.Path == "" {
-			return errors.New("storage.path: is empty")
-		}
-	case "memory":
-		if s.Path != "" || s.Symlinks != "" || s.ACLs != "" {
-			return errors.New("storage: the type memory takes nothing further")
-		}
-	default:
-		return fmt.Errorf("storage.type: the stand-in knows directory and memory, not %q", s.Type)
+// readToken replaces the path of a file with the token by that token. An absolute path counts as one; whether tbot takes
+// others for a path is not verified.
+func (o *onboarding) readToken() error {
+	if !filepath.IsAbs(o.Token) {
+		return nil
 	}
-	switch s.Symlinks {
-	case "", "secure", "try-secure", "insecure":
-	default:
-		return fmt.Errorf("storage.symlinks: %q", s.Symlinks)
+	text, err := os.ReadFile(o.Token)
+	if err != nil {
+		return fmt.Errorf("onboarding.token: %w", err)
 	}
-	switch s.ACLs {
-	case "", "off", "try", "required":
-	default:
-		return fmt.Errorf("storage.acls: %q", s.ACLs)
+	if o.Token = strings.TrimSpace(string(text)); o.Token == "" {
+		return errors.New("onboarding.token: the file is empty")
 	}
 	return nil
 }
 
-// server is whom the bot joins at.
-func (c *config) server() string { return c.ProxyServer + c.AuthServer }
+// server is the address at which the bot joins.
+func (c *config) server() string {
+	address, err := withPort(c.ProxyServer + c.AuthServer)
+	if err != nil {
+		panic(err) // check refuses it
+	}
+	return address
+}
+
+func withPort(address string) (string, error) {
+	_, _, err := net.SplitHostPort(address)
+	var wrong *net.AddrError
+	if errors.As(err, &wrong) && wrong.Err == "missing port in address" {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), defaultPort)
+		_, _, err = net.SplitHostPort(address)
+	}
+	return address, err
+}

@@ -1,7 +1,7 @@
 // Command tbot stands in for Teleport's tbot in tests: it reads its configuration and the host's TPM as strictly as tbot does,
 // and joins at the stand-in for a cluster's proxy (`tctl stand-in-proxy`).
 //
-// It gets no credentials and makes no outputs, whatever the services of its configuration are, and speaks plain HTTP.
+// It gets no credentials: its outputs' files hold a text that says so. It speaks plain HTTP.
 package main
 
 import (
@@ -14,9 +14,10 @@ import (
 
 const usage = `This is a stand-in for tbot, for tests. It knows:
   tbot version
-  tbot start -c CONFIG [--pid-file=PATH]
+  tbot start -c CONFIG [--pid-file=PATH] [--diag-socket-for-updater=PATH]
   tbot tpm identify
-The environment's STAND_IN_TCTI names a TPM in place of the machine's own, as swtpm:host=HOST,port=PORT.`
+The environment's STAND_IN_TCTI names a TPM in place of the machine's own, as swtpm:host=HOST,port=PORT.
+STAND_IN_PID_FILE=warn lets it go on without its pid file.`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -46,7 +47,7 @@ func run(arguments []string) error {
 	return fmt.Errorf("unknown command %q\n%s", strings.Join(arguments, " "), usage)
 }
 
-type startOptions struct{ config, pidFile string }
+type startOptions struct{ config, pidFile, diagSocket string }
 
 // parseStart takes each flag as `--flag=VALUE` or `--flag VALUE`.
 func parseStart(arguments []string) (startOptions, error) {
@@ -64,6 +65,8 @@ func parseStart(arguments []string) (startOptions, error) {
 			options.config = value
 		case flag == "--pid-file":
 			options.pidFile = value
+		case flag == "--diag-socket-for-updater":
+			options.diagSocket = value
 		default:
 			return options, fmt.Errorf("unknown flag %q\n%s", flag, usage)
 		}

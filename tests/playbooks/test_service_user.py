@@ -1,0 +1,44 @@
+"""Bots that run as the user teleport: what the role sets up has to be enough for what they write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import container
+import pytest
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, stand_ins: Path) -> dict:
+    """What service_user_in_container.py saw of each host."""
+    return container.report_of("service_user_in_container.py", tmp_path_factory.mktemp("service-user"))
+
+
+def is_well(seen: dict, host: str, fault: str) -> bool:
+    """Whether the host's bot is. Where it is not, for another reason than FAULT, that is no failure that was expected."""
+    found = seen[host]
+    if found["failed"] == 0 and found["ready"]["status"] == "healthy":
+        return True
+    if fault not in found["journal"]:
+        raise RuntimeError(f"{json.dumps(found)}\n{seen['output']}")
+    return False
+
+
+def test_a_bot_that_writes_only_where_it_may_is_well(seen):
+    assert is_well(seen, "control", "none"), seen["output"]
+    assert seen["control"]["ready"]["services"]["web"]["status"] == "healthy"
+    assert set(seen["control"]["files"].items()) == {
+        ("/var/lib/teleport/control/output", "teleport:teleport 700"),
+        ("/var/lib/teleport/control/output/identity", "teleport:teleport 600"),
+    }
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="pid file of a non-root service")
+def test_a_bot_can_write_its_pid_file(seen):
+    assert is_well(seen, "pid-file", "writing the pid file: open /run/tbot-pid-file.pid: permission denied")
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="outputs that nobody makes")
+def test_a_bot_can_write_the_output_of_the_roles_example(seen):
+    assert is_well(seen, "outputs", "making /opt/machine-id: mkdir /opt/machine-id: read-only file system")
