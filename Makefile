@@ -26,10 +26,11 @@ check: setup ## run what takes minutes: formatting, lints, unit tests, the fast 
 test: setup ## run everything; FILTER=word: the tests that have the word in their names
 	@scripts/test.sh all
 
-bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules
+bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules, locally and over ssh
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
 		&& python benches/fleet.py && python benches/identify.py && python benches/tokens.py \
-		&& python benches/issuers.py && python benches/host_files.py && exec python benches/site.py
+		&& python benches/issuers.py && python benches/host_files.py && python benches/site.py \
+		&& exec python benches/over_ssh.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh
