@@ -29,8 +29,8 @@ test: setup ## run everything; FILTER=word: the tests that have the word in thei
 bench: build ## measure against tpm2-tools, against a template for 10,000 hosts, and against stock modules, locally and over ssh
 	@source scripts/env.sh && cargo build --release --locked --target-dir target/libtss2 \
 		&& python benches/fleet.py && python benches/identify.py && python benches/tokens.py \
-		&& python benches/issuers.py && python benches/host_files.py && python benches/site.py \
-		&& exec python benches/over_ssh.py
+		&& python benches/issuers.py && python benches/host_files.py && python benches/over_ssh.py \
+		&& exec python benches/site.py
 
 clean: ## remove everything that the other targets made in this folder
 	@scripts/clean.sh
