@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import ansible_runs
@@ -24,10 +26,20 @@ class Cluster:
         """Variables by which the roles apply tokens here."""
         return {
             "tbot_apply_token": True,
-            "tbot_tctl_command": f"env STAND_IN_CLUSTER={self.folder} {self.tctl}",
+            "tbot_tctl_command": self.command(),
             # Nobody else applies them.
             "tbot_token_settle_seconds": 0,
         }
+
+    def command(self, *flags: str, **environment: str) -> str:
+        """The command of tctl, with flags and further environment variables."""
+        environment |= {"STAND_IN_CLUSTER": str(self.folder)}
+        return " ".join(["env", *(f"{name}={value}" for name, value in environment.items()), str(self.tctl), *flags])
+
+    def be_awkward(self, **fields: object) -> None:
+        """Makes tctl as awkward as the fields say, which tests/go/README.md has."""
+        command = [self.tctl, "stand-in-awkward", json.dumps(fields)]
+        subprocess.run(command, env=os.environ | {"STAND_IN_CLUSTER": str(self.folder)}, check=True)
 
     def site(self, *arguments: str, **variables: object) -> ansible_runs.Run:
         """Runs the token's part of site.yml."""

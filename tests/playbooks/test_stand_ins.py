@@ -45,8 +45,8 @@ class Cluster:
         return [json.loads(line) for line in (self.folder / "joins").read_text().splitlines()]
 
     @contextmanager
-    def proxy(self) -> Iterator[str]:
-        command = [self.stand_ins / "tctl", "stand-in-proxy", "--listen", "127.0.0.1:0", "--server-version", "18.2.3"]
+    def proxy(self, *flags: str) -> Iterator[str]:
+        command = [self.stand_ins / "tctl", "stand-in-proxy", "--listen", "127.0.0.1:0", "--server-version", "18.2.3", *flags]
         process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
         try:
             yield process.stdout.readline().split()[-1]
@@ -260,6 +260,35 @@ def test_the_proxy_speaks_plain_http_and_tls_on_one_port_with_a_ca_of_its_own(cl
     with cluster.proxy() as proxy:
         assert ca.read_text() != old
         assert curl("--cacert", ca, f"https://{proxy}/v1/webapi/find").returncode == 0
+
+
+@pytest.mark.parametrize("certificate", ["private-ca", "intermediate", "self-signed"])
+def test_clients_that_trust_the_file_take_each_certificate_that_proxies_have(cluster, certificate):
+    with cluster.proxy("--certificate", certificate) as proxy:
+        answer = curl("--cacert", cluster.folder / "proxy-ca.pem", f"https://{proxy}/v1/webapi/find")
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("certificate", [
+    "private-ca",
+    "intermediate",
+    pytest.param(
+        "self-signed",
+        marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="a proxy's self-signed certificate with CA:TRUE"),
+    ),
+])
+def test_tbot_tpm_asks_proxies_with_each_certificate_that_they_have(cluster, certificate):
+    with cluster.proxy("--certificate", certificate) as proxy:
+        told = ask_binary({"action": "cluster", "proxy_server": proxy, "ca_file": str(cluster.folder / "proxy-ca.pem")})
+    assert not told.get("failed"), told
+    assert (told["server_version"], told["edition"]) == ("18.2.3", "ent")
+    assert told["auto_update"] == {
+        "tools_version": None,
+        "tools_auto_update": False,
+        "agent_version": None,
+        "agent_auto_update": False,
+        "agent_update_jitter_seconds": 0,
+    }
 
 
 @pytest.mark.parametrize("text", ['{"server_version": "18.2.0", "auto_update": {"tools_version": "18.2.1"}}\n', "no JSON", ""])

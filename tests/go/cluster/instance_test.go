@@ -27,17 +27,21 @@ func shown(t *testing.T, text json.RawMessage, id string) string {
 }
 
 const (
-	firstAuthentication  = `{"authenticated_at":"2026-11-24T12:00:00Z","generation":1,"join_attrs":{"meta":{"join_token_name":"fleet","join_method":"tpm"},"tpm":{"ek_pub_hash":"aa"}}}`
-	secondAuthentication = `{"authenticated_at":"2026-11-24T12:20:00.5Z","generation":2,"public_key":"AQI=","join_attrs":{"meta":{"join_token_name":"fleet","join_method":"tpm"},"tpm":{"ek_pub_hash":"aa","ek_cert_serial":"0f:ff","ek_cert_verified":true}}}`
-	firstHeartbeat       = `{"recorded_at":"2026-11-24T12:00:00Z","hostname":"web-1","is_startup":true}`
-	secondHeartbeat      = `{"recorded_at":"2026-11-24T12:30:00Z","version":"18.2.0","uptime":"1800s"}`
+	joinMeta            = `"meta":{"join_token_name":"fleet","join_method":"tpm"}`
+	firstAuthentication = `{"authenticated_at":"2026-11-24T12:00:00Z","generation":1,"join_attrs":{` +
+		joinMeta + `,"tpm":{"ek_pub_hash":"aa"}}}`
+	secondAuthentication = `{"authenticated_at":"2026-11-24T12:20:00.5Z","generation":2,"public_key":"AQI=","join_attrs":{` +
+		joinMeta + `,"tpm":{"ek_pub_hash":"aa","ek_cert_serial":"0f:ff","ek_cert_verified":true}}}`
+	firstHeartbeat  = `{"recorded_at":"2026-11-24T12:00:00Z","hostname":"web-1","is_startup":true}`
+	secondHeartbeat = `{"recorded_at":"2026-11-24T12:30:00Z","version":"18.2.0","uptime":"1800s"}`
 )
 
 func TestAnInstanceHasTheNewestLastAndNoDefaultValues(t *testing.T) {
 	folder := Folder(t.TempDir())
 	id := record(t, folder, Join{Bot: "web", Token: "fleet", EKPublicHash: "aa"}, now)
 	renewal := Join{
-		Bot: "web", Token: "fleet", EKPublicHash: "aa", EKCertSerial: "0f:ff", EKCertVerified: true, PublicKey: []byte{1, 2}, Instance: id,
+		Bot: "web", Token: "fleet", EKPublicHash: "aa", EKCertSerial: "0f:ff", EKCertVerified: true,
+		PublicKey: []byte{1, 2}, Instance: id,
 	}
 	if same := record(t, folder, renewal, now.Add(20*time.Minute+500*time.Millisecond)); same != id {
 		t.Errorf("%s became %s", id, same)

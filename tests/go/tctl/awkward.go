@@ -25,7 +25,7 @@ const (
 
 // Values of awkward's fields.
 const (
-	// The progress has a line of its own, or the command's output follows on the same line. Whether tctl ends the line is not verified.
+	// The progress has a line of its own, or the output follows on the same line. Which of them tctl does is not verified.
 	progressLine     = "line"
 	progressSameLine = "same-line"
 	onStdout         = "stdout"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,7 @@ func bots(it *session, flags *pflag.FlagSet, arguments []string) error {
 			fmt.Fprintf(&it.output, "Bot %q has been updated\n", arguments[1])
 		}
 		return err
-	case strings.HasPrefix(strings.Join(arguments, " ")+" ", "instances list ") && len(arguments) <= 3:
+	case len(arguments) >= 2 && len(arguments) <= 3 && slices.Equal(arguments[:2], []string{"instances", "list"}):
 		bot := strings.Join(arguments[2:], "")
 		// It probably prints the older form in every version, which is not verified.
 		return it.list(*format, true, func() ([]json.RawMessage, error) { return it.folder.Instances(bot) })

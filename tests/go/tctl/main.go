@@ -1,7 +1,7 @@
 // Command tctl stands in for Teleport's tctl in tests, over a folder in place of a cluster (see package cluster).
 //
-// It knows what the usage says; `stand-in-proxy` serves what tests need of a cluster's proxy. It authenticates nobody. A test can make it
-// as awkward as tctl may be (see awkward.go).
+// It knows what the usage says; `stand-in-proxy` serves what tests need of a cluster's proxy. It authenticates nobody. A test can
+// make it as awkward as tctl may be (see awkward.go).
 package main
 
 import (
