@@ -43,8 +43,11 @@ type Attempt struct {
 	EKPublicHash string
 	EKCertSerial string
 
-	rules  []Allow
-	secret []byte
+	// bot is empty for agents.
+	bot      string
+	verified bool
+	rules    []Allow
+	secret   []byte
 }
 
 // BeginJoin decides by the token's expiry and CAs, and makes a challenge. The bot that the token names must exist, unless
@@ -68,6 +71,11 @@ func (f Folder) BeginJoin(request Request, now time.Time, anyBot bool) (*Attempt
 	if err := token.admit(certificate, now); err != nil {
 		return attempt, nil, err
 	}
+	attempt.bot = token.Spec.BotName
+	if err := f.LockedOut(request.Token, attempt.bot, "", now); err != nil {
+		return attempt, nil, err
+	}
+	attempt.verified = len(token.Spec.TPM.EKCertAllowedCAs) > 0
 	attempt.rules = token.Spec.TPM.Allow
 	activation := attest.ActivationParameters{EK: key, AK: request.AK}
 	secret, credential, err := activation.Generate()
@@ -78,8 +86,23 @@ func (f Folder) BeginJoin(request Request, now time.Time, anyBot bool) (*Attempt
 	return attempt, credential, nil
 }
 
-// Finish decides by the proof, and then by the token's rules.
-func (a *Attempt) Finish(solution Solution) error {
+// FinishJoin decides by the proof, and then by the token's rules. A bot that joins becomes another instance. The caller holds the
+// folder's lock.
+func (f Folder) FinishJoin(attempt *Attempt, solution Solution, now time.Time) error {
+	if err := attempt.decide(solution); err != nil || attempt.bot == "" {
+		return err
+	}
+	_, err := f.RecordJoin(Join{
+		Bot:            attempt.bot,
+		Token:          attempt.Token,
+		EKPublicHash:   attempt.EKPublicHash,
+		EKCertSerial:   attempt.EKCertSerial,
+		EKCertVerified: attempt.verified,
+	}, now)
+	return err
+}
+
+func (a *Attempt) decide(solution Solution) error {
 	if len(a.secret) == 0 || subtle.ConstantTimeCompare(a.secret, solution.Secret) != 1 {
 		return errors.New("invalid credential activation solution")
 	}

@@ -120,12 +120,16 @@ func TestATPMThatSolvesItsChallengeJoins(t *testing.T) {
 		t.Errorf("%s is not %s", attempt.EKPublicHash, hash)
 	}
 	solution := host.solve(t, Challenge{Credential: credential})
-	if err := attempt.Finish(solution); err != nil {
+	if err := folder.FinishJoin(attempt, solution, now); err != nil {
 		t.Error(err)
 	}
+	instances, err := folder.Instances("web")
+	if err != nil || len(instances) != 1 || !strings.Contains(string(instances[0]), `"ek_pub_hash":"`+hash) {
+		t.Errorf("%s %v", instances, err)
+	}
 	solution.Secret[0] ^= 1
-	refused(t, attempt.Finish(solution), "invalid credential activation solution")
-	refused(t, attempt.Finish(Solution{}), "invalid credential activation solution")
+	refused(t, folder.FinishJoin(attempt, solution, now), "invalid credential activation solution")
+	refused(t, folder.FinishJoin(attempt, Solution{}, now), "invalid credential activation solution")
 
 	// The proof comes before the rules.
 	unlisted := folderFor(t, "bb")
@@ -133,8 +137,18 @@ func TestATPMThatSolvesItsChallengeJoins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, attempt.Finish(Solution{}), "invalid credential activation solution")
-	refused(t, attempt.Finish(host.solve(t, Challenge{Credential: credential})), "did not match any allow rules")
+	refused(t, folder.FinishJoin(attempt, Solution{}, now), "invalid credential activation solution")
+	refused(t, unlisted.FinishJoin(attempt, host.solve(t, Challenge{Credential: credential}), now), "did not match any allow rules")
+}
+
+func TestALockKeepsATPMOut(t *testing.T) {
+	host, hash := newHost(t)
+	folder := folderFor(t, hash)
+	if _, err := folder.CreateLock(LockSpec{Target: LockTarget{JoinToken: "fleet"}, Message: "stolen"}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := folder.BeginJoin(host.request, now, false)
+	refused(t, err, "stolen")
 }
 
 func TestAnAKThatNoTPMMadeIsNotChallenged(t *testing.T) {
@@ -151,7 +165,7 @@ func TestAnAKThatNoTPMMadeIsNotChallenged(t *testing.T) {
 		spoil(&request)
 		if attempt, _, err := folder.BeginJoin(request, now, false); err == nil {
 			t.Errorf("%s: a challenge", name)
-		} else if attempt.Finish(Solution{}) == nil {
+		} else if folder.FinishJoin(attempt, Solution{}, now) == nil {
 			t.Errorf("%s: joined by an empty solution", name)
 		}
 	}

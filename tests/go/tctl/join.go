@@ -64,7 +64,7 @@ func (j *joins) finish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	refused := j.folder.Locked(func() error {
-		err := attempt.Finish(solution)
+		err := j.folder.FinishJoin(attempt, solution, now)
 		return errors.Join(err, j.record(attempt, now, err))
 	})
 	answer(w, refused, struct{}{})
