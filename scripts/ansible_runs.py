@@ -56,11 +56,16 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def run(command: list[str], scratch: Path, cwd: Path = COLLECTION, env: dict[str, str] | None = None) -> Run:
+    """Runs an Ansible command to its end, in that environment and what stands above it."""
+    return execute(command, cwd, environment(scratch) | (env or {}))
+
+
+def execute(command: list[str], cwd: Path, env: dict[str, str]) -> Run:
     """Runs an Ansible command to its end; its standard output and error come back as one text."""
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=environment(scratch) | (env or {}),
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -93,9 +98,13 @@ class Ansible:
     module: str = "tbot_tpm"
     playbooks: str = str(SITE.with_name("{}.yml"))
 
-    def run(self, scratch: Path, *command: str) -> Run:
-        """Runs an Ansible command to its end."""
-        return run(list(command), scratch, self.folder, self.settings)
+    def environment(self, scratch: Path) -> dict[str, str]:
+        """The environment in which its commands run, which keep their own files below SCRATCH."""
+        return environment(scratch) | self.settings
+
+    def run(self, scratch: Path, *command: str, settings: dict[str, str] | None = None) -> Run:
+        """Runs an Ansible command to its end, with SETTINGS above the others."""
+        return execute(list(command), self.folder, self.environment(scratch) | (settings or {}))
 
     def play(self, playbook: str | Path, inventory: Path, scratch: Path, *arguments: str) -> Run:
         """Runs a playbook of the collection, by its purpose, or another one by its path, on an inventory."""

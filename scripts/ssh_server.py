@@ -28,7 +28,7 @@ SECURE_PATH = 'Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 CHANGES = ".changes"
 
 # Runs with namespaces of its own for mounts, processes and the name, which end with it. Arguments: a folder that is the server's, and
-# its name.
+# its name. That folder has what the server's root has otherwise than this machine's.
 SERVE = f"""
 set -eu
 folder=$1 work=$1/work
@@ -43,7 +43,7 @@ mount -t tmpfs -o mode=0700 tmpfs root
 mount -t proc proc proc
 mount -t tmpfs -o mode=0755 tmpfs dev
 for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
-mkdir dev/pts dev/shm {CHANGES} run/sshd
+mkdir -p dev/pts dev/shm {CHANGES} run/sshd
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx
@@ -51,7 +51,7 @@ ln -s /proc/self/fd dev/fd
 mount --bind "$work/upper" {CHANGES}
 
 echo "$2" >proc/sys/kernel/hostname
-cp -a "$folder"/etc/. etc/
+cp -a "$folder"/root/. .
 mkdir .old
 pivot_root . .old
 umount -l .old
@@ -71,11 +71,15 @@ class NoServer(Exception):
 
 
 class SshServer:
-    """It runs as long as the `with` block. Users log in by a key; `first` becomes anyone by sudo, and root by PASSWORD."""
+    """It runs as long as the `with` block. Users log in by a key; `first` becomes anyone by sudo, and root by PASSWORD.
 
-    def __init__(self, folder: Path, name: str = "server") -> None:
+    With FILES, the folder that `changes` of an earlier one was copied to, it begins as that one was then.
+    """
+
+    def __init__(self, folder: Path, name: str = "server", files: Path | None = None) -> None:
         self.folder = folder
         self.name = name
+        self.files = files
         self.port = loopback.free_port()
         self.log = folder / "log"
         self.key = folder / "key"
@@ -86,12 +90,17 @@ class SshServer:
             raise NoServer("a server with accounts of its own needs root")
         if not SSHD.exists():
             raise NoServer("openssh-server is not installed; scripts/setup.sh installs it")
-        own = self.folder / "etc/ssh/own"
+        (self.folder / "work").mkdir(parents=True)
+        (self.folder / "root").mkdir()
+        if self.files:
+            subprocess.run(["cp", "-a", f"{self.files}/.", self.folder / "root"], check=True)
+        own = self.folder / "root/etc/ssh/own"
+        shutil.rmtree(own, ignore_errors=True)
         own.mkdir(parents=True)
-        (self.folder / "work").mkdir()
         for key in (self.key, own / "host_key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-        self._write_accounts()
+        if not self.files:
+            self._write_accounts()
         self._write_settings(own)
         # The kernel ends it with its parent, should that be killed before it can clean up.
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--uts", "--pid", "--fork"]
@@ -108,7 +117,7 @@ class SshServer:
         self.process.wait()
 
     def _write_accounts(self) -> None:
-        etc = self.folder / "etc"
+        etc = self.folder / "root/etc"
         hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
         lines = {name: Path("/etc", name).read_text().splitlines() for name in ("passwd", "group", "shadow")}
         for name in lines:
@@ -155,6 +164,11 @@ class SshServer:
     def path(self, path: str) -> Path:
         """Where this machine's root finds a path of the server. Links are followed on this machine."""
         return Path(f"/proc/{self._inside}/root", path.lstrip("/"))
+
+    @property
+    def changes(self) -> Path:
+        """What it has otherwise than this machine, but for /home, /root, /run, /tmp and the like, where it has nothing of this one."""
+        return self.path(CHANGES)
 
     def run(self, script: str) -> str:
         """What a script prints that root runs where the server is, by a way of its own."""

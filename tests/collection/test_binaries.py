@@ -27,7 +27,7 @@ MACHINES = {"x86_64": "X86-64", "aarch64": "AArch64"}
 def binaries(tarball, tmp_path_factory) -> dict[str, Path]:
     """By architecture."""
     folder = tmp_path_factory.mktemp("unpacked")
-    unpack(folder)
+    unpack(tarball, folder)
     return {arch: folder / "plugins/binaries" / f"tbot_tpm_{arch}" for arch in shipped.TARGETS}
 
 
@@ -135,7 +135,7 @@ def test_users_and_groups_of_a_name_service_are_found(binaries, tpms):
 def test_packing_the_same_files_gives_the_same_bytes(tarball, tmp_path):
     """Whatever the times of files, the modes that a umask leaves, and the order in which a folder lists them."""
     packed = []
-    unpack(tmp_path / "unpacked")
+    unpack(tarball, tmp_path / "unpacked")
     files = sorted(path for path in (tmp_path / "unpacked").rglob("*") if path.is_file())
     for number, umask in enumerate((0o022, 0o077)):
         folder = tmp_path / f"copy-{number}"

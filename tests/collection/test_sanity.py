@@ -30,7 +30,7 @@ def python(request: pytest.FixtureRequest) -> Path:
 def test_it_finds_nothing(python: Path, tarball: Path, tmp_path: Path):
     # It takes the collection's name from this path.
     collection = tmp_path / "ansible_collections" / "tbot" / "tpm"
-    unpack(collection)
+    unpack(tarball, collection)
     put_ensurepip_in_place(python)
     version = python.resolve().name.removeprefix("python")
 

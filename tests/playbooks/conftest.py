@@ -1,17 +1,18 @@
-"""Fixtures: the checkout's collection, what stands in for a cluster, and all of fleet_fixtures.py."""
+"""Fixtures: the collection as users have it, what stands in for a cluster, and all of fleet_fixtures.py."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import ansible_runs
 import pytest
-from ansible_runs import Ansible
 from cluster import Cluster
-from fleet import CHECKOUT, Fleet
+from fleet import Fleet
+from installed import Installed, install, pack
 
 pytest_plugins = ["fleet_fixtures"]
 
@@ -34,9 +35,10 @@ def stand_ins() -> Path:
 
 
 @pytest.fixture(scope="session")
-def ansible() -> Ansible:
-    """The Ansible that runs these tests, with the checkout's collection."""
-    return CHECKOUT
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The Ansible that runs these tests, by its defaults, with the checkout's collection packed and installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    return install(pack(folder), Path(sys.executable), folder)
 
 
 @pytest.fixture

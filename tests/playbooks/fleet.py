@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,13 +15,12 @@ from ansible_runs import Ansible
 from software_tpm import SoftwareTpm
 
 PROXY = "teleport.example.com:443"
-CHECKOUT = Ansible()
 
 
 class Fleet:
     """Hosts below ROOT/hosts, their registry and token file below ROOT, and the TPM of each."""
 
-    def __init__(self, root: Path, tpms: dict[str, SoftwareTpm], ansible: Ansible = CHECKOUT) -> None:
+    def __init__(self, root: Path, tpms: dict[str, SoftwareTpm], ansible: Ansible) -> None:
         self.root = root
         self.ansible = ansible
         self.tcti = {host: tpm.tcti for host, tpm in tpms.items()}
@@ -30,7 +28,10 @@ class Fleet:
         self.variables: dict[str, dict[str, object]] = {}
         self.registry_directory = root / "registry"
         self.token_file = root / "token.yaml"
-        for host in tpms:
+        self.make_hosts()
+
+    def make_hosts(self) -> None:
+        for host in self.tcti:
             ansible_runs.make_host_folders(self.host_path(host))
 
     def site(self, *arguments: str, variables: dict[str, object] | None = None) -> ansible_runs.Run:
@@ -47,21 +48,36 @@ class Fleet:
     def write_inventory(self) -> Path:
         """Writes the inventory of its hosts as they are now."""
         inventory = self.root.with_name(f"{self.root.name}-inventory.yml")
-        folder = f"{self.root}/hosts/{{{{ inventory_hostname }}}}"
         inventory.write_text(yaml.safe_dump({"all": {
-            "vars": ansible_runs.local_host_variables(folder, self.ansible.python) | {
+            "vars": self.common_variables() | {
                 "tbot_proxy_server": PROXY,
                 "tbot_bot_name": "test-bot",
                 "tbot_token_name": "test-hosts",
                 "tbot_registry_dir": str(self.registry_directory),
                 "tbot_token_file": str(self.token_file),
             },
-            "hosts": {host: {"tbot_tcti": tcti} | self.variables.get(host, {}) for host, tcti in self.tcti.items()},
+            "hosts": {
+                host: {"tbot_tcti": tcti} | self.host_variables(host) | self.variables.get(host, {})
+                for host, tcti in self.tcti.items()
+            },
         }}, sort_keys=False))
         return inventory
 
+    def common_variables(self) -> dict[str, object]:
+        """How all hosts are reached, and what is managed there."""
+        return ansible_runs.local_host_variables(f"{self.root}/hosts/{{{{ inventory_hostname }}}}", self.ansible.python)
+
+    def host_variables(self, _host: str) -> dict[str, object]:
+        """How that host is reached."""
+        return {}
+
     def host_path(self, host: str, path: str = ".") -> Path:
+        """Where what a host calls /PATH is found."""
         return self.root / "hosts" / host / path
+
+    def path_there(self, host: str, path: str) -> str:
+        """What that host, and so its configuration, calls it."""
+        return str(self.host_path(host, path))
 
     def registry(self, host: str) -> dict:
         return json.loads((self.registry_directory / f"{host}.json").read_text())
@@ -81,7 +97,7 @@ class Fleet:
         }
 
 
-def ad_hoc(arguments: str, *more: str, ansible: Ansible = CHECKOUT) -> dict:
+def ad_hoc(arguments: str, *more: str, ansible: Ansible) -> dict:
     """The result of `ansible localhost -m tbot_tpm -a ARGUMENTS`."""
     with tempfile.TemporaryDirectory() as scratch:
         run = ansible.run(Path(scratch), "ansible", "localhost", "-m", ansible.module, "-a", arguments, *more)
@@ -135,13 +151,3 @@ def _output(*command: str, stdin: bytes = b"") -> bytes:
     done = subprocess.run(command, input=stdin, capture_output=True)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
     return done.stdout
-
-
-def copy_collection(to: Path) -> Ansible:
-    """A copy of the collection without its binaries, which Ansible finds in the folder as it finds the checkout's."""
-    copy = to / "ansible"
-    shutil.copytree(ansible_runs.COLLECTION, copy, ignore=shutil.ignore_patterns("tbot_tpm_*"))
-    link = to / ".collections" / "ansible_collections" / "tbot" / "tpm"
-    link.parent.mkdir(parents=True)
-    link.symlink_to("../../../ansible")
-    return Ansible(folder=copy, settings={"ANSIBLE_CONFIG": str(copy / "ansible.cfg")})

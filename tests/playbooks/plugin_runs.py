@@ -8,9 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-import ansible_runs
 import yaml
-from fleet import copy_collection
+from installed import Installed
 
 ARCH = platform.machine()
 # What makes a task run right here, whatever its host is.
@@ -18,10 +17,10 @@ LOCAL = {"ansible_connection": "local", "ansible_shell_type": "sh", "ansible_bec
 CONNECTIONS = Path(__file__).with_name("connection_plugins")
 
 
-def collection_with(folder: Path, **programs: str | Path) -> Path:
-    """A copy of the collection whose binaries are these by their architectures: files, or scripts as text."""
-    collection = copy_collection(folder).folder
-    binaries = collection / "plugins" / "binaries"
+def collection_with(ansible: Installed, folder: Path, **programs: str | Path) -> Installed:
+    """An Ansible with a copy of the collection, whose binaries are these by their architectures: files, or scripts as text."""
+    copy = ansible.copy(folder, binaries=False)
+    binaries = copy.collection / "plugins" / "binaries"
     binaries.mkdir(exist_ok=True)
     for arch, program in programs.items():
         path = binaries / f"tbot_tpm_{arch}"
@@ -30,15 +29,15 @@ def collection_with(folder: Path, **programs: str | Path) -> Path:
         else:
             path.write_text(program)
         path.chmod(0o755)
-    return collection
+    return copy
 
 
 class Plays:
     """Plays on hosts of an inventory, everything of which is kept below FOLDER."""
 
-    def __init__(self, folder: Path, hosts: dict[str, dict], collection: Path = ansible_runs.COLLECTION) -> None:
+    def __init__(self, folder: Path, hosts: dict[str, dict], ansible: Installed) -> None:
         self.folder = folder
-        self.collection = collection
+        self.ansible = ansible
         self.hosts = {name: {"ansible_python_interpreter": sys.executable} | variables for name, variables in hosts.items()}
         self.output = ""
 
@@ -56,7 +55,7 @@ class Plays:
                 "dest": str(results),
                 "mode": "0600",
             },
-            "vars": LOCAL | {"ansible_remote_tmp": f"{self.folder}/tmp", "ansible_python_interpreter": sys.executable},
+            "vars": LOCAL | {"ansible_python_interpreter": sys.executable},
             "run_once": True,
             "check_mode": False,
         }
@@ -66,8 +65,8 @@ class Plays:
         playbook.write_text(yaml.safe_dump(document, sort_keys=False))
         inventory.write_text(yaml.safe_dump({"all": {"hosts": self.hosts}}))
         command = ["ansible-playbook", "--inventory", str(inventory), *arguments, str(playbook)]
-        settings = {"ANSIBLE_CONFIG": str(self.collection / "ansible.cfg"), "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTIONS)}
-        run = ansible_runs.run([*(within or []), *command], self.folder, cwd=self.collection, env=settings | (env or {}))
+        settings = {"ANSIBLE_CONNECTION_PLUGINS": str(CONNECTIONS)} | (env or {})
+        run = self.ansible.run(self.folder, *(within or []), *command, settings=settings)
         self.output = run.output
         assert run.returncode == 0, run.output
         return json.loads(results.read_text())

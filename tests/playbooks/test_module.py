@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import ansible_runs
 import yaml
 from ansible_runs import BINARY
-from fleet import Fleet, ad_hoc, copy_collection, ek_cert_serial, ek_public_hash
+from fleet import Fleet, ad_hoc, ek_cert_serial, ek_public_hash
 
 
 def test_identify_ad_hoc(ansible, tpms, tmp_path):
@@ -63,27 +62,26 @@ def test_another_tpm_than_expected_is_a_failure_of_its_own_kind(ansible, tpms):
     assert result["error"]["kind"] == "identity_changed"
 
 
-def test_a_missing_binary_is_explained(tmp_path):
-    result = ad_hoc("action=identify", ansible=copy_collection(tmp_path))
+def test_a_missing_binary_is_explained(ansible, tmp_path):
+    result = ad_hoc("action=identify", ansible=ansible.copy(tmp_path, binaries=False))
     assert result["failed"] is True
     assert result["error"]["kind"] == "not_found"
     assert "make" in result["msg"]
     assert "Traceback" not in json.dumps(result)
 
 
-def test_a_binary_that_cannot_run_here_is_explained(tmp_path):
-    copy = copy_collection(tmp_path)
-    _write_elf_of_another_machine(copy.folder)
+def test_a_binary_that_cannot_run_here_is_explained(ansible, tmp_path):
+    copy = ansible.copy(tmp_path)
+    _write_elf_of_another_machine(copy.collection)
     result = ad_hoc("action=identify", ansible=copy)
     assert result["failed"] is True
     assert "Traceback" not in json.dumps(result)
     assert "MODULE FAILURE" not in result["msg"]
 
 
-def test_a_host_sets_no_other_facts_than_its_tpms(tmp_path):
-    copy = copy_collection(tmp_path)
-    program = copy.folder / "plugins" / "binaries" / BINARY.name
-    program.parent.mkdir(exist_ok=True)
+def test_a_host_sets_no_other_facts_than_its_tpms(ansible, tmp_path):
+    copy = ansible.copy(tmp_path)
+    program = copy.collection / "plugins" / "binaries" / BINARY.name
     evil = {"tbot_tctl_command": "rm"}
     facts, statistics = {"tbot_tpm": {"ek_source": "x"}} | evil, {"data": evil, "per_host": False}
     answer = {"changed": False, "ansible_facts": facts, "ansible_stats": statistics}
@@ -167,16 +165,16 @@ def test_loop_delegation_background_and_facts_in_a_playbook(new_fleet: Fleet, tp
     }
 
 
-def test_the_identity_stays_in_a_fact_cache(tpms, tmp_path: Path):
+def test_the_identity_stays_in_a_fact_cache(ansible, tpms, tmp_path: Path):
     cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "cache")}
 
     def ad_hoc_with_cache(module: str, arguments: str) -> str:
         command = ["ansible", "localhost", "--inventory", "localhost,", "--connection", "local", "--module-name", module]
-        run = ansible_runs.run([*command, "--args", arguments], tmp_path, env=cache)
+        run = ansible.run(tmp_path, *command, "--args", arguments, settings=cache)
         assert run.returncode == 0, run.output
         return run.output
 
-    ad_hoc_with_cache("tbot_tpm", f"action=identify tcti={tpms['web-1'].tcti}")
+    ad_hoc_with_cache(ansible.module, f"action=identify tcti={tpms['web-1'].tcti}")
     shown = ad_hoc_with_cache("debug", "msg={{ ansible_facts.tbot_tpm.ek_public_hash }}")
     assert ek_public_hash(tpms["web-1"], tmp_path) in shown
 
@@ -184,7 +182,6 @@ def test_the_identity_stays_in_a_fact_cache(tpms, tmp_path: Path):
 def _write_elf_of_another_machine(collection: Path) -> None:
     """A file that begins as an ELF program for a processor that this is not (SPARC)."""
     program = collection / "plugins" / "binaries" / BINARY.name
-    program.parent.mkdir(exist_ok=True)
     header = b"\x7fELF" + bytes([1, 2, 1]) + bytes(9) + b"\x00\x02\x00\x02\x00\x00\x00\x01" + bytes(40)
     program.write_bytes(header)
     program.chmod(0o755)

@@ -11,6 +11,7 @@ from pathlib import Path
 import needs
 import pytest
 from ansible_runs import BINARY
+from installed import Installed
 from plugin_runs import Plays, call
 from ssh_server import HOMES, PASSWORD, NoServer, SshServer, has_sudo
 
@@ -33,9 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         needs.root_missing(str(why))
 
 
-def plays(server: SshServer, tmp_path: Path, **more: object) -> Plays:
+def plays(server: SshServer, tmp_path: Path, ansible: Installed, **more: object) -> Plays:
     """Plays on hosts by the names of the users that log in."""
-    return Plays(tmp_path / "run", {user: server.variables(user) | more for user in ("root", "first")})
+    return Plays(tmp_path / "run", {user: server.variables(user) | more for user in ("root", "first")}, ansible)
 
 
 def owner(server: SshServer, path: object) -> str:
@@ -43,9 +44,9 @@ def owner(server: SshServer, path: object) -> str:
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-def test_over_ssh_files_are_made_by_the_one_who_logs_in(pipelining: bool, server: SshServer, tmp_path: Path):
+def test_over_ssh_files_are_made_by_the_one_who_logs_in(pipelining: bool, server: SshServer, tmp_path: Path, ansible: Installed):
     place = f"{HOMES}/{{{{ ansible_user }}}}/{'piped' if pipelining else 'plain'}"
-    runs = plays(server, tmp_path, ansible_pipelining=pipelining)
+    runs = plays(server, tmp_path, ansible, ansible_pipelining=pipelining)
     task = storage(place, loop=["bot", "../../etc", "other"])
     task["tbot.tpm.tbot_tpm"]["path"] = place + "/{{ item }}"
     for user, result in runs.run([task]).items():
@@ -57,10 +58,10 @@ def test_over_ssh_files_are_made_by_the_one_who_logs_in(pipelining: bool, server
     assert server.left_behind() == ""
 
 
-def test_a_user_becomes_root_and_root_becomes_a_user(server: SshServer, tmp_path: Path):
+def test_a_user_becomes_root_and_root_becomes_a_user(server: SshServer, tmp_path: Path, ansible: Installed):
     if not has_sudo():
         pytest.skip("sudo is not installed; scripts/setup.sh installs it")
-    runs = plays(server, tmp_path)
+    runs = plays(server, tmp_path, ansible)
     for name, task, user in [
         ("by-sudo", SUDO, "root"),
         ("by-su", SU, "root"),
@@ -75,18 +76,18 @@ def test_a_user_becomes_root_and_root_becomes_a_user(server: SshServer, tmp_path
     assert server.left_behind() == ""
 
 
-def test_where_files_cannot_be_handed_to_another_user_that_is_said(server: SshServer, tmp_path: Path):
+def test_where_files_cannot_be_handed_to_another_user_that_is_said(server: SshServer, tmp_path: Path, ansible: Installed):
     if not has_sudo():
         pytest.skip("sudo is not installed; scripts/setup.sh installs it")
-    runs = plays(server, tmp_path, ansible_system_tmpdirs=[f"{HOMES}/noacl"])
+    runs = plays(server, tmp_path, ansible, ansible_system_tmpdirs=[f"{HOMES}/noacl"])
     result = runs.run([storage(f"{HOMES}/second/x", **SUDO, become_user="second")])["first"]
     assert result["failed"] is True and "becoming an unprivileged user" in result["msg"]
     assert server.left_behind() == ""
 
 
-def test_nothing_is_left_of_failed_and_background_tasks(server: SshServer, tmp_path: Path):
+def test_nothing_is_left_of_failed_and_background_tasks(server: SshServer, tmp_path: Path, ansible: Installed):
     wait = call(action="service", name="no-such-" + SECRET)
-    runs = plays(server, tmp_path)
+    runs = plays(server, tmp_path, ansible)
     background = {"async": 60}
     failing = call(action="identify", tcti="swtpm:host=127.0.0.1,port=1")  # nobody is there
     results = runs.run([failing, failing | background | {"poll": 1}, wait | background | {"poll": 0}, wait | background | {"poll": 1}])
@@ -100,17 +101,17 @@ def test_nothing_is_left_of_failed_and_background_tasks(server: SshServer, tmp_p
     assert SECRET not in runs.output and SECRET not in server.log.read_text()
 
 
-def test_check_mode_foresees_and_makes_nothing(server: SshServer, tmp_path: Path):
+def test_check_mode_foresees_and_makes_nothing(server: SshServer, tmp_path: Path, ansible: Installed):
     task = storage(f"{HOMES}/{{{{ ansible_user }}}}/foreseen")
-    results = plays(server, tmp_path).run([task], "--check", "--diff")
+    results = plays(server, tmp_path, ansible).run([task], "--check", "--diff")
     assert [result["changed"] for result in results.values()] == [True, True]
     assert "state: absent" in results["first"]["diff"]["before"]
     assert "foreseen" not in server.run(f"ls {HOMES}/first {HOMES}/root")
 
 
-def test_a_noexec_directory_and_another_machines_program_are_told_over_ssh(server: SshServer, tmp_path: Path):
+def test_a_noexec_directory_and_another_machines_program_are_told_over_ssh(server: SshServer, tmp_path: Path, ansible: Installed):
     noexec = {"ansible_remote_tmp": f"{HOMES}/noexec/{{{{ ansible_user }}}}", "ansible_system_tmpdirs": [f"{HOMES}/noexec"]}
-    runs = plays(server, tmp_path, **noexec)
+    runs = plays(server, tmp_path, ansible, **noexec)
     for task in [call(action="identify"), call(action="identify") | SU]:
         for result in runs.run([task]).values():
             assert (result["rc"], result["error"]["kind"]) == (126, "permission_denied")
@@ -118,8 +119,8 @@ def test_a_noexec_directory_and_another_machines_program_are_told_over_ssh(serve
     assert server.left_behind() == ""
 
 
-def test_tasks_are_delegated_to_and_from_it(server: SshServer, tmp_path: Path):
-    runs = plays(server, tmp_path)
+def test_tasks_are_delegated_to_and_from_it(server: SshServer, tmp_path: Path, ansible: Installed):
+    runs = plays(server, tmp_path, ansible)
     here = {"delegate_to": "localhost", "vars": {"ansible_connection": "local"}}
     runs.run([storage(tmp_path / "here-{{ inventory_hostname }}", **here)])
     assert (tmp_path / "here-first").owner() == "root" and (tmp_path / "here-root").is_dir()
@@ -128,12 +129,12 @@ def test_tasks_are_delegated_to_and_from_it(server: SshServer, tmp_path: Path):
     assert server.left_behind() == ""
 
 
-def test_facts_go_to_the_host_that_a_task_is_delegated_to_where_that_is_asked_for(tmp_path: Path, tpms: dict):
+def test_facts_go_to_the_host_that_a_task_is_delegated_to_where_that_is_asked_for(tmp_path: Path, tpms: dict, ansible: Installed):
     hosts = {name: {"ansible_connection": "local"} for name in ("asks", "aim")}
     task = call(action="identify", tcti=tpms["db-1"].tcti) | {"delegate_to": "aim", "delegate_facts": True}
     known = "{{ (ansible_facts.tbot_tpm | default({})).ek_source | default('unknown') }}"
     look = {"ansible.builtin.debug": {"msg": known}}
-    results = Plays(tmp_path / "run", hosts).run([task | {"when": "inventory_hostname == 'asks'"}, look])
+    results = Plays(tmp_path / "run", hosts, ansible).run([task | {"when": "inventory_hostname == 'asks'"}, look])
     assert {host: result["msg"] for host, result in results.items()} == {"asks": "unknown", "aim": "create_primary"}
 
 
@@ -153,7 +154,7 @@ def root_tree(root: Path) -> None:
         (root / "bin/sh").symlink_to(shutil.which("sh"))
 
 
-def test_a_root_tree_without_python_is_a_host(tmp_path: Path):
+def test_a_root_tree_without_python_is_a_host(tmp_path: Path, ansible: Installed):
     root = tmp_path / "root"
     root_tree(root)
     if subprocess.run(["chroot", root, "/bin/sh", "-c", ":"], capture_output=True).returncode != 0:
@@ -163,7 +164,7 @@ def test_a_root_tree_without_python_is_a_host(tmp_path: Path):
         "ansible_connection": "wrapped", "ansible_wrapped_by": ["chroot", str(root)], "ansible_wrapped_root": str(root),
         "ansible_wrapped_log": str(log), "ansible_remote_tmp": "/tmp/ansible", "ansible_python_interpreter": "/no/python",
     }
-    runs = Plays(tmp_path / "run", {"container": container})
+    runs = Plays(tmp_path / "run", {"container": container}, ansible)
     task = storage("/bot", loop=["/bot", "/etc/bot"])
     task["tbot.tpm.tbot_tpm"]["path"] = "{{ item }}"
     first, second = runs.run([task])["container"]["results"]

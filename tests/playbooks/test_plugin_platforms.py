@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from installed import Installed
 from plugin_runs import ARCH, Plays, call, collection_with
 
 # Prints which binary it is, as an answer.
@@ -48,9 +49,9 @@ def hosts(tmp_path: Path) -> Hosts:
     return Hosts(tmp_path)
 
 
-def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts: Hosts, tmp_path: Path):
+def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts: Hosts, tmp_path: Path, ansible: Installed):
     programs = {ARCH: SCRIPT % ARCH, "riscv64": SCRIPT % "riscv64"}
-    collection = collection_with(tmp_path / "copy", **programs)
+    copy = collection_with(ansible, tmp_path / "copy", **programs)
     hosts.add("same", "echo Linux " + ARCH)
     hosts.add("by-a-synonym", ansible_architecture={"x86_64": "amd64", "aarch64": "arm64"}[ARCH])
     hosts.add("with-a-greeting", "echo Welcome to i686; echo Linux " + ARCH)
@@ -66,7 +67,7 @@ def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts
     hosts.add("mute", "echo no such command >&2; exit 3")
     for name, fact in {"path": "../../../../bin/true", "line": ARCH + "\n", "list": [ARCH], "number": 64}.items():
         hosts.add(f"hostile-{name}", "echo Linux " + ARCH, ansible_architecture=fact)
-    results = Plays(tmp_path / "run", hosts.variables, collection).run([call(action="identify")])
+    results = Plays(tmp_path / "run", hosts.variables, copy).run([call(action="identify")])
 
     ran = {name: result["ran"] for name, result in results.items() if "ran" in result}
     same = ["same", "by-a-synonym", "with-a-greeting", "hostile-path", "hostile-line", "hostile-list", "hostile-number"]
@@ -90,30 +91,30 @@ def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts
     assert len(ran) + 9 == len(results)
 
 
-def test_the_personality_of_a_container_counts(hosts: Hosts, tmp_path: Path):
+def test_the_personality_of_a_container_counts(hosts: Hosts, tmp_path: Path, ansible: Installed):
     if ARCH != "x86_64":
         pytest.skip("setarch makes another machine of an x86_64 alone")
     hosts.add("container", ansible_wrapped_by=["setarch", "i686"])
-    assert SHIPPED + " i686:" in Plays(tmp_path / "run", hosts.variables).run([call(action="identify")])["container"]["msg"]
+    assert SHIPPED + " i686:" in Plays(tmp_path / "run", hosts.variables, ansible).run([call(action="identify")])["container"]["msg"]
 
 
-def test_a_controller_that_is_a_mac_has_no_binary_for_itself(tmp_path: Path):
+def test_a_controller_that_is_a_mac_has_no_binary_for_itself(tmp_path: Path, ansible: Installed):
     (tmp_path / "sitecustomize.py").write_text(
         "import os\nreal = os.uname()\nos.uname = lambda: os.uname_result(('Darwin', real.nodename, '24', 'x', 'arm64'))\n"
     )
-    plays = Plays(tmp_path / "run", {"mac": {"ansible_connection": "local"}})
+    plays = Plays(tmp_path / "run", {"mac": {"ansible_connection": "local"}}, ansible)
     result = plays.run([call(action="identify")], env={"PYTHONPATH": str(tmp_path)})["mac"]
     assert "runs on Linux only, and this host has Darwin arm64:" in result["msg"]
 
 
-def test_a_host_is_asked_once_whatever_is_done_on_it(hosts: Hosts, tmp_path: Path):
+def test_a_host_is_asked_once_whatever_is_done_on_it(hosts: Hosts, tmp_path: Path, ansible: Installed):
     # Two are one address with two ports, and so two machines.
     hosts.add("one", ansible_host="192.0.2.1", ansible_port=1001)
     hosts.add("two", ansible_host="192.0.2.1", ansible_port=1002)
     hosts.add("known", ansible_architecture=ARCH)
     hosts.add("aim")
     target = {"action": "preflight", "token": "x", "hosts": []}  # fails on the host: the controller's binary is a script
-    collection = collection_with(tmp_path / "copy", **{ARCH: SCRIPT % ARCH})
+    copy = collection_with(ansible, tmp_path / "copy", **{ARCH: SCRIPT % ARCH})
     as_root = {"become": True, "become_method": "ansible.builtin.su"} if os.geteuid() == 0 else {}
     tasks = [
         call(**target),
@@ -123,12 +124,12 @@ def test_a_host_is_asked_once_whatever_is_done_on_it(hosts: Hosts, tmp_path: Pat
         call(**target) | {"delegate_to": "known", "throttle": 1},
         call(**target) | {"delegate_to": "localhost", "vars": {"ansible_connection": "local"}},
     ]
-    results = Plays(tmp_path / "run", hosts.variables, collection).run(tasks)
+    results = Plays(tmp_path / "run", hosts.variables, copy).run(tasks)
     assert [result["ran"] for result in results.values()] == [ARCH] * 4
     assert {name: hosts.questions(name) for name in hosts.variables} == {"one": 1, "two": 1, "known": 0, "aim": 1}
 
 
-def test_a_host_whose_facts_are_gathered_is_not_asked(hosts: Hosts, tmp_path: Path):
+def test_a_host_whose_facts_are_gathered_is_not_asked(hosts: Hosts, tmp_path: Path, ansible: Installed):
     hosts.add("one")
     hosts.add("aim")
     facts = {"ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform"]}}
@@ -138,12 +139,12 @@ def test_a_host_whose_facts_are_gathered_is_not_asked(hosts: Hosts, tmp_path: Pa
         call(action="identify", tcti="swtpm:port=1"),
         call(action="identify", tcti="swtpm:port=1") | {"delegate_to": "aim"},
     ]
-    results = Plays(tmp_path / "run", hosts.variables).run(tasks)
+    results = Plays(tmp_path / "run", hosts.variables, ansible).run(tasks)
     assert {result["error"]["kind"] for result in results.values()} == {"tpm_not_found"}
     assert {name: hosts.questions(name) for name in hosts.variables} == {"one": 0, "aim": 0}
 
 
-def test_a_noexec_temporary_directory_is_named_with_the_cure(tmp_path: Path):
+def test_a_noexec_temporary_directory_is_named_with_the_cure(tmp_path: Path, ansible: Installed):
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     noexec = tmp_path / "noexec"
@@ -154,7 +155,7 @@ def test_a_noexec_temporary_directory_is_named_with_the_cure(tmp_path: Path):
     hosts = {"plain": here, "as-another": here | other | {"ansible_become_flags": "--shell /bin/sh"}}
     mount = 'mount -t tmpfs -o noexec,mode=1777 tmpfs "$0" && exec "$@"'
     within = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, str(noexec)]
-    results = Plays(tmp_path / "run", hosts).run([call(action="identify")], within=within)
+    results = Plays(tmp_path / "run", hosts, ansible).run([call(action="identify")], within=within)
     for result in results.values():
         assert (result["rc"], result["error"]["kind"]) == (126, "permission_denied")
         assert "noexec: set ansible_remote_tmp, or ansible_system_tmpdirs where become_user is not root" in result["msg"]
@@ -173,12 +174,12 @@ PROGRAMS = {
 }
 
 
-def test_why_a_binary_does_not_start_is_explained(hosts: Hosts, tmp_path: Path):
+def test_why_a_binary_does_not_start_is_explained(hosts: Hosts, tmp_path: Path, ansible: Installed):
     for name, (program, _) in PROGRAMS.items():
         (tmp_path / name).write_bytes(program)
         hosts.add(name, ansible_architecture=name)
-    collection = collection_with(tmp_path / "copy", **{name: tmp_path / name for name in PROGRAMS})
-    results = Plays(tmp_path / "run", hosts.variables, collection).run([call(action="identify")])
+    copy = collection_with(ansible, tmp_path / "copy", **{name: tmp_path / name for name in PROGRAMS})
+    results = Plays(tmp_path / "run", hosts.variables, copy).run([call(action="identify")])
     for name, (_, part) in PROGRAMS.items():
         assert part in results[name]["msg"] and "\n" not in results[name]["msg"]
         assert f"tbot_tpm_{name}: " in results[name]["error"]["detail"]

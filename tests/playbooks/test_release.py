@@ -11,7 +11,6 @@ from pathlib import Path
 import ansible_runs
 import pytest
 import yaml
-from fleet import copy_collection
 
 EXECUTION_ENVIRONMENT = ansible_runs.PROJECT / "execution-environment"
 GITHUB = ansible_runs.PROJECT / ".github"
@@ -35,7 +34,10 @@ def check(*command: str | Path, cwd: Path = ansible_runs.PROJECT, stdin: str = "
 @pytest.fixture
 def copied(tmp_path) -> Path:
     """A copy of what a release is made of, to be changed."""
-    copy_collection(tmp_path)
+    shutil.copytree(ansible_runs.COLLECTION, tmp_path / "ansible", ignore=shutil.ignore_patterns("tbot_tpm_*"))
+    link = tmp_path / ".collections/ansible_collections/tbot/tpm"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../ansible")
     for name in ("Cargo.toml", "Cargo.lock", "README.md"):
         shutil.copy(ansible_runs.PROJECT / name, tmp_path)
     shutil.copytree(EXECUTION_ENVIRONMENT, tmp_path / EXECUTION_ENVIRONMENT.name)

@@ -60,7 +60,7 @@ def test_tbot_yaml_joins_by_the_tpm(fleet):
         assert config["version"] == "v2"
         assert config["proxy_server"] == PROXY
         assert config["onboarding"] == {"join_method": "tpm", "token": "test-hosts"}
-        assert config["storage"] == {"type": "directory", "path": str(fleet.host_path(host, "var/lib/teleport/bot"))}
+        assert config["storage"] == {"type": "directory", "path": fleet.path_there(host, "var/lib/teleport/bot")}
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
@@ -74,7 +74,7 @@ def test_storage_is_for_the_service_user_only(fleet):
 def test_unit_starts_tbot_with_that_configuration(fleet):
     for host in HOSTS:
         unit = fleet.host_path(host, "etc/systemd/system/tbot.service")
-        assert f"start -c {fleet.host_path(host, 'etc/tbot.yaml')}" in unit.read_text()
+        assert f"start -c {fleet.path_there(host, 'etc/tbot.yaml')}" in unit.read_text()
         assert stat.S_IMODE(unit.stat().st_mode) == 0o644
 
 

@@ -43,9 +43,9 @@ class Slice:
 
 
 @pytest.fixture
-def slices(tmp_path, tpms, stand_ins) -> dict[str, Slice]:
+def slices(tmp_path, tpms, stand_ins, ansible) -> dict[str, Slice]:
     parts = {"one": ["web-1", "build-1"], "two": ["db-1"]}
-    fleets = {name: Fleet(tmp_path / name, {host: tpms[host] for host in hosts}) for name, hosts in parts.items()}
+    fleets = {name: Fleet(tmp_path / name, {host: tpms[host] for host in hosts}, ansible) for name, hosts in parts.items()}
     return {name: Slice(tmp_path / "shared", fleet, stand_ins / "tctl") for name, fleet in fleets.items()}
 
 
