@@ -44,7 +44,7 @@ class NoContainer(Exception):
     """A container cannot be booted here; the text says why."""
 
 
-def report_of(script: Path, folder: Path, timeout: int = 180) -> dict:
+def report_of(script: Path, folder: Path, timeout: int = 900) -> dict:
     """What SCRIPT writes to RESULTS/seen.json, where it runs as a service of a booted container with the argument RESULTS.
     That is FOLDER/results, which may have files for it already. TIMEOUT is in seconds."""
     if os.geteuid() != 0:

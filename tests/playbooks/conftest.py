@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,18 +17,6 @@ pytest_plugins = ["fleet_fixtures"]
 def pytest_sessionstart() -> None:
     if not ansible_runs.BINARY.exists():
         pytest.exit(f"{ansible_runs.BINARY} is missing: run `make build` first.", returncode=2)
-
-
-@pytest.fixture(scope="session")
-def stand_ins() -> Path:
-    """The folder of the stand-ins for tbot and tctl, built where need be."""
-    go = shutil.which("go", path=f"{ansible_runs.PROJECT}/.venv/bin:{os.environ['PATH']}")
-    if go is None and os.environ.get("TBOT_TPM_GO") != "required":
-        pytest.skip("there is no Go to build the stand-ins; scripts/setup.sh installs it")
-    build = ansible_runs.PROJECT / "tests/go/build.sh"
-    done = subprocess.run([build], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    return ansible_runs.PROJECT / ".cache/go"
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"
 
 import ansible_runs  # noqa: E402 (the path is set just above)
 import apt_repository  # noqa: E402
+import installed  # noqa: E402
 import tpm_device  # noqa: E402
 from fleet import ask_binary, ek_cert_serial, ek_public_hash  # noqa: E402
 from software_tpm import SoftwareTpms  # noqa: E402
@@ -74,7 +75,7 @@ def main(results: Path) -> None:
         seen = {"ek_public_hash": ek_public_hash(tpm, SCRATCH), "ek_cert_serial": ek_cert_serial(tpm), "version": version}
         subprocess.run(["groupadd", "--system", "--force", "tss"], check=True)
         tpm_device.plug_in(tpm, "tss")
-        run = ansible_runs.play(results / "examples.yml", inventory(), SCRATCH / "ansible", "-v")
+        run = installed.in_container(results).play(results / "examples.yml", inventory(), SCRATCH / "ansible", "-v")
     seen |= {"returncode": run.returncode, "output": run.output, "machine": observe()}
     (results / "seen.json").write_text(json.dumps(seen))
 

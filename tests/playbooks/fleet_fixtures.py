@@ -1,9 +1,11 @@
-"""Fixtures that the tests of the installed collection have as well: the TPMs, which all tests share, and fleets before and after
-a first run of site.yml. Which Ansible runs the playbooks is for the fixture `ansible` to say."""
+"""Fixtures that the tests of the installed collection have as well: the stand-ins, the TPMs, which all tests share, and fleets before
+and after a first run of site.yml. Which Ansible runs the playbooks is for the fixture `ansible` to say."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,18 @@ import pytest
 from ansible_runs import Ansible
 from fleet import Fleet
 from software_tpm import SoftwareTpm, SoftwareTpms
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Path:
+    """The folder of the stand-ins for tbot and tctl, built where need be."""
+    go = shutil.which("go", path=f"{ansible_runs.PROJECT}/.venv/bin:{os.environ['PATH']}")
+    if go is None and os.environ.get("TBOT_TPM_GO") != "required":
+        pytest.skip("there is no Go to build the stand-ins; scripts/setup.sh installs it")
+    build = ansible_runs.PROJECT / "tests/go/build.sh"
+    done = subprocess.run([build], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    return ansible_runs.PROJECT / ".cache/go"
 
 
 @pytest.fixture(scope="session")

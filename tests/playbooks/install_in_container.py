@@ -12,14 +12,16 @@ import re
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-import apt_repository  # noqa: E402
+import apt_repository  # noqa: E402 (the path is set just above)
+from ansible_runs import Run  # noqa: E402
+from installed import Installed, in_container  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from web_server import WebServer  # noqa: E402
 
@@ -163,6 +165,11 @@ def clusters(repository: dict) -> dict:
     return seen
 
 
+@cache
+def ansible() -> Installed:
+    return in_container(Path(sys.argv[1]))
+
+
 def install(variables: dict, *arguments: str) -> dict:
     """What a run of the role with these variables does."""
     return install_each({"run": variables}, *arguments)["run"]
@@ -174,11 +181,11 @@ def install_each(cases: dict[str, dict], *arguments: str) -> dict:
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = SCRATCH / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {hosts[name]: local | cases[name] for name in cases}}}))
-    run = ansible_runs.play(SCRATCH / "install.yml", inventory, SCRATCH / "ansible", *arguments)
+    run = ansible().play(SCRATCH / "install.yml", inventory, SCRATCH / "ansible", *arguments)
     return {name: observe(run, hosts[name]) for name in cases}
 
 
-def observe(run: ansible_runs.Run, host: str) -> dict:
+def observe(run: Run, host: str) -> dict:
     counts = run.recap.get(host, {})
     version = subprocess.run([TBOT, "version"], capture_output=True, text=True).stdout if TBOT.exists() else ""
     return {

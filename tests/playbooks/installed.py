@@ -38,13 +38,10 @@ class Installed(Ansible):
     playbooks: str = "tbot.tpm.{}"
     # The home directory of who runs it.
     home: Path = field(default=Path())
+    # What /etc has otherwise for it than this machine's: the home directory. None where that is the user's real one.
+    etc: Path | None = None
     # Whether it is to run without any warning.
     quiet: bool = False
-
-    @property
-    def _etc(self) -> Path:
-        """What its /etc has otherwise than this machine's."""
-        return self.home.with_name("etc")
 
     @property
     def collection(self) -> Path:
@@ -54,15 +51,15 @@ class Installed(Ansible):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         path = f"{Path(self.python).parent}:{os.environ['PATH']}"
         # Where its home directory cannot be the one that is looked for.
-        own = {} if os.geteuid() == 0 else {
+        own = {} if not self.etc or os.geteuid() == 0 else {
             "ANSIBLE_REMOTE_TMP": str(self.home / ".ansible/tmp"), "ANSIBLE_ASYNC_DIR": str(self.home / ".ansible_async"),
         }  # fmt: skip
         return clean | {"LC_ALL": "C.UTF-8", "PATH": path, "HOME": str(self.home)} | own | self.settings
 
     def run(self, scratch: Path, *command: str, settings: dict[str, str] | None = None) -> Run:
         self.refuse_configuration(settings or {})
-        within = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _WITH_ETC, str(self._etc)]
-        run = super().run(scratch, *(within if os.geteuid() == 0 else []), *command, settings=settings)
+        within = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _WITH_ETC, str(self.etc)]
+        run = super().run(scratch, *(within if self.etc and os.geteuid() == 0 else []), *command, settings=settings)
         assert not self.quiet or not _WARNING.search(run.output), run.output
         return run
 
@@ -76,7 +73,7 @@ class Installed(Ansible):
 
     def copy(self, to: Path, binaries: bool = True) -> Installed:
         """A copy that may be changed, below a folder that is made; where wanted, without the collection's binaries."""
-        copied = replace(self, home=to / "home", folder=to / "empty")
+        copied = replace(self, home=to / "home", folder=to / "empty", etc=to / "etc")
         ignored = None if binaries else shutil.ignore_patterns("tbot_tpm_*")
         copied.make_home()
         shutil.copytree(self.collection, copied.collection, ignore=ignored)
@@ -84,13 +81,13 @@ class Installed(Ansible):
 
     def make_home(self) -> None:
         """Makes its folders. OpenSSH and shells ask /etc/passwd where the home directory of a user is."""
-        for directory in (self.home, self.folder, self._etc):
+        for directory in (self.home, self.folder, self.etc):
             directory.mkdir(parents=True)
         user = pwd.getpwuid(os.geteuid())
         lines = Path("/etc/passwd").read_text().splitlines()
         lines = [line for line in lines if line.split(":")[0] != user.pw_name]
         lines.insert(0, f"{user.pw_name}:x:{user.pw_uid}:{user.pw_gid}::{self.home}:/bin/sh")
-        (self._etc / "passwd").write_text("\n".join(lines) + "\n")
+        (self.etc / "passwd").write_text("\n".join(lines) + "\n")
 
 
 def pack(folder: Path) -> Path:
@@ -117,11 +114,19 @@ def unpack(tarball: Path, folder: Path) -> None:
 
 def install(tarball: Path, python: Path, folder: Path, quiet: bool = False) -> Installed:
     """Installs the collection for the Ansible that is beside PYTHON, into a home directory of its own below FOLDER."""
-    ansible = Installed(python=str(python), folder=folder / "empty", home=folder / "home", quiet=quiet)
+    ansible = Installed(python=str(python), folder=folder / "empty", home=folder / "home", etc=folder / "etc", quiet=quiet)
     ansible.make_home()
     done = ansible.run(folder, "ansible-galaxy", "collection", "install", str(tarball))
     assert done.returncode == 0, done.output
     assert (ansible.collection / "MANIFEST.json").exists()
+    return ansible
+
+
+def in_container(results: Path) -> Installed:
+    """For a container, where the collection is what the test left in RESULTS: the same, in the home directory that is there."""
+    ansible = Installed(folder=Path("/tmp/empty"), home=Path.home())
+    ansible.folder.mkdir()
+    shutil.copytree(results / "collection", ansible.collection)
     return ansible
 
 

@@ -15,7 +15,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
+import installed  # noqa: E402 (the path is set just above)
+from ansible_runs import Run  # noqa: E402
 from software_tpm import SoftwareTpms  # noqa: E402
 
 STARTS = Path("/tmp/stand-in-starts")
@@ -47,9 +48,11 @@ def main(results: Path) -> None:
             "tbot_diag_addr": "",  # the stand-in has none
         }}}}))
 
+        ansible = installed.in_container(results)
+
         def site(**variables: object) -> dict:
             extra = ("--extra-vars", json.dumps(variables)) if variables else ()
-            return observe(ansible_runs.play(ansible_runs.SITE, inventory, scratch / "ansible", *extra))
+            return observe(ansible.play("site", inventory, scratch / "ansible", *extra))
 
         other_proxy = {"tbot_proxy_server": "other.example.com:443"}
         seen = {
@@ -68,7 +71,7 @@ def main(results: Path) -> None:
     (results / "seen.json").write_text(json.dumps(seen))
 
 
-def observe(run: ansible_runs.Run) -> dict:
+def observe(run: Run) -> dict:
     time.sleep(1)  # a start too many would show by then
     return {
         "returncode": run.returncode,

@@ -11,6 +11,7 @@ import container
 import documentation
 import pytest
 import yaml
+from installed import Installed
 
 # In an order in which they can follow each other: hosts are set up, and taken out of service.
 ROLE_EXAMPLES = [
@@ -42,14 +43,14 @@ class Play:
         return {name for name, (statuses, _result) in self.tasks.items() if "changed" in statuses}
 
 
-def run(folder: Path, playbook: str, files: tuple[str, ...] = ()) -> tuple[dict, list[Play]]:
+def run(ansible: Installed, folder: Path, playbook: str, files: tuple[str, ...] = ()) -> tuple[dict, list[Play]]:
     """What examples_in_container.py saw of this playbook, and its plays."""
     results = folder / "results"
     results.mkdir()
     (results / "examples.yml").write_text(playbook)
     for file in files:
         (results / file).touch()
-    seen = container.report_of("examples_in_container.py", folder, timeout=300)
+    seen = container.report_of("examples_in_container.py", folder, ansible=ansible)
     assert seen["returncode"] == 0, seen["output"]
     return seen, [Play(play) for play in seen["output"].split("\nPLAY [")[1:]][: playbook.count("\n  hosts: ")]
 
@@ -60,10 +61,10 @@ def examples(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory, stand_ins, examples) -> tuple[dict, list[Play]]:
+def module(tmp_path_factory, ansible, stand_ins, examples) -> tuple[dict, list[Play]]:
     """The module's examples, as the tasks of a play, twice."""
     play = "- name: Run the examples\n  hosts: bots\n  gather_facts: false\n  tasks:\n" + indent(examples, "    ")
-    return run(tmp_path_factory.mktemp("module"), play * 2, ("with-tbot",))
+    return run(ansible, tmp_path_factory.mktemp("module"), play * 2, ("with-tbot",))
 
 
 def expected_results(seen: dict) -> dict[str, dict]:
@@ -167,10 +168,10 @@ def role_documentation(tmp_path_factory) -> dict[str, dict[str, dict]]:
 
 
 @pytest.fixture(scope="module")
-def roles(tmp_path_factory, stand_ins, role_documentation) -> tuple[dict, dict[tuple[str, str], tuple[list[Play], list[Play]]]]:
+def roles(tmp_path_factory, ansible, stand_ins, role_documentation) -> tuple[dict, dict[tuple[str, str], tuple[list[Play], list[Play]]]]:
     """The roles' examples, each twice, and what their plays did the first and the second time."""
     texts = {(role, entry): role_documentation[role][entry]["examples"] + "\n" for role, entry in ROLE_EXAMPLES}
-    seen, plays = run(tmp_path_factory.mktemp("roles"), "".join(text * 2 for text in texts.values()))
+    seen, plays = run(ansible, tmp_path_factory.mktemp("roles"), "".join(text * 2 for text in texts.values()))
     ran = {}
     for example, text in texts.items():
         count = len(yaml.safe_load(text))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import container
 import pytest
+from installed import Installed
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def seen(tmp_path_factory: pytest.TempPathFactory, ansible: Installed) -> dict:
     """What install_in_container.py saw after each of its runs of the role."""
-    return container.report_of("install_in_container.py", tmp_path_factory.mktemp("install"), timeout=400)
+    return container.report_of("install_in_container.py", tmp_path_factory.mktemp("install"), ansible=ansible)
 
 
 def assert_installed(run: dict, version: str) -> None:

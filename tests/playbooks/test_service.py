@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import container
 import pytest
+from installed import Installed
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def seen(tmp_path_factory: pytest.TempPathFactory, ansible: Installed) -> dict:
     """What service_in_container.py saw after each of its runs of site.yml."""
-    return container.report_of("service_in_container.py", tmp_path_factory.mktemp("service"))
+    return container.report_of("service_in_container.py", tmp_path_factory.mktemp("service"), ansible=ansible)
 
 
 def test_first_run_enables_and_starts_the_service(seen):

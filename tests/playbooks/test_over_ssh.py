@@ -1,0 +1,100 @@
+"""The playbooks in the users' world: Ansible's default configuration, the installed collection, and hosts that are machines of their
+own, where a user logs in over SSH and becomes root by sudo."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import needs
+import pytest
+from ansible_runs import COLLECTION, Run
+from installed import Configured, Installed
+from software_tpm import SoftwareTpm
+from ssh_fleet import SshFleet
+from ssh_server import NoServer, has_sudo
+
+# Each of these runs once more here, by the fixtures below.
+from test_fleet import (  # noqa: F401
+    test_a_decommissioned_host_loses_its_files_its_entry_and_its_rule,
+    test_a_host_that_cannot_be_reached_drops_out_and_is_told_of,
+    test_verify_changes_nothing_and_says_what_differs,
+)
+from test_protection import test_a_changed_tpm_is_refused_until_it_is_accepted  # noqa: F401
+from test_site import (  # noqa: F401
+    test_check_before_the_first_run_succeeds_and_writes_nothing,
+    test_first_run_succeeds_on_every_host,
+    test_registry_has_the_identity_that_tpm2_tools_compute,
+    test_second_run_changes_nothing,
+    test_storage_is_for_the_service_user_only,
+    test_tbot_yaml_joins_by_the_tpm,
+    test_unit_starts_tbot_with_that_configuration,
+)
+
+HOSTS = ["web-1", "db-1", "build-1"]
+
+
+def started(fleet: SshFleet) -> SshFleet:
+    if not has_sudo():
+        pytest.skip("sudo is not installed; scripts/setup.sh installs it")
+    try:
+        return fleet.__enter__()
+    except NoServer as why:
+        needs.root_missing(str(why))
+
+
+@pytest.fixture(scope="module")
+def first_run(
+    tmp_path_factory: pytest.TempPathFactory, tpms: dict[str, SoftwareTpm], ansible: Installed
+) -> tuple[Path, Run, None]:
+    """What a first run of site.yml leaves, and that run."""
+    folder = tmp_path_factory.mktemp("ssh")
+    fleet = started(SshFleet(folder / "fleet", tpms, ansible))
+    with fleet.running:
+        run = fleet.site()
+        fleet.keep(folder / "kept")
+    return folder / "kept", run, None
+
+
+@pytest.fixture
+def new_fleet(tmp_path: Path, tpms: dict[str, SoftwareTpm], ansible: Installed) -> Iterator[SshFleet]:
+    """A fleet that nothing has been done to yet."""
+    fleet = started(SshFleet(tmp_path / "fleet", tpms, ansible))
+    with fleet.running:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(first_run: tuple[Path, Run, None], tmp_path: Path, tpms: dict[str, SoftwareTpm], ansible: Installed) -> Iterator[SshFleet]:
+    """A fleet as a first run of site.yml leaves it."""
+    kept, run, _ = first_run
+    assert run.returncode == 0, run.output
+    fleet = started(SshFleet(tmp_path / "fleet", tpms, ansible, as_kept=kept))
+    with fleet.running:
+        yield fleet
+
+
+def test_ansible_runs_by_its_defaults(ansible: Installed, tmp_path: Path):
+    run = ansible.run(tmp_path, "ansible-config", "dump", "--only-changed")
+    assert run.returncode == 0, run.output
+    assert re.findall(r"^(?!CONFIG_FILE\(\) = None$)\w+\(.*", run.output, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("where", ["folder", "home", "variable"])
+def test_a_configuration_is_refused(ansible: Installed, tmp_path: Path, where: str):
+    copy = ansible.copy(tmp_path)
+    ours = COLLECTION / "ansible.cfg"
+    if where != "variable":
+        path = copy.folder / "ansible.cfg" if where == "folder" else copy.home / ".ansible.cfg"
+        path.write_bytes(ours.read_bytes())
+    with pytest.raises(Configured):
+        copy.run(tmp_path, "ansible", "--version", settings={"ANSIBLE_CONFIG": str(ours)} if where == "variable" else {})
+
+
+def test_hosts_are_machines_of_their_own_with_accounts_of_their_own(fleet: SshFleet):
+    for host in HOSTS:
+        assert fleet.servers[host].run("uname -n; id -un teleport") == f"{host}\nteleport\n"
+        assert fleet.host_path(host, "etc/tbot.yaml").stat().st_uid == 0
+        assert fleet.servers[host].run("stat -c '%U %G' /var/lib/teleport/bot") == "teleport teleport\n"
+        assert fleet.servers[host].left_behind() == ""
