@@ -2,6 +2,6 @@
 
 mod authorities;
 mod certificate;
-mod certificate_go;
 mod description;
 mod issuers;
+mod slow_certificate_go;

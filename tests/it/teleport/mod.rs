@@ -5,6 +5,7 @@ mod config;
 mod preflight;
 mod registry;
 mod service;
+mod slow_splice;
+mod slow_yaml_readers;
 mod splice;
 mod token;
-mod yaml_readers;

@@ -6,5 +6,5 @@ mod links;
 mod mounts;
 mod ownership;
 mod paths;
-mod races;
-mod selinux;
+mod slow_races;
+mod slow_selinux;

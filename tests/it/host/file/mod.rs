@@ -1,6 +1,6 @@
 //! Files that are written: whole or not at all.
 
 mod concurrency;
-mod crash;
-mod full_disk;
+mod slow_crash;
+mod slow_full_disk;
 mod unchanged;

@@ -9,3 +9,4 @@ mod output;
 mod properties;
 mod registry;
 mod shards;
+mod slow_bombs;

@@ -2,5 +2,5 @@
 
 mod answers;
 mod codes;
-mod fuzz;
+mod slow_fuzz;
 mod transport;
