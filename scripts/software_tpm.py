@@ -83,10 +83,14 @@ class SoftwareTpms:
         self, name: str, ca: Path | None = None, link: str | None = None, log_commands: bool = False
     ) -> SoftwareTpm:
         """Starts the TPM called NAME, made first if it has no state yet: with an EK certificate where a CA is given, which
-        links to the CA's certificate where LINK is a URL. With LOG_COMMANDS its log shows every command and answer.
+        links to the CA's certificate where LINK is a URL. With LOG_COMMANDS its log shows every command and answer. One that runs
+        already is returned as it is.
 
         Call it from the main thread: the TPM ends with the thread that started it.
         """
+        for tpm in self.running:
+            if tpm.name == name and tpm.process.poll() is None:
+                return tpm
         state = self.directory / name
         if not state.is_dir():
             create_state(state, ca, link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -60,11 +61,15 @@ class Requirements:
         folder = KEPT / self.name
         python, stamp = folder / "bin" / "python", folder / "stamp"
         wanted = f"{folder} {base} {hashlib.sha256(self.path.read_bytes()).hexdigest()}"
-        if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            run_quietly(base, "-m", "venv", folder)
-            run_quietly(python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "-r", self.path)
-            stamp.write_text(wanted)
+        KEPT.mkdir(parents=True, exist_ok=True)
+        # Tests that run at the same time may want the same one.
+        with (KEPT / f"{self.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not stamp.exists() or stamp.read_text() != wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+                run_quietly(base, "-m", "venv", folder)
+                run_quietly(python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "-r", self.path)
+                stamp.write_text(wanted)
         return python
 
 

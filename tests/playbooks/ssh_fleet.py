@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import needs
+import pytest
 from fleet import Fleet
 from installed import Installed
 from software_tpm import SoftwareTpm
-from ssh_server import CHANGES, SshServer
+from ssh_server import CHANGES, NoServer, SshServer, has_sudo
 
 LOGIN = "first"
 # What is no role's: of the server itself, and what those who log in leave.
@@ -24,7 +27,7 @@ class SshFleet(Fleet):
             host: SshServer(root.with_name(f"{root.name}-hosts") / host, host, as_kept and as_kept / "hosts" / host) for host in tpms
         }
         self.as_kept = as_kept
-        self.running = ExitStack()
+        self._running = ExitStack()
         super().__init__(root, tpms, ansible)
 
     def make_hosts(self) -> None:
@@ -37,12 +40,12 @@ class SshFleet(Fleet):
             for server in self.servers.values():
                 server.folder.mkdir(parents=True)
                 stack.enter_context(server)
-            self.running = stack.pop_all()
+            self._running = stack.pop_all()
         self._write_ssh_files()
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.running.close()
+        self._running.close()
 
     def _write_ssh_files(self) -> None:
         """As a user has them who was there before: how each host is reached by its name, and its key."""
@@ -90,3 +93,16 @@ class SshFleet(Fleet):
                 if not name.startswith(OWN) and not (path.is_dir() and Path("/", name).is_dir()):
                     found[f"{host}:{name}"] = path.read_bytes() if path.is_file() else b""
         return found
+
+
+@contextmanager
+def running(fleet: SshFleet) -> Iterator[SshFleet]:
+    """The fleet as long as the `with` block; skips the test where there can be no such hosts."""
+    if not has_sudo():
+        pytest.skip("sudo is not installed; scripts/setup.sh installs it")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(fleet)
+        except NoServer as why:
+            needs.root_missing(str(why))
+        yield fleet

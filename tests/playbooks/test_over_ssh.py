@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import needs
 import pytest
 from ansible_runs import COLLECTION, Run
 from installed import Configured, Installed
 from software_tpm import SoftwareTpm
-from ssh_fleet import SshFleet
-from ssh_server import NoServer, has_sudo
+from ssh_fleet import SshFleet, running
 
 # Each of these runs once more here, by the fixtures below.
 from test_fleet import (  # noqa: F401
@@ -35,23 +33,13 @@ from test_site import (  # noqa: F401
 HOSTS = ["web-1", "db-1", "build-1"]
 
 
-def started(fleet: SshFleet) -> SshFleet:
-    if not has_sudo():
-        pytest.skip("sudo is not installed; scripts/setup.sh installs it")
-    try:
-        return fleet.__enter__()
-    except NoServer as why:
-        needs.root_missing(str(why))
-
-
 @pytest.fixture(scope="module")
 def first_run(
     tmp_path_factory: pytest.TempPathFactory, tpms: dict[str, SoftwareTpm], ansible: Installed
 ) -> tuple[Path, Run, None]:
     """What a first run of site.yml leaves, and that run."""
     folder = tmp_path_factory.mktemp("ssh")
-    fleet = started(SshFleet(folder / "fleet", tpms, ansible))
-    with fleet.running:
+    with running(SshFleet(folder / "fleet", tpms, ansible)) as fleet:
         run = fleet.site()
         fleet.keep(folder / "kept")
     return folder / "kept", run, None
@@ -60,8 +48,7 @@ def first_run(
 @pytest.fixture
 def new_fleet(tmp_path: Path, tpms: dict[str, SoftwareTpm], ansible: Installed) -> Iterator[SshFleet]:
     """A fleet that nothing has been done to yet."""
-    fleet = started(SshFleet(tmp_path / "fleet", tpms, ansible))
-    with fleet.running:
+    with running(SshFleet(tmp_path / "fleet", tpms, ansible)) as fleet:
         yield fleet
 
 
@@ -70,8 +57,7 @@ def fleet(first_run: tuple[Path, Run, None], tmp_path: Path, tpms: dict[str, Sof
     """A fleet as a first run of site.yml leaves it."""
     kept, run, _ = first_run
     assert run.returncode == 0, run.output
-    fleet = started(SshFleet(tmp_path / "fleet", tpms, ansible, as_kept=kept))
-    with fleet.running:
+    with running(SshFleet(tmp_path / "fleet", tpms, ansible, as_kept=kept)) as fleet:
         yield fleet
 
 
