@@ -35,11 +35,11 @@ check() {
     fi
     cat <<EOF
 
-make check: all of this is well, after $((SECONDS - began)) s. Left out are, and \`make test\` runs:
+make check: all steps passed after $((SECONDS - began)) s. It leaves out what only \`make test\` runs:
   - slow integration tests (\`cargo test --test it slow_\`): crashes, fuzzing, booted machines, hundreds of software TPMs
   - lints and tests without libtss2, and cargo deny
   - the release, the playbooks on software TPMs, the installed collection, containers and machines
-  - ansible-lint on files that are as they were committed
+  - ansible-lint on files without changes
 EOF
 }
 
@@ -50,7 +50,7 @@ all() {
     else
         steps test
     fi
-    printf '\nmake test: all of this is well, after %s s.\n' $((SECONDS - began))
+    printf '\nmake test: all steps passed after %s s.\n' $((SECONDS - began))
 }
 
 case ${1:-} in

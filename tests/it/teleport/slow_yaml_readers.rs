@@ -1,5 +1,5 @@
 //! What `teleport::yaml` writes is read alike by everything that may read a token: by YAML 1.2's rules (`yaml_serde`),
-//! YAML 1.1's (`PyYAML`, by which Ansible reads, and libyaml behind it) and Go's (`yaml.v2`, `yaml.v3`, and `ghodss/yaml`,
+//! YAML 1.1's (`PyYAML`, by which Ansible reads, and libyaml behind it) and Go's (`yaml.v2`, `yaml.v3`, and `sigs.k8s.io/yaml`,
 //! which turns YAML into JSON as `tctl` does).
 
 use proptest::prelude::*;
