@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tbot_tpm::error::Kind;
 use tbot_tpm::protocol::{self, Answer, Request};
 
+use crate::support::messages::{listed, snapshot};
 use crate::support::{fail, parse, run_raw, succeed};
 
 const HASH: &str = "4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766";
@@ -37,59 +38,108 @@ fn every_input_that_is_no_request_is_answered_with_an_error() {
         b"\xff\xfe",
         deep.as_bytes(),
     ];
-    for input in inputs {
-        let message = message(input, "invalid_request");
-        assert!(message.contains(r#"{"action": "identify"}"#), "{message}");
-    }
+    let said = listed(inputs, |input| {
+        let shown: String = input.escape_ascii().to_string().chars().take(30).collect();
+        (shown, message(input, "invalid_request"))
+    });
+    snapshot!(said, @r#"
+
+        the request is empty; send one JSON object such as {"action": "identify"}
+     \n
+        the request is empty; send one JSON object such as {"action": "identify"}
+    not JSON
+        the request is not valid JSON; send one JSON object such as {"action": "identify"}
+    {
+        the request is not valid JSON; send one JSON object such as {"action": "identify"}
+    []
+        the request is JSON, but not an object; send one JSON object such as {"action": "identify"}
+    [{\"action\": \"identify\"}]
+        the request is JSON, but not an object; send one JSON object such as {"action": "identify"}
+    null
+        the request is JSON, but not an object; send one JSON object such as {"action": "identify"}
+    42
+        the request is JSON, but not an object; send one JSON object such as {"action": "identify"}
+    \"identify\"
+        the request is JSON, but not an object; send one JSON object such as {"action": "identify"}
+    {}
+        parameter `action` is missing; send one JSON object such as {"action": "identify"}
+    {\"action\": null}
+        parameter `action` must be a text; send one JSON object such as {"action": "identify"}
+    {\"action\": 3}
+        parameter `action` must be a text; send one JSON object such as {"action": "identify"}
+    \xff\xfe
+        the request is not valid JSON; send one JSON object such as {"action": "identify"}
+    [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
+        the request is not valid JSON; send one JSON object such as {"action": "identify"}
+    "#);
 }
 
 #[test]
 fn an_unknown_action_names_the_nearest() {
     let message = fail(&json!({ "action": "identfy" }), "invalid_request");
-    assert!(message.contains("`identfy`") && message.contains("(nearest first): identify, "), "{message}");
+    snapshot!(message, @"there is no action `identfy`; did you mean (nearest first): identify, cluster, config, registry, token, access, ekcert_ca, service, storage, systemd, preflight");
 }
 
 #[test]
 fn an_unknown_parameter_names_the_nearest_even_where_another_is_missing() {
     let message = fail(&json!({ "action": "token", "nmae": "web" }), "invalid_request");
-    assert!(
-        message.contains("no parameter `nmae`") && message.contains("(nearest first): name, "),
-        "{message}"
-    );
+    snapshot!(message, @"action `token` has no parameter `nmae`; did you mean (nearest first): name, roles, prune, remove, only, match, path, bot_name, hosts, labels, replace, retire, shards, current, expires, archived, max_bytes, registry, skip_refused, allow_lockout, ekcert_allowed_cas");
 }
 
 #[test]
 fn a_missing_parameter_is_named() {
     let message = fail(&json!({ "action": "token", "bot_name": "web" }), "invalid_request");
-    assert_eq!(message, "action `token` needs parameter `name`");
+    snapshot!(message, @"action `token` needs parameter `name`");
 }
 
 #[test]
 fn a_mistyped_parameter_is_named_with_what_was_expected() {
-    for (request, expected) in [
-        (
+    let said = listed(
+        [
             json!({ "action": "systemd", "force": "perhaps" }),
-            "`force` of action `systemd`: expected a boolean",
-        ),
-        (json!({ "action": "systemd", "force": [] }), "found a list"),
-        (json!({ "action": "systemd", "user": true }), "quote it"),
-        (json!({ "action": "systemd", "mode": "dropin" }), "`dropin` is none of its values: drop_in, "),
-        (json!({ "action": "storage", "mode": "rwx" }), "octal"),
-        (json!({ "action": "config", "path": "tbot.yaml" }), "not absolute"),
-        (json!({ "action": "token", "name": "a", "max_bytes": "many" }), "a whole number"),
-        (json!({ "action": "token", "name": "a", "max_bytes": -1 }), "in range"),
-        (json!({ "action": "token", "name": "a", "hosts": { "description": "x" } }), "expected a list"),
-        (json!({ "action": "token", "name": "a", "hosts": "[{]" }), "a JSON list"),
-        (json!({ "action": "token", "name": "a", "labels": "x" }), "key=value"),
-        (
+            json!({ "action": "systemd", "force": [] }),
+            json!({ "action": "systemd", "user": true }),
+            json!({ "action": "systemd", "mode": "dropin" }),
+            json!({ "action": "storage", "mode": "rwx" }),
+            json!({ "action": "config", "path": "tbot.yaml" }),
+            json!({ "action": "token", "name": "a", "max_bytes": "many" }),
+            json!({ "action": "token", "name": "a", "max_bytes": -1 }),
+            json!({ "action": "token", "name": "a", "hosts": { "description": "x" } }),
+            json!({ "action": "token", "name": "a", "hosts": "[{]" }),
+            json!({ "action": "token", "name": "a", "labels": "x" }),
             json!({ "action": "token", "name": "a", "hosts": [{ "ek_cert_serial": 754 }] }),
-            "hosts[0].ek_cert_serial",
-        ),
-        (json!({ "action": "token", "name": "a", "hosts": [{ "ek_cert_serial": 754 }] }), "quote it"),
-    ] {
-        let message = fail(&request, "invalid_request");
-        assert!(message.contains(expected), "{message}");
-    }
+            json!({ "action": "token", "name": "a", "hosts": [{ "ek_cert_serial": 754 }] }),
+        ],
+        |request| (request.to_string(), fail(request, "invalid_request")),
+    );
+    snapshot!(said, @r#"
+    {"action":"systemd","force":"perhaps"}
+        parameter `force` of action `systemd`: expected a boolean (yes or no, true or false), found the text "perhaps"
+    {"action":"systemd","force":[]}
+        parameter `force` of action `systemd`: expected a boolean (yes or no, true or false), found a list
+    {"action":"systemd","user":true}
+        parameter `user` of action `systemd`: invalid type: boolean `true`, expected the name or number of a user or group (quote it, as in "on")
+    {"action":"systemd","mode":"dropin"}
+        parameter `mode` of action `systemd`: `dropin` is none of its values: drop_in, unit, auto
+    {"action":"storage","mode":"rwx"}
+        parameter `mode` of action `storage`: "rwx" is no mode; write it in octal, such as "0700"
+    {"action":"config","path":"tbot.yaml"}
+        parameter `path` of action `config`: the path "tbot.yaml" is not absolute; write it from the root (/…)
+    {"action":"token","name":"a","max_bytes":"many"}
+        parameter `max_bytes` of action `token`: expected a whole number, found the text "many"
+    {"action":"token","name":"a","max_bytes":-1}
+        parameter `max_bytes` of action `token`: expected a whole number in range, found the number -1
+    {"action":"token","name":"a","hosts":{"description":"x"}}
+        parameter `hosts` of action `token`: expected a list, or comma-separated text, found an object
+    {"action":"token","name":"a","hosts":"[{]"}
+        parameter `hosts` of action `token`: expected a JSON list: key must be a string at line 1 column 3
+    {"action":"token","name":"a","labels":"x"}
+        parameter `labels` of action `token`: expected an object, as JSON or as key=value pairs, found the text "x"
+    {"action":"token","name":"a","hosts":[{"ek_cert_serial":754}]}
+        parameter `hosts[0].ek_cert_serial` of action `token`: expected a text (quote it, as in "12:34"), found the number 754
+    {"action":"token","name":"a","hosts":[{"ek_cert_serial":754}]}
+        parameter `hosts[0].ek_cert_serial` of action `token`: expected a text (quote it, as in "12:34"), found the number 754
+    "#);
 }
 
 #[test]
@@ -144,7 +194,7 @@ fn a_check_mode_that_is_not_understood_changes_nothing() {
     let path = directory.path().join("bot");
     let request = json!({ "action": "storage", "path": path, "_ansible_check_mode": "maybe" });
     let message = fail(&request, "invalid_request");
-    assert!(message.contains("_ansible_check_mode"), "{message}");
+    snapshot!(message, @r#"`_ansible_check_mode` is true or false, not "maybe""#);
     assert!(!path.exists());
 }
 
@@ -158,7 +208,7 @@ fn null_means_not_given_and_not_unchecked() {
     };
     succeed(&token("expires"));
     succeed(&token("shards"));
-    assert!(fail(&token("expirs"), "invalid_request").contains("no parameter `expirs`"));
+    snapshot!(fail(&token("expirs"), "invalid_request"), @"action `token` has no parameter `expirs`; did you mean (nearest first): expires, retire, roles, hosts, labels, shards, path, name, registry, prune, remove, only, replace, match, current, archived, max_bytes, bot_name, skip_refused, allow_lockout, ekcert_allowed_cas");
 }
 
 #[test]

@@ -6,18 +6,19 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{fail, run, run_raw, strace, succeed};
+use crate::support::messages::{listed, snapshot};
+use crate::support::{fail, parse, run, run_raw, strace, succeed};
 
 const HASH: &str = "4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766";
 
-/// An action: requests that are wrong by themselves, each with a part of what is said of it, and one that is not.
+/// An action: requests that are wrong by themselves, and one that is not.
 struct Case {
     action: &'static str,
-    wrong: Vec<(Value, &'static str)>,
+    wrong: Vec<Value>,
     right: Value,
 }
 
-fn case(action: &'static str, right: Value, wrong: Vec<(Value, &'static str)>) -> Case {
+fn case(action: &'static str, right: Value, wrong: Vec<Value>) -> Case {
     Case { action, wrong, right }
 }
 
@@ -30,50 +31,50 @@ fn of_one_host() -> Vec<Case> {
         case(
             "access",
             json!({ "user": "teleport", "tcti": "swtpm:host=127.0.0.1,port=1" }),
-            vec![(json!({ "tcti": "/dev/tpm0" }), "no TCTI"), (json!({ "user": "-x" }), "no name of a user")],
+            vec![json!({ "tcti": "/dev/tpm0" }), json!({ "user": "-x" })],
         ),
         case(
             "cluster",
             json!({ "proxy_server": "127.0.0.1:1", "timeout": 1, "ca_file": "/no/such/ca" }),
-            vec![(json!({}), "needs parameter"), (json!({ "proxy_server": "a", "timeout": 0 }), "1 to 3600")],
+            vec![json!({}), json!({ "proxy_server": "a", "timeout": 0 })],
         ),
         case(
             "config",
             json!({ "path": "/no/such/tbot.yaml", "proxy_server": "a:1", "token": "b", "owner": "nobody" }),
             vec![
-                (json!({ "storage_type": "memory", "storage_path": "/a" }), "no use with"),
-                (json!({ "extra": { "version": "v1" } }), "parameter `extra`"),
-                (json!({ "defaults": { "onboarding": {} } }), "parameter `defaults`"),
+                json!({ "storage_type": "memory", "storage_path": "/a" }),
+                json!({ "extra": { "version": "v1" } }),
+                json!({ "defaults": { "onboarding": {} } }),
             ],
         ),
         case(
             "identify",
             json!({ "tcti": "device" }),
             vec![
-                (json!({ "tcti": "swtpm:prot=1" }), "no TCTI"),
-                (json!({ "expected_ek_public_hash": "ab" }), "parameter `expected_ek_public_hash`"),
-                (json!({ "tctii": "device" }), "has no parameter"),
+                json!({ "tcti": "swtpm:prot=1" }),
+                json!({ "expected_ek_public_hash": "ab" }),
+                json!({ "tctii": "device" }),
             ],
         ),
         case(
             "service",
             json!({ "config": "/no/such/tbot.yaml" }),
-            vec![(json!({ "wait": 3601 }), "more than 3600"), (json!({ "name": "a/b" }), "parameter `name`")],
+            vec![json!({ "wait": 3601 }), json!({ "name": "a/b" })],
         ),
         case(
             "storage",
             json!({ "path": "/no/such/directory", "owner": "nobody" }),
             vec![
-                (json!({ "path": "bot" }), "not absolute"),
-                (json!({ "path": "/etc/bot" }), "directory of the system"),
-                (json!({ "path": "/var", "state": "absent" }), "directory of the system"),
-                (json!({ "mode": "rwx" }), "octal"),
+                json!({ "path": "bot" }),
+                json!({ "path": "/etc/bot" }),
+                json!({ "path": "/var", "state": "absent" }),
+                json!({ "mode": "rwx" }),
             ],
         ),
         case(
             "systemd",
             json!({ "directory": "/no/such/directory", "hardening": true }),
-            vec![(json!({ "pid_file": "tbot.pid" }), "parameter `pid_file`")],
+            vec![json!({ "pid_file": "tbot.pid" })],
         ),
     ]
 }
@@ -91,46 +92,40 @@ fn of_a_fleet() -> Vec<Case> {
             "ekcert_ca",
             json!({ "registry": "/no/such/registry", "ca_bundle": ["/no/such/ca"], "fetch": false }),
             vec![
-                (json!({}), "needs `hosts` or `registry`"),
-                (json!({ "hosts": [], "ek_cert_pem": certificate }), "not both"),
-                (json!({ "hosts": twice }), "have the same TPM"),
-                (json!({ "hosts": [], "archived": ["a"] }), "needs `registry`"),
-                (json!({ "registry": "/a", "trusted_roots": certificate }), "holds no certificate"),
-                (json!({ "registry": "/a", "current": "- x" }), "`current`"),
+                json!({}),
+                json!({ "hosts": [], "ek_cert_pem": certificate }),
+                json!({ "hosts": twice }),
+                json!({ "hosts": [], "archived": ["a"] }),
+                json!({ "registry": "/a", "trusted_roots": certificate }),
+                json!({ "registry": "/a", "current": "- x" }),
             ],
         ),
         case(
             "preflight",
             json!({ "token": token, "registry": "/no/such/registry" }),
             vec![
-                (json!({ "token": [], "hosts": [] }), "holds no token"),
-                (json!({ "token": token }), "needs `hosts` or `registry`"),
-                (json!({ "token": token, "hosts": twice }), "have the same TPM"),
+                json!({ "token": [], "hosts": [] }),
+                json!({ "token": token }),
+                json!({ "token": token, "hosts": twice }),
             ],
         ),
         case(
             "registry",
             json!({ "registry": "/no/such/registry", "host": "a", "state": "archived" }),
-            vec![(json!({ "registry": "/a", "host": "a" }), "needs parameter `identity`")],
+            vec![json!({ "registry": "/a", "host": "a" })],
         ),
         case(
             "token",
             json!({ "name": "a", "registry": "/no/such/registry", "path": "/no/such/file", "ekcert_allowed_cas": "/no/such/ca" }),
             vec![
-                (json!({ "name": "a" }), "needs `hosts` or `registry`"),
-                (json!({ "name": "a", "hosts": twice }), "have the same TPM"),
-                (json!({ "name": "a", "hosts": [], "archived": "b" }), "needs `registry`"),
-                (json!({ "name": "a", "hosts": [], "shards": 0 }), "`shards` is 0"),
-                (json!({ "name": "a", "remove": [" "] }), "empty element"),
-                (
-                    json!({ "name": "a", "hosts": [], "ekcert_allowed_cas": "ca.pem" }),
-                    "neither PEM nor a path",
-                ),
-                (
-                    json!({ "name": "a", "hosts": [], "ekcert_allowed_cas": certificate }),
-                    "ekcert_allowed_cas[0]",
-                ),
-                (json!({ "name": "a", "hosts": [], "current": "kind: user" }), "`current`"),
+                json!({ "name": "a" }),
+                json!({ "name": "a", "hosts": twice }),
+                json!({ "name": "a", "hosts": [], "archived": "b" }),
+                json!({ "name": "a", "hosts": [], "shards": 0 }),
+                json!({ "name": "a", "remove": [" "] }),
+                json!({ "name": "a", "hosts": [], "ekcert_allowed_cas": "ca.pem" }),
+                json!({ "name": "a", "hosts": [], "ekcert_allowed_cas": certificate }),
+                json!({ "name": "a", "hosts": [], "current": "kind: user" }),
             ],
         ),
     ]
@@ -155,15 +150,88 @@ fn every_action_has_cases() {
 
 #[test]
 fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
-    for case in cases() {
-        for (parameters, expected) in &case.wrong {
-            let [request, question] = requests(case.action, parameters);
-            let answers = [&request, &question].map(|request| run_raw(request.to_string().as_bytes()).stdout);
-            let said = String::from_utf8_lossy(&answers[0]);
-            assert!(said.contains("\"failed\":true") && said.contains(expected), "{request}: {said}");
-            assert_eq!(said, String::from_utf8_lossy(&answers[1]), "{question}");
-        }
-    }
+    let wrong =
+        cases().into_iter().flat_map(|case| case.wrong.into_iter().map(move |wrong| (case.action, wrong)));
+    let said = listed(wrong, |(action, parameters)| {
+        let [request, question] = requests(action, parameters);
+        let answers = [&request, &question].map(|request| run_raw(request.to_string().as_bytes()));
+        assert_eq!(answers[0].stdout, answers[1].stdout, "{question}");
+        let answer = parse(&answers[0]);
+        assert_eq!(answer["failed"], true, "{request}: {answer}");
+        (format!("{action} {parameters}"), answer["msg"].as_str().unwrap().to_owned())
+    });
+    snapshot!(said, @r#"
+    access {"tcti":"/dev/tpm0"}
+        `/dev/tpm0` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
+    access {"user":"-x"}
+        parameter `user` of action `access`: "-x" is no name of a user or group that can be used here; give its number
+    cluster {}
+        action `cluster` needs parameter `proxy_server`
+    cluster {"proxy_server":"a","timeout":0}
+        parameter `timeout` of action `cluster`: a time limit is 1 to 3600 seconds, not 0
+    config {"storage_type":"memory","storage_path":"/a"}
+        parameter `storage_path` of action `config` has no use with `storage_type: memory`; give one of them
+    config {"extra":{"version":"v1"}}
+        parameter `extra`: `version` is "v1", but this action always makes it "v2"
+    config {"defaults":{"onboarding":{}}}
+        parameter `defaults`: this action always gives `onboarding`, so there is no default for it
+    identify {"tcti":"swtpm:prot=1"}
+        `swtpm:prot=1` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
+    identify {"expected_ek_public_hash":"ab"}
+        parameter `expected_ek_public_hash` of action `identify`: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "ab"
+    identify {"tctii":"device"}
+        action `identify` has no parameter `tctii`; did you mean (nearest first): tcti, backend, timeout, expected_ek_public_hash
+    service {"wait":3601}
+        parameter `wait` of action `service`: 3601 is more than 3600
+    service {"name":"a/b"}
+        parameter `name` of action `service`: "a/b" is no unit name: use letters, digits, and any of : - _ .
+    storage {"path":"bot"}
+        parameter `path` of action `storage`: the path "bot" is not absolute; write it from the root (/…); nothing was changed
+    storage {"path":"/etc/bot"}
+        /etc/bot is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
+    storage {"path":"/var","state":"absent"}
+        /var is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
+    storage {"mode":"rwx"}
+        parameter `mode` of action `storage`: "rwx" is no mode; write it in octal, such as "0700"
+    systemd {"pid_file":"tbot.pid"}
+        parameter `pid_file` of action `systemd`: the path "tbot.pid" is not absolute; write it from the root (/…)
+    ekcert_ca {}
+        action `ekcert_ca` needs `hosts` or `registry`
+    ekcert_ca {"hosts":[],"ek_cert_pem":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"}
+        give either `ek_cert_pem` or hosts (`hosts`, `registry`), not both
+    ekcert_ca {"hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}
+        `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
+    ekcert_ca {"hosts":[],"archived":["a"]}
+        `archived` names hosts of the registry, and needs `registry`
+    ekcert_ca {"registry":"/a","trusted_roots":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"}
+        `trusted_roots`: a text in `trusted_roots` holds no certificate: left out of a text in `trusted_roots`: the data does not start with a DER sequence; give certificates in DER, PEM or PKCS #7
+    ekcert_ca {"registry":"/a","current":"- x"}
+        `current` is no join token; it was left as it is
+    preflight {"token":[],"hosts":[]}
+        `token` holds no token; give what `tctl get token/NAME` shows
+    preflight {"token":{"kind":"token","version":"v2","metadata":{"name":"a"},"spec":{"roles":["Node"],"join_method":"tpm","tpm":{"allow":[{"ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}}}}
+        action `preflight` needs `hosts` or `registry`
+    preflight {"token":{"kind":"token","version":"v2","metadata":{"name":"a"},"spec":{"roles":["Node"],"join_method":"tpm","tpm":{"allow":[{"ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}}},"hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}
+        `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
+    registry {"registry":"/a","host":"a"}
+        action `registry` needs parameter `identity`; give what `identify` returned for the host, or `state: archived`
+    token {"name":"a"}
+        action `token` needs `hosts` or `registry`
+    token {"name":"a","hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}
+        `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
+    token {"name":"a","hosts":[],"archived":"b"}
+        `archived` names hosts of the registry, and needs `registry`
+    token {"name":"a","hosts":[],"shards":0}
+        `shards` is 0, and may be 1 to 10000
+    token {"name":"a","remove":[" "]}
+        `remove` has an empty element
+    token {"name":"a","hosts":[],"ekcert_allowed_cas":"ca.pem"}
+        `ekcert_allowed_cas[0]` is neither PEM nor a path: the path "ca.pem" is not absolute; write it from the root (/…)
+    token {"name":"a","hosts":[],"ekcert_allowed_cas":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"}
+        `ekcert_allowed_cas[0]` holds a certificate that does not parse
+    token {"name":"a","hosts":[],"current":"kind: user"}
+        `current` is no join token (kind: token); it was left as it is
+    "#);
 }
 
 #[test]
@@ -200,11 +268,9 @@ fn a_question_that_is_not_understood_does_nothing() {
         request[name] = value;
         fail(&request, "invalid_request")
     };
-    assert!(
-        request("_tbot_validate_only", json!("perhaps")).contains("`_tbot_validate_only` is true or false")
-    );
+    snapshot!(request("_tbot_validate_only", json!("perhaps")), @r#"`_tbot_validate_only` is true or false, not "perhaps""#);
     // A name of the same kind that this version does not know, as an older one does not know this.
-    assert!(request("_tbot_something_else", json!(true)).contains("no parameter `_tbot_something_else`"));
+    snapshot!(request("_tbot_something_else", json!(true)), @"action `storage` has no parameter `_tbot_something_else`; did you mean (nearest first): owner, state, path, mode, group");
     assert!(!path.exists());
 }
 

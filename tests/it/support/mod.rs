@@ -16,6 +16,7 @@ pub mod kinds;
 pub mod log;
 pub mod machine;
 pub mod manufacturer;
+pub mod messages;
 pub mod mutation;
 pub mod privileges;
 pub mod random_state;

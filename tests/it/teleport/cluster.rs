@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::messages::{listed, snapshot};
 use crate::support::server::{Reply, Server};
 use crate::support::web_authority::{Valid, WebAuthority};
 use crate::support::{fail, note, run_under, succeed};
@@ -91,80 +92,157 @@ fn what_a_proxy_does_not_say_is_null() {
 
 #[test]
 fn what_is_no_version_is_not_taken_for_one() {
-    for wrong in ["1.0; rm -rf", "18", "18.2.0/../../x", "18.2.0\n", "latest", "$(id)", "18.2.0 x"] {
-        for name in ["server_version", "min_client_version"] {
-            let mut answer = found();
-            answer[name] = json!(wrong);
-            let message = fail(&Proxy::answering(&answer).request(), "network");
-            assert!(message.contains("is not a Teleport proxy") && message.contains(name), "{message}");
-        }
-    }
+    let wrong = ["1.0; rm -rf", "18", "18.2.0/../../x", "18.2.0\n", "latest", "$(id)", "18.2.0 x"];
+    let wrong = wrong.iter().flat_map(|wrong| [(wrong, "server_version"), (wrong, "min_client_version")]);
+    let said = listed(wrong, |(wrong, name)| {
+        let mut answer = found();
+        answer[*name] = json!(wrong);
+        (format!("{name}: {wrong:?}"), fail(&Proxy::answering(&answer).request(), "network"))
+    });
+    snapshot!(said, @r#"
+    server_version: "1.0; rm -rf"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "1.0; rm -rf", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "1.0; rm -rf"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "1.0; rm -rf", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "18"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "18", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "18"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "18", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "18.2.0/../../x"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "18.2.0/../../x", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "18.2.0/../../x"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "18.2.0/../../x", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "18.2.0\n"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "18.2.0\n", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "18.2.0\n"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "18.2.0\n", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "latest"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "latest", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "latest"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "latest", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "$(id)"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "$(id)", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "$(id)"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "$(id)", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    server_version: "18.2.0 x"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is "18.2.0 x", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    min_client_version: "18.2.0 x"
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `min_client_version` is "18.2.0 x", which is no version; give the address of the Proxy Service's web port as `proxy_server`
+    "#);
     let mut answer = found();
     answer["auto_update"]["agent_version"] = json!("../../evil");
-    assert!(fail(&Proxy::answering(&answer).request(), "network").contains("agent_version"));
+    snapshot!(fail(&Proxy::answering(&answer).request(), "network"), @r#"what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `agent_version` is "../../evil", which is no version; give the address of the Proxy Service's web port as `proxy_server`"#);
     answer = found();
     answer["server_version"] = json!(18);
-    assert!(fail(&Proxy::answering(&answer).request(), "network").contains("is no text"));
+    snapshot!(fail(&Proxy::answering(&answer).request(), "network"), @"what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its `server_version` is no text; give the address of the Proxy Service's web port as `proxy_server`");
 }
 
 #[test]
 fn another_server_is_not_a_teleport_proxy() {
-    for (reply, why) in [
-        (Reply::status(404, "{}"), "status 404"),
-        (Reply::status(503, found().to_string()), "status 503"),
-        (Reply::ok("<!doctype html><title>Welcome</title>"), "is not JSON"),
-        (Reply::ok(""), "is not JSON"),
-        (Reply::ok(vec![0xff, 0xfe, 0x00]), "is not JSON"),
-        (Reply::ok(r#"{"server_version": "18.2.0""#), "is not JSON"),
-        (Reply::ok("[]"), "no `server_version`"),
-        (Reply::ok(r#"{"version": "1.2.3"}"#), "no `server_version`"),
-        (Reply::ok("null"), "no `server_version`"),
-    ] {
-        let message = refusal(reply);
-        assert!(message.contains("is not a Teleport proxy") && message.contains(why), "{message}");
-    }
+    let replies = [
+        ("404", Reply::status(404, "{}")),
+        ("503", Reply::status(503, found().to_string())),
+        ("HTML", Reply::ok("<!doctype html><title>Welcome</title>")),
+        ("nothing", Reply::ok("")),
+        ("bytes", Reply::ok(vec![0xff, 0xfe, 0x00])),
+        ("half", Reply::ok(r#"{"server_version": "18.2.0""#)),
+        ("[]", Reply::ok("[]")),
+        ("another server's version", Reply::ok(r#"{"version": "1.2.3"}"#)),
+        ("null", Reply::ok("null")),
+    ];
+    snapshot!(listed(replies, |(name, reply)| ((*name).to_owned(), refusal(reply.clone()))), @"
+    404
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: it answers with status 404; give the address of the Proxy Service's web port as `proxy_server`
+    503
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: it answers with status 503; give the address of the Proxy Service's web port as `proxy_server`
+    HTML
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer is not JSON; give the address of the Proxy Service's web port as `proxy_server`
+    nothing
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer is not JSON; give the address of the Proxy Service's web port as `proxy_server`
+    bytes
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer is not JSON; give the address of the Proxy Service's web port as `proxy_server`
+    half
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer is not JSON; give the address of the Proxy Service's web port as `proxy_server`
+    []
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer has no `server_version`; give the address of the Proxy Service's web port as `proxy_server`
+    another server's version
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer has no `server_version`; give the address of the Proxy Service's web port as `proxy_server`
+    null
+        what answers at 127.0.0.1:[PORT] is not a Teleport proxy: its answer has no `server_version`; give the address of the Proxy Service's web port as `proxy_server`
+    ");
 }
 
 #[test]
 fn a_redirect_is_not_followed_and_told() {
     let message = refusal(Reply::redirect(302, "https://elsewhere.example/login"));
-    assert!(message.contains("redirects to https://elsewhere.example/login"), "{message}");
+    snapshot!(message, @"the proxy 127.0.0.1:[PORT] cannot be asked: it redirects to https://elsewhere.example/login, which is not followed; check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
 }
 
 #[test]
 fn answers_that_are_no_http_or_break_off_are_told() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n{{}}", "x".repeat(100_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n{{}}", "X: y\r\n".repeat(5000));
-    for (bytes, why) in [
-        ("garbage", "not speak HTTP"),
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "not speak HTTP"),
-        ("", "breaks off"),
-        ("HTTP/1.1 200 OK\r\nContent-Le", "breaks off"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"server_version\": \"18.2.0\"}", "breaks off"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n{}", "not speak HTTP"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}", "not speak HTTP"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", "breaks off"),
-        (&long, "the head of the answer has more than"),
-        (&many, "head"),
-    ] {
-        let message = refusal(Reply::raw(bytes));
-        assert!(message.contains(why), "{bytes:.60}: {message}");
-        assert!(!message.contains("Custom") && !message.contains("os error"), "{message}");
-    }
+    let said = listed(
+        [
+            "garbage",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Le",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"server_version\": \"18.2.0\"}",
+            "HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n{}",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+            &long,
+            &many,
+        ],
+        |bytes| {
+            let message = refusal(Reply::raw(*bytes));
+            assert!(!message.contains("Custom") && !message.contains("os error"), "{message}");
+            (format!("{:?}", bytes.chars().take(60).collect::<String>()), message)
+        },
+    );
+    snapshot!(said, @r#"
+    "garbage"
+        the proxy 127.0.0.1:[PORT] cannot be asked: what answers does not speak HTTP (http parse fail: invalid HTTP version); check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "SSH-2.0-OpenSSH_9.2\r\n\r\n"
+        the proxy 127.0.0.1:[PORT] cannot be asked: what answers does not speak HTTP (http parse fail: invalid HTTP version); check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    ""
+        the proxy 127.0.0.1:[PORT] cannot be asked: the answer breaks off; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nContent-Le"
+        the proxy 127.0.0.1:[PORT] cannot be asked: the answer breaks off; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"server_version\": \""
+        the proxy 127.0.0.1:[PORT] cannot be asked: the answer breaks off; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n{}"
+        the proxy 127.0.0.1:[PORT] cannot be asked: what answers does not speak HTTP (content-length header not a number); check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"
+        the proxy 127.0.0.1:[PORT] cannot be asked: what answers does not speak HTTP (chunk length cannot be read as a number); check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}"
+        the proxy 127.0.0.1:[PORT] cannot be asked: the answer breaks off; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        the proxy 127.0.0.1:[PORT] cannot be asked: the head of the answer has more than 32768 bytes; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nX: y\r\nX: y\r\nX: y\r\nX: y\r\nX: y\r\nX: y\r\nX: y\r\nX"
+        the proxy 127.0.0.1:[PORT] cannot be asked: what answers does not speak HTTP (http parse resulted in too many headers); check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "#);
 }
 
 #[test]
 fn endless_bodies_end_at_the_limit() {
-    for start in [
+    let starts = [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
-    ] {
-        let message = refusal(Reply::endless(start));
-        assert!(message.contains("more than 1048576 bytes"), "{message}");
-    }
+    ];
+    let said = listed(starts, |start| (format!("{start:?}"), refusal(Reply::endless(start))));
+    snapshot!(said, @r#"
+    "HTTP/1.1 200 OK\r\n\r\n"
+        the proxy 127.0.0.1:[PORT] cannot be asked: more than 1048576 bytes; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
+        the proxy 127.0.0.1:[PORT] cannot be asked: more than 1048576 bytes; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n"
+        the proxy 127.0.0.1:[PORT] cannot be asked: more than 1048576 bytes; check `proxy_server`, the way there, and the variables https_proxy and no_proxy
+    "#);
     let message = refusal(Reply::endless("HTTP/1.1 200 OK\r\nX: "));
-    assert!(message.contains("the head of the answer has more than"), "{message}");
+    snapshot!(message, @"the proxy 127.0.0.1:[PORT] cannot be asked: the head of the answer has more than 32768 bytes; check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
 }
 
 #[test]
@@ -191,12 +269,12 @@ fn a_server_that_shakes_no_hands_ends_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut request =
         json!({ "action": "cluster", "proxy_server": listener.local_addr().unwrap(), "timeout": 1 });
-    assert!(fail(&request, "network").contains("no whole answer within 1 s"));
+    snapshot!(fail(&request, "network"), @"the proxy 127.0.0.1:[PORT] cannot be asked: no whole answer within 1 s; check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
     drop(listener);
-    assert!(fail(&request, "network").contains("the connection was refused (127.0.0.1:"));
+    snapshot!(fail(&request, "network"), @"the proxy 127.0.0.1:[PORT] cannot be asked: the connection was refused (127.0.0.1:[PORT]); check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
     request["proxy_server"] = json!("no-such-host.invalid");
     request["timeout"] = json!(60);
-    assert!(fail(&request, "network").contains("no-such-host.invalid cannot be resolved"));
+    snapshot!(fail(&request, "network"), @"the proxy no-such-host.invalid:443 cannot be asked: the name no-such-host.invalid cannot be resolved ([WHY]); check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
 }
 
 #[test]
@@ -210,34 +288,50 @@ fn a_server_without_tls_is_told() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
     let message = fail(&json!({ "action": "cluster", "proxy_server": address }), "network");
-    assert!(message.contains("does not speak TLS"), "{message}");
+    snapshot!(message, @"the proxy 127.0.0.1:[PORT] cannot be asked: 127.0.0.1 does not speak TLS there; check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
 }
 
 #[test]
 fn a_certificate_that_is_not_trusted_says_why() {
     let authority = WebAuthority::new();
     let here = ["IP:127.0.0.1"];
-    for (certified, why) in [
-        (authority.certify_when(&here, Valid::Past), "it expired on 2021-01-01"),
-        (authority.certify_when(&here, Valid::Future), "it is not valid before 2049-01-01"),
-        (authority.certify(&["DNS:other.example", "IP:192.0.2.1"]), "it is for"),
-        (authority.certify(&[]), "it names no host"),
-        (WebAuthority::self_signed(&here), "no root that is trusted here issued it"),
-        // Another CA of the same name.
-        (WebAuthority::new().certify(&here), "its signature does not verify"),
-    ] {
-        let server = Server::https(&certified).on(FIND, Reply::ok(found().to_string()));
+    let certificates = [
+        ("expired", authority.certify_when(&here, Valid::Past)),
+        ("not valid yet", authority.certify_when(&here, Valid::Future)),
+        ("for others", authority.certify(&["DNS:other.example", "IP:192.0.2.1"])),
+        ("for nobody", authority.certify(&[])),
+        ("self-signed", WebAuthority::self_signed(&here)),
+        ("by another CA of the same name", WebAuthority::new().certify(&here)),
+    ];
+    let said = listed(certificates, |(what, certified)| {
+        let server = Server::https(certified).on(FIND, Reply::ok(found().to_string()));
         let request = request(&server.address().to_string(), &authority.pem_file());
         let answer = run_under(&request, &[]);
         assert_eq!(answer["error"]["kind"], "network", "{answer}");
-        let message = answer["msg"].as_str().unwrap();
-        assert!(
-            message.contains("the certificate of 127.0.0.1 is not trusted") && message.contains(why),
-            "{message}"
-        );
-        assert!(answer["error"]["hint"].as_str().unwrap().contains("`ca_file`"), "{answer}");
         assert_eq!(server.heads().len(), 0, "nothing is said to a server that is not trusted");
-    }
+        let said = |value: &Value| value.as_str().unwrap().to_owned();
+        ((*what).to_owned(), format!("{}\n{}", said(&answer["msg"]), said(&answer["error"]["hint"])))
+    });
+    snapshot!(said, @r#"
+    expired
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: it expired on 2021-01-01; give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    not valid yet
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: it is not valid before 2049-01-01; give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    for others
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: it is for DnsName("other.example"), IpAddress(192.0.2.1); give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    for nobody
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: it names no host (in its subject alternative names); give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    self-signed
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: no root that is trusted here issued it; give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    by another CA of the same name
+        the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: its signature does not verify; give the CA that issued it as `ca_file`, or correct `proxy_server`
+        give the CA that issued it as `ca_file`, or correct `proxy_server`
+    "#);
 }
 
 #[test]
@@ -248,7 +342,7 @@ fn p_521_is_verified_throughout() {
     let address = server.address().to_string();
     assert_eq!(succeed(&request(&address, &authority.pem_file()))["server_version"], "18.2.0");
     let stranger = WebAuthority::with_curve("P-521");
-    assert!(fail(&request(&address, &stranger.pem_file()), "network").contains("not trusted"));
+    snapshot!(fail(&request(&address, &stranger.pem_file()), "network"), @"the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: its signature does not verify; give the CA that issued it as `ca_file`, or correct `proxy_server`");
 }
 
 #[test]
@@ -277,7 +371,7 @@ fn a_ca_file_is_certificates_and_nothing_else() {
         assert!(message.contains(why) && message.contains(file.to_str().unwrap()), "{message}");
     }
     fs::write(&file, [0x30, 0x82, 0xff]).unwrap();
-    assert!(fail(&with_file, "certificate_invalid").contains("is no PEM text"));
+    snapshot!(fail(&with_file, "certificate_invalid"), @"[DIR]/ca.pem is no PEM text; convert it: openssl x509 -inform DER -in FILE -out FILE.pem");
     assert_eq!(proxy.server.connections(), 0);
     fs::write(&file, format!("{other}{pem}")).unwrap();
     assert_eq!(succeed(&with_file)["server_version"], "18.2.0");
@@ -290,7 +384,7 @@ fn the_systems_roots_are_trusted_wherever_they_are() {
     let proxy = Proxy::answering(&found());
     let mut request = proxy.request();
     request.as_object_mut().unwrap().remove("ca_file");
-    assert!(fail(&request, "network").contains("not trusted"));
+    snapshot!(fail(&request, "network"), @"the proxy 127.0.0.1:[PORT] cannot be asked: the certificate of 127.0.0.1 is not trusted: no root that is trusted here issued it; give the CA that issued it as `ca_file`, or correct `proxy_server`");
     let pem_file = proxy.authority.pem_file();
     let answer = run_under(&request, &[("SSL_CERT_FILE", pem_file.to_str().unwrap())]);
     assert_eq!(answer["server_version"], "18.2.0", "{answer}");
@@ -321,16 +415,39 @@ fn ipv6_and_names_are_addresses_too() {
 
 #[test]
 fn an_address_is_a_host_and_perhaps_a_port() {
-    for wrong in
-        ["https://example.com", "example.com/web", "", "a b", "example.com:0", "2001:db8::1", "u@example.com"]
-    {
+    let wrong = [
+        "https://example.com",
+        "example.com/web",
+        "",
+        "a b",
+        "example.com:0",
+        "2001:db8::1",
+        "u@example.com",
+    ];
+    let said = listed(wrong, |wrong| {
         let message = fail(&json!({ "action": "cluster", "proxy_server": wrong }), "invalid_request");
-        assert!(message.contains("proxy_server"), "{message}");
-    }
+        (format!("{wrong:?}"), message)
+    });
+    snapshot!(said, @r#"
+    "https://example.com"
+        parameter `proxy_server` of action `cluster`: "https://example.com" is no host:port: leave out the scheme, as in example.teleport.sh:443
+    "example.com/web"
+        parameter `proxy_server` of action `cluster`: "example.com/web:443" is no host:port: leave out the path, as in example.teleport.sh:443
+    ""
+        parameter `proxy_server` of action `cluster`: ":443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+    "a b"
+        parameter `proxy_server` of action `cluster`: "a b:443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+    "example.com:0"
+        parameter `proxy_server` of action `cluster`: "example.com:0" is no host:port: a port is a number from 1 to 65535
+    "2001:db8::1"
+        parameter `proxy_server` of action `cluster`: "2001:db8::1" is no host:port: put the IPv6 address into brackets, as in [2001:db8::1]:443
+    "u@example.com"
+        parameter `proxy_server` of action `cluster`: "u@example.com:443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+    "#);
     fail(&json!({ "action": "cluster" }), "invalid_request");
     fail(&json!({ "action": "cluster", "proxy_server": "a.invalid", "timeout": 0 }), "invalid_request");
     let message = fail(&json!({ "action": "cluster", "proxy_server": "no-such-host.invalid" }), "network");
-    assert!(message.contains("no-such-host.invalid:443"), "{message}");
+    snapshot!(message, @"the proxy no-such-host.invalid:443 cannot be asked: the name no-such-host.invalid cannot be resolved ([WHY]); check `proxy_server`, the way there, and the variables https_proxy and no_proxy");
 }
 
 #[test]

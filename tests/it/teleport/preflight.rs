@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::manufacturer::Manufacturer;
+use crate::support::messages::{listed, snapshot};
 use crate::support::tokens::{hash, token};
 use crate::support::{fail, succeed};
 
@@ -47,13 +48,13 @@ fn a_rule_lets_in_what_it_names() {
     assert_eq!(rule(&token(json!([other, by_both])), host.clone()), by_both, "alternatives are all tried");
 
     let why = reason(&token(json!([other])), host.clone());
-    assert!(why.contains("99") && why.contains("12:34") && why.contains("hash_and_serial"), "{why}");
+    snapshot!(why, @"token `web` wants the serial number 99 with its hash, and the host's EK certificate has 12:34: write the host's with `match: hash_and_serial`, or correct the rule");
     let upper = json!({ "description": "web-1", "ek_public_hash": hash('a').to_uppercase() });
-    assert!(reason(&token(json!([upper])), host.clone()).contains("upper case"));
+    snapshot!(reason(&token(json!([upper])), host.clone()), @"token `web` has its hash in upper case, which never matches: build the token anew, which corrects that");
     let replaced = json!({ "description": "x", "ek_public_hash": hash('b') });
-    assert!(reason(&token(json!([replaced])), host.clone()).contains("was replaced"));
+    snapshot!(reason(&token(json!([replaced])), host.clone()), @"token `web` has another hash under this name, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: its TPM was replaced, or its identity is out of date; build the token anew with the host");
     let unknown = json!({ "description": "y", "ek_public_hash": hash('b') });
-    assert!(reason(&token(json!([unknown])), host).contains("no rule for its TPM"));
+    snapshot!(reason(&token(json!([unknown])), host), @"token `web` has no rule for its TPM: build the token anew with the host");
 }
 
 #[test]
@@ -68,9 +69,9 @@ fn a_token_past_its_end_lets_nobody_in() {
     request["now"] = json!("2030-01-31T14:00:01+02:00");
     let answer = succeed(&request);
     assert_eq!(answer["refused"], 1);
-    assert!(answer["hosts"][0]["reason"].as_str().unwrap().contains("ended on 2030-01-31T12:00:00Z"));
+    snapshot!(answer["hosts"][0]["reason"].as_str().unwrap(), @"token `web` ended on 2030-01-31T12:00:00Z: give a later `expires`");
     request["now"] = json!("tomorrow");
-    assert!(fail(&request, "invalid_request").contains("RFC 3339"));
+    snapshot!(fail(&request, "invalid_request"), @r#"parameter `now` of action `preflight`: "tomorrow" is no RFC 3339 time, such as "2030-01-31T12:00:00Z""#);
 }
 
 #[test]
@@ -84,14 +85,13 @@ fn the_direct_issuer_lets_in_and_its_root_does_not() {
     rule(&with_cas(&plain, &[host["ek_cert_pem"].as_str().unwrap()]), host.clone());
 
     let why = reason(&with_cas(&plain, &[&manufacturer.root]), host.clone());
-    assert!(why.contains("issued by CN=Acme Issuing") && why.contains("only the root CN=Acme Root"), "{why}");
-    assert!(why.contains("add the certificate of CN=Acme Issuing"), "{why}");
+    snapshot!(why, @"the EK certificate was issued by CN=Acme Issuing, and the token allows only the root CN=Acme Root; a cluster wants the direct issuer: add the certificate of CN=Acme Issuing to `ekcert_allowed_cas`");
     let namesake = Manufacturer::new("Acme");
     let why = reason(&with_cas(&plain, &[&namesake.issuing]), host.clone());
-    assert!(why.contains("CN=Acme Issuing") && why.contains("another key"), "{why}");
+    snapshot!(why, @"the EK certificate was issued by CN=Acme Issuing, and the certificate of that name in `ekcert_allowed_cas` holds another key than the one that signed it (a manufacturer may have several CAs of one name): add the certificate with the key that did");
     let with_headers = manufacturer.issuing.replace("CERTIFICATE-----\nMII", "CERTIFICATE-----\nA: b\n\nMII");
     let why = reason(&with_cas(&plain, &[&with_headers]), host);
-    assert!(why.contains("no CA that the cluster can read"), "{why}");
+    snapshot!(why, @"the EK certificate was issued by CN=Acme Issuing, and the token allows no CA that the cluster can read; a cluster wants the direct issuer: add the certificate of CN=Acme Issuing to `ekcert_allowed_cas`");
 }
 
 #[test]
@@ -100,22 +100,38 @@ fn a_certificate_that_does_not_fit_is_a_reason() {
     let host = manufacturer.tpm("web-1", "0f:ff");
     let rules = json!([{ "ek_public_hash": host["ek_public_hash"] }]);
     let strict = with_cas(&token(rules), &[&manufacturer.issuing]);
-    for (field, value, expected) in [
-        ("ek_cert_present", json!(false), "no EK certificate"),
-        ("ek_cert_pem", Value::Null, "is not given"),
-        ("ek_cert_pem", json!("-----BEGIN"), "no EK certificate that the cluster could read"),
-        ("ek_cert_serial", json!("01"), "serial number 0f:ff"),
-        ("ek_public_hash", json!(hash('a')), "for another key"),
-    ] {
-        let mut other = host.clone();
-        other[field] = value;
-        let why = reason(&strict, other);
-        assert!(why.contains(expected), "{why}");
-    }
+    let said = listed(
+        [
+            ("ek_cert_present", json!(false)),
+            ("ek_cert_pem", Value::Null),
+            ("ek_cert_pem", json!("-----BEGIN")),
+            ("ek_cert_serial", json!("01")),
+            ("ek_public_hash", json!(hash('a'))),
+        ],
+        |(field, value)| {
+            (format!("{field}: {value}"), {
+                let mut other = host.clone();
+                other[field] = value.clone();
+                reason(&strict, other)
+            })
+        },
+    );
+    snapshot!(said, @r#"
+    ek_cert_present: false
+        the TPM has no EK certificate, and the token has `ekcert_allowed_cas`: give such hosts a token of their own, without CAs
+    ek_cert_pem: null
+        its EK certificate is not given (`ek_cert_pem`), which the token's `ekcert_allowed_cas` must have issued: identify the host again
+    ek_cert_pem: "-----BEGIN"
+        its `ek_cert_pem` is no EK certificate that the cluster could read (it is not one PEM block of type CERTIFICATE): identify the host again
+    ek_cert_serial: "01"
+        its EK certificate has the serial number 0f:ff, and `ek_cert_serial` says 01: identify the host again
+    ek_public_hash: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        its EK certificate is for another key, with the hash [HASH], than `ek_public_hash` says: identify the host again
+    "#);
     let request = |now: &str| json!({ "action": "preflight", "token": strict, "hosts": [host], "now": now });
     let later = succeed(&request("2100-01-01T00:00:00Z"));
-    assert!(later["hosts"][0]["reason"].as_str().unwrap().contains("expired"), "{later}");
-    assert!(later["warnings"][0].as_str().unwrap().contains("CN=Acme Issuing"), "{later}");
+    snapshot!(later["hosts"][0]["reason"].as_str().unwrap(), @"the EK certificate expired on [TIME], and the cluster refuses it from then on: give this host a token without `ekcert_allowed_cas`");
+    snapshot!(later["warnings"][0].as_str().unwrap(), @"of no use in `ekcert_allowed_cas`: CN=Acme Issuing expired on [TIME]");
 }
 
 #[test]
@@ -128,7 +144,7 @@ fn a_serial_number_alone_matches_with_any_key() {
     assert_eq!(rule(&strict, host.clone()), by_serial, "the certificate tells the serial number");
     let older = preflight(&token(json!([by_serial])), json!([host]));
     assert_eq!(older["accepted"], 1, "clusters took such tokens before July 2026");
-    assert!(older["warnings"][0].as_str().unwrap().contains("without `ekcert_allowed_cas`"), "{older}");
+    snapshot!(older["warnings"][0].as_str().unwrap(), @"the rule `0f:ff` of token `web` has a serial number and no hash; a cluster refuses that without `ekcert_allowed_cas`, since any CA could issue that number");
 }
 
 #[test]
@@ -172,7 +188,7 @@ fn what_is_no_token_is_refused() {
         fail(&json!({ "action": "preflight", "token": token, "hosts": [] }), kind);
     }
     let needs = fail(&json!({ "action": "preflight", "token": good }), "invalid_request");
-    assert!(needs.contains("needs `hosts` or `registry`"), "{needs}");
+    snapshot!(needs, @"action `preflight` needs `hosts` or `registry`");
 }
 
 #[test]
@@ -195,5 +211,5 @@ fn the_registrys_hosts_are_judged_and_its_flaws_named() {
         .collect();
     assert_eq!(outcomes, [("web-1", true), ("web-2", true), ("web-3", false)]);
     let warnings = answer["warnings"].to_string();
-    assert!(warnings.contains("bad.json") && warnings.contains("`web-1` and `web-2`"), "{warnings}");
+    snapshot!(warnings, @r#"["the registry's file [DIR]/bad.json is no JSON object: EOF while parsing an object at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again","`web-1` and `web-2` have the same TPM (one EK public hash)"]"#);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::messages::snapshot;
 use crate::support::{fail, succeed};
 
 /// A unit that no machine has.
@@ -58,7 +59,7 @@ fn a_service_that_is_not_healthy_says_which_part() {
     if answer["systemd"] == false {
         let request = json!({ "action": "service", "name": NAME, "diag_addr": address, "wait": 1 });
         let message = fail(&request, "not_ready");
-        assert!(message.contains("503; unhealthy: \"ssh\" (\"no route\")"), "{message}");
+        snapshot!(message, @r#"tbot-tpm-no-such-unit.service is not ready after 1 s: /readyz answers with status 503; unhealthy: "ssh" ("no route"); see `journalctl -u tbot-tpm-no-such-unit`"#);
         let mut check = request;
         check["_ansible_check_mode"] = json!(true);
         assert_eq!(succeed(&check)["ready"], false);

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::manufacturer::Manufacturer;
+use crate::support::messages::snapshot;
 use crate::support::server::{Reply, Server};
 use crate::support::web_authority::WebAuthority;
 use crate::support::{note, run_under, tool};
@@ -53,17 +54,17 @@ fn redirects_are_followed_three_times_and_only_where_links_may_lead() {
     server.set("/4", Reply::redirect(308, "/5"));
     server.set("/5", Reply::ok(der(&acme.issuing)));
     let found = answer(&link, &acme, &["127.0.0.1"]);
-    assert!(reason(&found).contains("more than 3 redirects"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/1: it redirects to http://127.0.0.1:[PORT]/4: more than 3 redirects, the last to http://127.0.0.1:[PORT]/5");
     assert_eq!(server.count("/5"), 0);
 
     server.set("/2", Reply::redirect(302, "/1"));
-    assert!(reason(&answer(&link, &acme, &["127.0.0.1"])).contains("more than 3 redirects"));
+    snapshot!(reason(&answer(&link, &acme, &["127.0.0.1"])), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/1: it redirects to http://127.0.0.1:[PORT]/2: more than 3 redirects, the last to http://127.0.0.1:[PORT]/1");
 
     server.set("/1", Reply::redirect(302, &server.url_by("localhost", "/5")));
     let found = answer(&link, &acme, &["127.0.0.1"]);
-    assert!(reason(&found).contains("localhost is none of `allowed_urls`"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/1: it redirects to http://localhost:[PORT]/5: localhost is none of `allowed_urls`");
     server.set("/1", Reply::redirect(302, "ftp://127.0.0.1/5"));
-    assert!(reason(&answer(&link, &acme, &["127.0.0.1"])).contains("ftp is not supported"));
+    snapshot!(reason(&answer(&link, &acme, &["127.0.0.1"])), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/1: it redirects to ftp://127.0.0.1/5: ftp is not supported, only http and https");
     assert_eq!(server.count("/5"), 0);
 }
 
@@ -80,13 +81,13 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     request["allowed_urls"] = json!(["127.0.0.1"]);
     request["ca_file"] = json!(authority.pem_file());
     let found = run_under(&request, &[]);
-    assert!(reason(&found).contains("from https to http"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: https://127.0.0.1:[PORT]/issuing: it redirects from https to http://127.0.0.1:[PORT]/issuing");
     assert_eq!(plain.connections(), 0);
 
     server.set("/issuing", Reply::ok(der(&acme.issuing)));
     assert!(is_found(&run_under(&request, &[]), &acme));
     request.as_object_mut().unwrap().remove("ca_file");
-    assert!(reason(&run_under(&request, &[])).contains("is not trusted"));
+    snapshot!(reason(&run_under(&request, &[])), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: https://127.0.0.1:[PORT]/issuing: the certificate of 127.0.0.1 is not trusted: no root that is trusted here issued it");
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_proxy_is_asked_for_the_whole_url_of_http() {
     // Through a proxy too, what the URL itself says is checked.
     let link = "http://192.168.0.1/issuing";
     let found = run_under(&request(&Manufacturer::linked("ACME", link, link)), &[("http_proxy", &variable)]);
-    assert!(reason(&found).contains("private address"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://192.168.0.1/issuing: 192.168.0.1 is a private address, where only public addresses are asked: name the host in `allowed_urls`");
     assert_eq!(proxy.heads().len(), 1);
 }
 
@@ -162,9 +163,9 @@ fn the_time_for_all_requests_ends_them_and_says_so() {
     request["allowed_urls"] = json!(["127.0.0.1"]);
     request["total_timeout"] = json!(1);
     let found = run_under(&request, &[]);
-    assert!(reason(&found).contains("within 1 s, which were left of the time for all"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/issuing: no whole answer within 1 s, which were left of the time for all");
     request["total_timeout"] = json!(60);
     request["timeout"] = json!(1);
     let found = run_under(&request, &[]);
-    assert!(reason(&found).contains("no whole answer within 1 s"), "{found}");
+    snapshot!(reason(&found), @"the certificate of its issuer is not in `ca_bundle`, nor where the EK certificate links to: http://127.0.0.1:[PORT]/issuing: no whole answer within 1 s");
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::messages::snapshot;
 use crate::support::privileges::{
     NOBODY, as_user_known_as, directory, file, is_root, owned, place, roots_place, traced, user,
 };
@@ -121,7 +122,7 @@ fn links_that_lead_nowhere_are_refused() {
     file(place.path().join("file"), 0, 0, 0o644);
     symlink("file", place.path().join("to-file")).unwrap();
     let message = refused_in(place.path(), &request(place.path().join("to-file/bot"), json!({})));
-    assert!(message.contains("is not a directory"), "{message}");
+    snapshot!(message, @"[DIR]/to-file/bot lies below [DIR]/file, which is not a directory; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot");
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn links_that_others_than_root_could_have_placed_or_could_replace_are_refused() 
     symlink(&theirs, roots.join("to-theirs")).unwrap();
     let path = roots.join("to-theirs/bot");
     let message = refused_in(place.path(), &request(&path, json!({ "owner": "daemon" })));
-    assert!(message.contains("belongs to nobody"), "{message}");
+    snapshot!(message, @"[DIR]/roots/to-theirs/bot lies below [DIR]/theirs, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot");
     changes(&request(&path, json!({ "owner": "nobody" })));
 }
 
@@ -202,7 +203,7 @@ fn the_callers_own_links_count_in_its_own_home_alone() {
     lchown(home_below.join("link"), Some(4242), Some(4242)).unwrap();
     let request_there = request(home_below.join("link/bot"), json!({ "owner": "nobody" }));
     let answer = as_user_with_home(&home_below, &request_there);
-    assert!(answer["msg"].as_str().unwrap().contains("goes through the symbolic link"), "{answer}");
+    snapshot!(answer["msg"].as_str().unwrap(), @"[DIR]/theirs/home/link/bot goes through the symbolic link [DIR]/theirs/home/link, which others than root could have placed or could replace; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot");
     // A home that the system's users know by a link of root's, as on ostree.
     symlink(".", place.path().join("homes")).unwrap();
     let answer =

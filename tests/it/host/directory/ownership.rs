@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::support::messages::snapshot;
 use crate::support::privileges::{
     NOBODY, answer_of, binary_for_everybody, directory, group, is_root, owned, place, run_as, traced, user,
     with_umask,
@@ -139,7 +140,7 @@ fn a_mode_that_lets_others_in_is_a_warning() {
     let place = place();
     let path = place.path().join("bot");
     let answer = succeed(&request(&path, json!({ "mode": "0750" })));
-    assert!(warnings(&answer).contains("mode 0750 lets others"), "{answer}");
+    snapshot!(warnings(&answer), @"mode 0750 lets others than the owner at the bot's credentials");
     assert_eq!(warnings(&succeed(&request(&path, json!({})))), "");
 }
 
@@ -243,7 +244,7 @@ fn what_is_no_account_is_refused() {
         }
     }
     let message = fail(&request(&path, json!({ "state": "present" })), "invalid_request");
-    assert!(message.contains("absent, directory"), "{message}");
+    snapshot!(message, @"parameter `state` of action `storage`: `present` is none of its values: absent, directory");
     assert!(!path.exists());
 }
 
@@ -307,7 +308,7 @@ fn a_user_who_may_not_is_told_so() {
     } else {
         fail(&request("/var/lib/tbot-tpm-test/bot", json!({})), "permission_denied")
     };
-    assert!(message.contains("run as root"), "{message}");
+    snapshot!(message, @"cannot make the directory [DIR]/bot: Permission denied (os error 13); run as root (become: true), or use a path that this user may write to");
 }
 
 #[test]

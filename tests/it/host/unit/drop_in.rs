@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::messages::snapshot;
 use crate::support::systemd::{MARKER, PACKAGED, install, request, warnings};
 use crate::support::{fail, succeed};
 
@@ -256,7 +257,7 @@ fn our_unit_does_not_go_where_it_is_the_only_one() {
     let directory = tempfile::tempdir().unwrap();
     install(directory.path(), json!({}));
     let message = fail(&request(directory.path(), json!({ "mode": "drop_in" })), "conflict");
-    assert!(message.contains("the only unit"), "{message}");
+    snapshot!(message, @"[DIR]/tbot.service is the only unit of its name, and a drop-in alone starts nothing; install the unit that the drop-in is for first, or use `mode: unit`");
     assert!(directory.path().join("tbot.service").exists() && !drop_in(directory.path()).exists());
     // An earlier task may be about to install one.
     let foreseen =

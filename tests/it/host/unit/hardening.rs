@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use serde_json::{Value, json};
 
 use crate::support::hardened::{Place, value, values};
+use crate::support::messages::snapshot;
 use crate::support::systemd::{PACKAGED, exposure, has_systemd_analyze, request, systemd_version, warnings};
 use crate::support::{succeed, tool};
 
@@ -135,7 +136,7 @@ fn given_paths_are_writable_instead_of_those_of_the_configuration() {
     let none = place.install(json!({ "read_write_paths": [] }));
     assert!(values(&none, "ReadWritePaths").is_empty());
     let idle = place.install(json!({ "read_write_paths": ["/srv/x"], "hardening": false, "name": "idle" }));
-    assert!(warnings(&idle)[0].contains("no use without `hardening`"), "{idle}");
+    snapshot!(warnings(&idle)[0], @"parameter `read_write_paths` has no use without `hardening`");
     let ad_hoc = place.install(json!({ "read_write_paths": "/srv/x,/srv/y" }));
     assert_eq!(value(&ad_hoc, "ReadWritePaths"), "-/srv/x -/srv/y");
 }

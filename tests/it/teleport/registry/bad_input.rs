@@ -5,36 +5,42 @@ use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
 
+use crate::support::messages::{listed, snapshot};
 use crate::support::registry::{HOST, Place, certified, found};
 use crate::support::tokens::hash;
 
 #[test]
 fn a_malformed_entry_is_left_as_it_is_and_named() {
     let twice = format!(r#"{{"ek_public_hash": "{}", "ek_public_hash": "{}"}}"#, hash('c'), hash('d'));
-    for (text, why) in [
-        ("", "is no JSON object"),
-        ("{", "is no JSON object"),
-        ("[]", "no JSON object"),
-        ("{}", "has no `ek_public_hash`"),
-        (r#"{"ek_public_hash": 12}"#, "is no identity"),
-        (r#"{"ek_public_hash": "12"}"#, "64 hexadecimal digits"),
-        (&twice, "twice"),
-    ] {
-        let place = Place::new();
-        fs::write(place.entry(HOST), text).unwrap();
-        for change in [
-            json!({ "identity": found('a'), "accept_identity_change": true }),
-            json!({ "state": "archived" }),
-        ] {
-            let message = place.refuse(change, "invalid_request");
-            let is_clear = message.contains(why)
-                && message.contains(place.entry(HOST).to_str().unwrap())
-                && message.contains("restore it");
-            assert!(is_clear, "{message}");
-        }
-        // Other hosts are none the worse for it.
-        place.change(json!({ "host": "web-2", "identity": found('a') }));
-    }
+    let said = listed(
+        ["", "{", "[]", "{}", r#"{"ek_public_hash": 12}"#, r#"{"ek_public_hash": "12"}"#, &twice],
+        |text| {
+            let place = Place::new();
+            fs::write(place.entry(HOST), text).unwrap();
+            let accepted = json!({ "identity": found('a'), "accept_identity_change": true });
+            let message = place.refuse(accepted, "invalid_request");
+            assert_eq!(place.refuse(json!({ "state": "archived" }), "invalid_request"), message);
+            // Other hosts are none the worse for it.
+            place.change(json!({ "host": "web-2", "identity": found('a') }));
+            ((*text).to_owned(), message)
+        },
+    );
+    snapshot!(said, @r#"
+
+        the registry's file [DIR]/registry/web-1.json is no JSON object: EOF while parsing a value at line 1 column 0; correct it, restore it from version control, or remove it and identify the host again
+    {
+        the registry's file [DIR]/registry/web-1.json is no JSON object: EOF while parsing an object at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    []
+        the registry's file [DIR]/registry/web-1.json is JSON, but no JSON object; correct it, restore it from version control, or remove it and identify the host again
+    {}
+        the registry's file [DIR]/registry/web-1.json has no `ek_public_hash`; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": 12}
+        the registry's file [DIR]/registry/web-1.json is no identity: invalid type: integer `12`, expected a string; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": "12"}
+        the registry's file [DIR]/registry/web-1.json is no identity: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "12"; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc", "ek_public_hash": "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"}
+        the registry's file [DIR]/registry/web-1.json is no JSON object: the key `ek_public_hash` is there twice at line 1 column 103; correct it, restore it from version control, or remove it and identify the host again
+    "#);
 }
 
 #[test]
@@ -50,40 +56,68 @@ fn files_that_are_in_the_way_are_left_as_they_are() {
     fs::write(place.registry().join("web-1.JSON"), json!({ "ek_public_hash": hash('a') }).to_string())
         .unwrap();
     let message = place.refuse(json!({ "identity": found('a') }), "conflict");
-    assert!(message.contains("web-1.JSON"), "{message}");
+    snapshot!(message, @"the registry has other files of `web-1` than [DIR]/registry/web-1.json: [DIR]/registry/web-1.JSON; remove those that are out of date, and give what is left that name");
 
     let place = Place::new();
     place.record(found('a'));
     archive(&place);
-    for (text, kind) in [("{", "invalid_request"), (r#"{"ek_public_hash": "HASH"}"#, "conflict")] {
-        let other = format!("{}b", &hash('a')[1..]);
-        fs::write(place.archived(HOST, 'a'), text.replace("HASH", &other)).unwrap();
-        for change in [accepted.clone(), json!({ "state": "archived" })] {
-            let message = place.refuse(change, kind);
-            assert!(message.contains("archive/web-1."), "{message}");
-        }
-    }
+    let other = json!({ "ek_public_hash": format!("{}b", &hash('a')[1..]) }).to_string();
+    let said = listed([("{", "invalid_request"), (&other, "conflict")], |(text, kind)| {
+        fs::write(place.archived(HOST, 'a'), text).unwrap();
+        let message = place.refuse(accepted.clone(), kind);
+        assert_eq!(place.refuse(json!({ "state": "archived" }), kind), message);
+        ((*text).to_owned(), message)
+    });
+    snapshot!(said, @r#"
+    {
+        the registry's file [DIR]/registry/archive/web-1.aaaaaaaaaaaaaaaa.json is no JSON object: EOF while parsing an object at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"}
+        [DIR]/registry/archive/web-1.aaaaaaaaaaaaaaaa.json is the archived entry of another TPM; give that file another name
+    "#);
 
     let place = Place::new();
     place.record(found('a'));
     fs::write(place.registry().join("archive"), "").unwrap();
-    place.refuse(json!({ "state": "archived" }), "io");
+    snapshot!(place.refuse(json!({ "state": "archived" }), "io"), @"cannot read [DIR]/registry/archive/web-1.aaaaaaaaaaaaaaaa.json: Not a directory (os error 20); a file is where a directory is named");
 
     let place = Place::new();
-    place.refuse(json!({ "registry": "/proc/self/status", "identity": found('a') }), "io");
+    let no_directory = json!({ "registry": "/proc/self/status", "identity": found('a') });
+    snapshot!(place.refuse(no_directory, "io"), @"cannot read /proc/self/status/web-1.json: Not a directory (os error 20); a file is where a directory is named");
 }
 
 #[test]
 fn a_name_that_cannot_be_a_files_is_refused() {
     let place = Place::new();
-    for name in ["", ".", "..", ".a", "a/b", "../a", "a b", "é", "a\n", &"x".repeat(201)] {
-        for state in [json!({ "identity": found('a') }), json!({ "state": "archived" })] {
-            let mut change = state;
-            change["host"] = json!(name);
-            let message = place.refuse(change, "invalid_request");
-            assert!(message.contains("ansible_host"), "{message}");
-        }
-    }
+    let long = "x".repeat(201);
+    let said = listed(["", ".", "..", ".a", "a/b", "../a", "a b", "é", "a\n", &long], |name| {
+        let change = json!({ "host": name, "identity": found('a') });
+        let message = place.refuse(change, "invalid_request");
+        let archive = json!({ "host": name, "state": "archived" });
+        assert_eq!(place.refuse(archive, "invalid_request"), message);
+        (format!("{name:?}"), message)
+    });
+    snapshot!(said, @r#"
+    ""
+        parameter `host` of action `registry`: "" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "."
+        parameter `host` of action `registry`: "." cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    ".."
+        parameter `host` of action `registry`: ".." cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    ".a"
+        parameter `host` of action `registry`: ".a" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "a/b"
+        parameter `host` of action `registry`: "a/b" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "../a"
+        parameter `host` of action `registry`: "../a" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "a b"
+        parameter `host` of action `registry`: "a b" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "é"
+        parameter `host` of action `registry`: "é" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "a\n"
+        parameter `host` of action `registry`: "a\n" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        parameter `host` of action `registry`: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" cannot name a file of the registry: use letters, digits, '.', '_' and '-' (at most 200, not '.' first), and put the address in `ansible_host`
+    "#);
     place.change(json!({ "host": "x".repeat(200), "identity": found('a') }));
     place.change(json!({ "host": "x".repeat(200), "state": "archived" }));
     place.change(json!({ "host": "-A_b.example.com", "identity": found('b') }));
@@ -97,20 +131,51 @@ fn an_identity_that_says_too_little_or_contradicts_itself_is_refused() {
         identity
     };
     let place = Place::new();
-    for (identity, why) in [
-        (Value::Null, "needs parameter `identity`"),
-        (json!({}), "needs parameter `identity.ek_public_hash`"),
-        (json!({ "ek_public_hash": hash('a') }), "needs parameter `identity.ek_cert_present`"),
-        (with(found('a'), "ek_public_hash", json!("ab")), "64 hexadecimal digits"),
-        (with(found('a'), "ek_cert_present", json!(true)), "has no `ek_cert_serial`"),
-        (with(certified('a'), "ek_cert_pem", Value::Null), "has no `ek_cert_pem`"),
-        (with(certified('a'), "ek_cert_present", json!(false)), "says that there is none"),
-        (with(certified('a'), "ek_cert_serial", json!(754)), "ek_cert_serial"),
-    ] {
-        let message = place.refuse(json!({ "identity": identity }), "invalid_request");
-        assert!(message.contains(why), "{message}");
-    }
-    place.refuse(json!({ "registry": "registry", "identity": found('a') }), "invalid_request");
-    place.refuse(json!({ "state": "absent", "identity": found('a') }), "invalid_request");
-    place.refuse(json!({ "registry": null, "identity": found('a') }), "invalid_request");
+    let said = listed(
+        [
+            Value::Null,
+            json!({}),
+            json!({ "ek_public_hash": hash('a') }),
+            with(found('a'), "ek_public_hash", json!("ab")),
+            with(found('a'), "ek_cert_present", json!(true)),
+            with(certified('a'), "ek_cert_pem", Value::Null),
+            with(certified('a'), "ek_cert_present", json!(false)),
+            with(certified('a'), "ek_cert_serial", json!(754)),
+        ],
+        |identity| (identity.to_string(), place.refuse(json!({ "identity": identity }), "invalid_request")),
+    );
+    snapshot!(said, @r#"
+    null
+        action `registry` needs parameter `identity`; give what `identify` returned for the host, or `state: archived`
+    {}
+        action `registry` needs parameter `identity.ek_public_hash`
+    {"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+        action `registry` needs parameter `identity.ek_cert_present`
+    {"changed":false,"ek_public_hash":"ab","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+        parameter `identity.ek_public_hash` of action `registry`: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "ab"
+    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+        parameter `identity` of action `registry`: it has no `ek_cert_serial`, and `ek_cert_present` says that there is one
+    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":"0f:ff","ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+        parameter `identity` of action `registry`: it has no `ek_cert_pem`, and `ek_cert_present` says that there is one
+    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":"0f:ff","ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":"-----BEGIN CERTIFICATE-----\n","ek_cert":null,"tpm":{},"warnings":[]}
+        parameter `identity` of action `registry`: it has `ek_cert_serial`, and `ek_cert_present` says that there is none
+    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":754,"ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":"-----BEGIN CERTIFICATE-----\n","ek_cert":null,"tpm":{},"warnings":[]}
+        parameter `identity.ek_cert_serial` of action `registry`: expected a text (quote it, as in "12:34"), found the number 754
+    "#);
+    let said = listed(
+        [
+            json!({ "registry": "registry", "identity": found('a') }),
+            json!({ "state": "absent", "identity": found('a') }),
+            json!({ "registry": null, "identity": found('a') }),
+        ],
+        |request| (request.to_string(), place.refuse(request.clone(), "invalid_request")),
+    );
+    snapshot!(said, @r#"
+    {"registry":"registry","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
+        parameter `registry` of action `registry`: the path "registry" is not absolute; write it from the root (/…)
+    {"state":"absent","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
+        parameter `state` of action `registry`: `absent` is none of its values: present, archived
+    {"registry":null,"identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
+        action `registry` needs parameter `registry`
+    "#);
 }

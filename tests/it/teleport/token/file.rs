@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::manufacturer::Manufacturer;
+use crate::support::messages::snapshot;
 use crate::support::tokens::{host, outcome, request, rules, stored, warnings};
 use crate::support::{fail, succeed, tool};
 
@@ -79,7 +80,7 @@ fn the_clusters_tokens_overwrite_the_file_and_what_only_it_has_is_named() {
     let left = json!([host("web-1", 'a'), host("web-3", 'c'), by_serial("x", "01")]);
     assert_eq!((&answer["changed"], &rules(&answer)["web"]), (&json!(true), &left));
     let warning = warnings(&answer);
-    assert!(warning.contains("`drafted`") && warning.contains("`serial`"), "{warning}");
+    snapshot!(warning, @"rules of the file that the cluster's tokens do not have leave it: `drafted`, `serial`");
     assert!(!warning.contains("`gone`"), "that was meant: {warning}");
     assert_eq!(fs::read_to_string(&path).unwrap(), answer["content"].as_str().unwrap());
     // The file says it now, and the cluster does not yet.
@@ -155,5 +156,5 @@ fn check_mode_meets_the_obstacles_that_the_run_would() {
     }
     let path = directory.path().join("missing/web.yaml");
     let foreseen = succeed(&request(json!({ "path": path, "_ansible_check_mode": true })));
-    assert!(foreseen["warnings"][0].as_str().unwrap().contains("there is no directory"), "{foreseen}");
+    snapshot!(foreseen["warnings"][0].as_str().unwrap(), @"there is no directory [DIR]/missing; the run fails unless an earlier task makes it");
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::messages::{listed, snapshot};
 use crate::support::tokens::{hash, host, outcome, request, stored, warnings};
 use crate::support::{fail, succeed, tool};
 
@@ -45,20 +46,28 @@ fn the_registry_is_one_identity_a_file() {
     let from_registry = request(json!({ "hosts": null, "registry": directory.path() }));
     let content = succeed(&from_registry)["content"].clone();
     assert_eq!(content, succeed(&request(json!({})))["content"]);
-    for (text, expected) in [
-        ("{", "is no JSON object"),
-        ("[]", "no JSON object"),
-        ("{}", "has no `ek_public_hash`"),
-        (r#"{"ek_public_hash": "12"}"#, "64 hexadecimal digits"),
-        (r#"{"ek_public_hash": 12}"#, "is no identity"),
-    ] {
-        write("bad.json", text.to_owned());
-        let message = fail(&from_registry, "invalid_request");
-        assert!(message.contains("bad.json") && message.contains(expected), "{message}");
-    }
+    let said =
+        listed(["{", "[]", "{}", r#"{"ek_public_hash": "12"}"#, r#"{"ek_public_hash": 12}"#], |text| {
+            ((*text).to_owned(), {
+                write("bad.json", (*text).to_owned());
+                fail(&from_registry, "invalid_request")
+            })
+        });
+    snapshot!(said, @r#"
+    {
+        the registry's file [DIR]/bad.json is no JSON object: EOF while parsing an object at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    []
+        the registry's file [DIR]/bad.json is JSON, but no JSON object; correct it, restore it from version control, or remove it and identify the host again
+    {}
+        the registry's file [DIR]/bad.json has no `ek_public_hash`; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": "12"}
+        the registry's file [DIR]/bad.json is no identity: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "12"; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": 12}
+        the registry's file [DIR]/bad.json is no identity: invalid type: integer `12`, expected a string; correct it, restore it from version control, or remove it and identify the host again
+    "#);
     write("bad.json", json!({ "ek_public_hash": hash('a') }).to_string());
     let message = fail(&from_registry, "conflict");
-    assert!(message.contains("`bad`") && message.contains("`web-1`"), "{message}");
+    snapshot!(message, @"`bad` and `web-1` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other");
 }
 
 #[test]
@@ -103,24 +112,24 @@ fn what_could_block_in_the_registry_is_an_error() {
     assert_eq!(succeed(&from_registry)["tokens"][0]["rules"], 1);
     let other = directory.path().join("b.json");
     tool("mkfifo", &[other.to_str().unwrap()]);
-    assert!(fail(&from_registry, "unsafe_path").contains("b.json"));
+    snapshot!(fail(&from_registry, "unsafe_path"), @"[DIR]/b.json is not a regular file; remove it, or give another path; where a file is to be written, not even a link to one will do");
     fs::remove_file(&other).unwrap();
     symlink("nowhere", &other).unwrap();
-    assert!(fail(&from_registry, "not_found").contains("b.json"));
+    snapshot!(fail(&from_registry, "not_found"), @"cannot read [DIR]/b.json: No such file or directory (os error 2)");
     fs::remove_file(&other).unwrap();
     fs::create_dir(&other).unwrap();
-    assert!(fail(&from_registry, "unsafe_path").contains("b.json"));
+    snapshot!(fail(&from_registry, "unsafe_path"), @"[DIR]/b.json is not a regular file; remove it, or give another path; where a file is to be written, not even a link to one will do");
 }
 
-/// Files of which a registry can say nothing, each with what is wrong.
-fn malformed() -> Vec<(String, &'static str)> {
+/// Files of which a registry can say nothing.
+fn malformed() -> Vec<String> {
     let twice = format!(r#"{{"ek_public_hash": "{}", "ek_public_hash": "{}"}}"#, hash('c'), hash('d'));
     vec![
-        ("{".to_owned(), "is no JSON object"),
-        (twice, "twice"),
-        (json!({ "ek_public_hash": hash('a') }).to_string(), "the same TPM"),
-        (json!({ "ek_public_hash": hash('c'), "ek_cert_serial": 754 }).to_string(), "is no identity"),
-        (json!({ "ek_public_hash": null }).to_string(), "has no `ek_public_hash`"),
+        "{".to_owned(),
+        twice,
+        json!({ "ek_public_hash": hash('a') }).to_string(),
+        json!({ "ek_public_hash": hash('c'), "ek_cert_serial": 754 }).to_string(),
+        json!({ "ek_public_hash": null }).to_string(),
     ]
 }
 
@@ -130,17 +139,31 @@ fn a_file_that_says_nothing_usable_is_a_warning_where_its_rule_stays() {
     let file = tempfile::tempdir().unwrap();
     let path = file.path().join("web.yaml");
     fs::write(&path, current.to_string()).unwrap();
-    for (text, why) in malformed() {
+    let said = listed(malformed(), |text| {
         let registry = registry();
-        write(&registry, "bad.json", text);
-        for known in [json!({ "current": current }), json!({ "path": path, "_ansible_check_mode": true })] {
+        write(&registry, "bad.json", text.clone());
+        let warned = |known: Value| {
             let answer = succeed(&from(registry.path(), known));
-            let warning = warnings(&answer);
-            assert!(warning.contains("bad") && warning.contains(why), "{warning}");
             let kept = outcome(&answer)["kept"].clone();
             assert_eq!((&kept, &answer["rules"]["removed"]), (&json!(["bad", "web-1"]), &json!([])));
-        }
-    }
+            warnings(&answer)
+        };
+        let warning = warned(json!({ "current": current }));
+        assert_eq!(warned(json!({ "path": path, "_ansible_check_mode": true })), warning);
+        (text.clone(), warning)
+    });
+    snapshot!(said, @r#"
+    {
+        left out, but any rule that it has stays: the registry's file [DIR]/bad.json is no JSON object: EOF while parsing an object at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc", "ek_public_hash": "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"}
+        left out, but any rule that it has stays: the registry's file [DIR]/bad.json is no JSON object: the key `ek_public_hash` is there twice at line 1 column 103; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+        left out, but any rule that it has stays: `bad` and `web-1` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
+    {"ek_public_hash":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","ek_cert_serial":754}
+        left out, but any rule that it has stays: the registry's file [DIR]/bad.json is no identity: invalid type: integer `754`, expected a string; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":null}
+        left out, but any rule that it has stays: the registry's file [DIR]/bad.json has no `ek_public_hash`; correct it, restore it from version control, or remove it and identify the host again
+    "#);
 }
 
 #[test]
@@ -148,21 +171,32 @@ fn a_file_that_says_nothing_usable_is_an_error_where_its_rule_would_go_or_is_not
     let current = stored(json!([host("web-1", 'a'), host("bad", 'c')]));
     let file = tempfile::tempdir().unwrap();
     let path = file.path().join("web.yaml");
-    for (text, why) in malformed() {
+    let said = listed(malformed(), |text| {
         let registry = registry();
-        write(&registry, "bad.json", text);
+        write(&registry, "bad.json", text.clone());
         write(&registry, "worse.json", "x".to_owned());
-        for extra in [json!({ "current": current, "prune": true }), json!({}), json!({ "path": path })] {
-            let answer = crate::support::run(&from(registry.path(), extra));
-            let message = answer["msg"].as_str().unwrap();
-            assert!(
-                message.contains("bad") && message.contains(why) && message.contains("worse"),
-                "{message}"
-            );
-            assert_eq!(answer["error"]["kind"], "invalid_request", "{answer}");
+        let refused = |extra: Value| {
+            let message = fail(&from(registry.path(), extra), "invalid_request");
             assert!(!path.exists());
-        }
-    }
+            message
+        };
+        let pruning = refused(json!({ "current": current, "prune": true }));
+        let new = refused(json!({}));
+        assert_eq!(refused(json!({ "path": path })), new);
+        (text.clone(), if new == pruning { new } else { format!("{pruning}\n{new}") })
+    });
+    snapshot!(said, @r#"
+    {
+        the registry's file [DIR]/bad.json is no JSON object: EOF while parsing an object at line 1 column 1; the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc", "ek_public_hash": "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"}
+        the registry's file [DIR]/bad.json is no JSON object: the key `ek_public_hash` is there twice at line 1 column 103; the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+        the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; `bad` and `web-1` have the same TPM (one EK public hash); correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","ek_cert_serial":754}
+        the registry's file [DIR]/bad.json is no identity: invalid type: integer `754`, expected a string; the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    {"ek_public_hash":null}
+        the registry's file [DIR]/bad.json has no `ek_public_hash`; the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
+    "#);
 }
 
 #[test]
@@ -182,22 +216,30 @@ fn two_files_of_one_name_are_not_told_apart_silently() {
     let registry = registry();
     write(&registry, "web-1.JSON", json!({ "ek_public_hash": hash('c') }).to_string());
     let message = fail(&from(registry.path(), json!({})), "conflict");
-    assert!(message.contains("web-1.JSON") && message.contains("web-1.json"), "{message}");
+    snapshot!(message, @"the registry has several files of one host: [DIR]/web-1.JSON, [DIR]/web-1.json; remove those that are out of date");
     let current = stored(json!([host("web-1", 'a')]));
     let answer = succeed(&from(registry.path(), json!({ "current": current, "replace": true })));
     assert_eq!(outcome(&answer), json!({ "added": ["web-2"], "kept": ["web-1"] }));
-    assert!(warnings(&answer).contains("web-1.JSON"), "{answer}");
+    snapshot!(warnings(&answer), @"left out, but any rule that it has stays: the registry has several files of one host: [DIR]/web-1.JSON, [DIR]/web-1.json; remove those that are out of date");
 }
 
 #[test]
 fn a_file_name_that_is_no_description_is_an_error() {
     let identity = json!({ "ek_public_hash": hash('c') }).to_string();
-    for name in [&b"a\nb.json"[..], b"\xff.json", b" .json"] {
+    let said = listed([&b"a\nb.json"[..], b"\xff.json", b" .json"], |name| {
         let registry = registry();
         fs::write(registry.path().join(OsStr::from_bytes(name)), &identity).unwrap();
-        let message = fail(&from(registry.path(), json!({})), "invalid_request");
-        assert!(message.contains("no usable name"), "{message}");
-    }
+        (name.escape_ascii().to_string(), fail(&from(registry.path(), json!({})), "invalid_request"))
+    });
+    snapshot!(said, @r#"
+    a\nb.json
+        the registry's file [DIR]/a
+        b.json has no usable name: a description is one line of at most 1024 bytes, not "a\nb"; correct it, restore it from version control, or remove it and identify the host again
+    \xff.json
+        the registry's file [DIR]/�.json has no usable name: a description is one line of at most 1024 bytes, not ""; correct it, restore it from version control, or remove it and identify the host again
+     .json
+        the registry's file [DIR]/ .json has no usable name: a description is one line of at most 1024 bytes, not " "; correct it, restore it from version control, or remove it and identify the host again
+    "#);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::BACKENDS;
 use crate::support::hostile::{GET_CAPABILITY, Hostile, NV_READ, Reply, identify, response};
+use crate::support::messages::snapshot;
 use crate::support::{SoftwareTpm, fail};
 
 /// TPM 1.2's answer to any TPM 2.0 command: its own tag, and `TPM_BAD_TAG`.
@@ -89,7 +90,7 @@ fn a_unix_socket_that_never_answers_is_given_up_and_garbage_on_it_refused() {
     let path = directory.path().join("stuck");
     let message = Hostile::on_unix_socket(&path, |_| Reply::Stuck(vec![0x80])).identify("native");
     assert_eq!(message["error"]["kind"], "tpm_error");
-    assert!(message["msg"].as_str().unwrap().contains("did not answer within 1 s"), "{message}");
+    snapshot!(message["msg"].as_str().unwrap(), @"the TPM at `swtpm:path=[DIR]/stuck` did not answer within 1 s; see whether another program is using it, give it longer with `timeout`, or restart the machine");
     let path = directory.path().join("garbage");
     let answer = Hostile::on_unix_socket(&path, |_| Reply::Last(vec![7; 64])).identify_patiently("native");
     assert_eq!(answer["error"]["kind"], "tpm_error", "{answer}");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tbot_tpm::protocol::{self, Request};
 use tbot_tpm::tpm::{Backend, Tcti, TimeLimit, Tpm};
 
+use crate::support::messages::snapshot;
 use crate::support::states::{EK_CERTIFICATE, MANUFACTURERS, identify, identify_expecting, refused};
 use crate::support::{BACKENDS, SoftwareTpm, certificate, fail, hash_by_openssl, tool};
 
@@ -196,9 +197,9 @@ fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
         }
     }
     let message = fail(&json!({ "action": "identify", "tcti": "swtpm:path=/run/no-tpm" }), "tpm_not_found");
-    assert!(message.contains("/run/no-tpm"), "{message}");
+    snapshot!(message, @"no software TPM answers at /run/no-tpm: No such file or directory (os error 2); start it, or correct `tcti`");
     let message = fail(&json!({ "action": "identify", "tcti": "nonsense:x" }), "invalid_request");
-    assert!(message.contains("nonsense:x") && message.contains("device:/dev/tpmrm0"), "{message}");
+    snapshot!(message, @"`nonsense:x` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd");
 }
 
 /// libtss2 3 would connect to whatever is at localhost instead.
@@ -206,7 +207,7 @@ fn a_tpm_that_is_not_there_is_an_error_that_says_what_was_looked_for() {
 #[test]
 fn libtss2_is_not_asked_for_a_unix_socket() {
     let request = json!({ "action": "identify", "backend": "esapi", "tcti": "swtpm:path=/run/no-tpm" });
-    assert!(fail(&request, "invalid_request").contains("backend: native"));
+    snapshot!(fail(&request, "invalid_request"), @"the esapi backend does not speak the TCTI `swtpm:path=/run/no-tpm`; use `backend: native`");
 }
 
 #[cfg(feature = "tss")]

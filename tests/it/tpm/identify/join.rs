@@ -4,19 +4,26 @@
 use serde_json::{Value, json};
 
 use crate::support::issued::{certificate_between, certificate_for};
+use crate::support::messages::{listed, snapshot};
 use crate::support::states::{
     EK_CERTIFICATE, EK_TEMPLATE, ENDORSEMENT_KEY, MANUFACTURERS, SIGNING_TEMPLATE, STORAGE_KEY,
     STORAGE_TEMPLATE, Template, identify, identify_expecting, one_warning,
 };
 use crate::support::{SoftwareTpm, certificate};
 
-/// The one warning has all of these words.
-fn warns(tpm: &SoftwareTpm, words: &[&str]) {
-    let answer = identify(tpm);
-    let warning = one_warning(&answer);
-    for word in words {
-        assert!(warning.contains(word), "{word}: {warning}");
-    }
+/// The one warning.
+fn warning(tpm: &SoftwareTpm) -> String {
+    one_warning(&identify(tpm)).to_owned()
+}
+
+/// Every warning on a line of its own.
+fn warnings(tpm: &SoftwareTpm) -> String {
+    texts(&identify(tpm))
+}
+
+fn texts(answer: &Value) -> String {
+    let warnings = answer["warnings"].as_array().unwrap().iter();
+    warnings.map(|one| one.as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 fn no_warning(tpm: &SoftwareTpm) {
@@ -71,24 +78,24 @@ fn an_endorsement_password_is_a_warning_with_a_certificate() {
     certify(&tpm, &certificate_for(&tpm.default_ek(), 400));
     join(&tpm);
     tpm.set_password("endorsement");
-    warns(&tpm, &["endorsement hierarchy has a password", "tpm2_changeauth -c endorsement"]);
+    snapshot!(warning(&tpm), @"the TPM's endorsement hierarchy has a password, so tbot cannot join; clear it with `tpm2_changeauth -c endorsement -p PASSWORD`");
 }
 
 #[test]
 fn an_owner_password_is_a_warning_as_long_as_a_key_is_to_be_kept() {
     let tpm = SoftwareTpm::start();
     tpm.set_password("owner");
-    warns(&tpm, &["owner hierarchy has a password", "0x81000001 and 0x81010001"]);
+    snapshot!(warning(&tpm), @"the TPM's owner hierarchy has a password, and there is no key yet at 0x81000001 and 0x81010001, where tbot keeps one at its first join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until then");
 
     let tpm = SoftwareTpm::start();
     tpm.keep_primary(STORAGE_KEY, "o", STORAGE_TEMPLATE);
     tpm.set_password("owner");
-    warns(&tpm, &["owner hierarchy has a password", "at 0x81010001,"]);
+    snapshot!(warning(&tpm), @"the TPM's owner hierarchy has a password, and there is no key yet at 0x81010001, where tbot keeps one at its first join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until then");
 
     let tpm = SoftwareTpm::start();
     tpm.persist(ENDORSEMENT_KEY, "e", EK_TEMPLATE);
     tpm.set_password("owner");
-    warns(&tpm, &["owner hierarchy has a password", "at 0x81000001,"]);
+    snapshot!(warning(&tpm), @"the TPM's owner hierarchy has a password, and there is no key yet at 0x81000001, where tbot keeps one at its first join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until then");
 
     let tpm = SoftwareTpm::start();
     join(&tpm);
@@ -104,33 +111,48 @@ fn every_warning_is_given_where_several_hold() {
     tpm.keep_primary(STORAGE_KEY, "o", SIGNING_TEMPLATE);
     tpm.set_password("endorsement");
     tpm.set_password("owner");
-    let answer = identify(&tpm);
-    let warnings: Vec<&str> =
-        answer["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
-    assert_eq!(warnings.len(), 4, "{warnings:#?}");
-    for (warning, words) in
-        warnings.iter().zip(["expires in 9 days", "0x81000001 is no storage", "endorsement", "owner"])
-    {
-        assert!(warning.contains(words), "{words}: {warning}");
-    }
+    snapshot!(warnings(&tpm), @"
+    the EK certificate expires in 9 days, on [DATE]: then a cluster that checks it (ekcert_allowed_cas) will refuse this host
+    the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81000001`
+    the TPM's endorsement hierarchy has a password, so tbot cannot join; clear it with `tpm2_changeauth -c endorsement -p PASSWORD`
+    the TPM's owner hierarchy has a password, and there is no key yet at 0x81010001, where tbot keeps one at its first join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until then
+    ");
 }
 
 #[test]
 fn another_key_in_the_ek_s_place_is_a_warning() {
     let foreign = Template { unique: Some(&[0x5a; 256]), ..EK_TEMPLATE };
-    for (hierarchy, template) in
-        [("e", foreign), ("o", EK_TEMPLATE), ("e", STORAGE_TEMPLATE), ("e", SIGNING_TEMPLATE)]
-    {
+    let others = [
+        ("an EK with another `unique`", "e", foreign),
+        ("an EK of the owner's", "o", EK_TEMPLATE),
+        ("a storage key", "e", STORAGE_TEMPLATE),
+        ("a signing key", "e", SIGNING_TEMPLATE),
+    ];
+    let said = listed(others, |(what, hierarchy, template)| {
         let tpm = SoftwareTpm::start();
-        tpm.persist(ENDORSEMENT_KEY, hierarchy, template);
-        warns(&tpm, &["0x81010001", "is not the EK", "tpm2_evictcontrol -C o -c 0x81010001"]);
+        tpm.persist(ENDORSEMENT_KEY, hierarchy, *template);
+        let without_certificate = warning(&tpm);
         certify(&tpm, &certificate_for(&tpm.default_ek(), 400));
-        warns(&tpm, &["0x81010001", "cannot join"]);
-    }
+        ((*what).to_owned(), format!("{without_certificate}\n{}", warning(&tpm)))
+    });
+    snapshot!(said, @"
+    an EK with another `unique`
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+        the EK certificate is for another key than the EK that the TPM keeps at 0x81010001, so tbot cannot join; one of them is not this TPM's own
+    an EK of the owner's
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+    a storage key
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+    a signing key
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+        the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`
+    ");
     let tpm = SoftwareTpm::start();
     certify(&tpm, &certificate_for(&tpm.default_ek(), 400));
     tpm.persist_child(ENDORSEMENT_KEY, "e", Template { unique: None, ..EK_TEMPLATE });
-    warns(&tpm, &["0x81010001", "is not the EK"]);
+    snapshot!(warning(&tpm), @"the key at the TPM's persistent handle 0x81010001 is not the EK, but tbot will take it for that, so it cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81010001`");
 }
 
 /// The one at the handle works all the same where the certificate is for it.
@@ -147,7 +169,7 @@ fn a_kept_key_that_the_certificate_is_for_is_no_warning() {
 #[test]
 fn a_storage_key_that_is_no_parent_is_a_warning() {
     let tpm = SoftwareTpm::start();
-    for (what, hierarchy, template) in [
+    let no_parents = [
         ("a signing key", "o", SIGNING_TEMPLATE),
         ("an EK", "e", EK_TEMPLATE),
         (
@@ -168,13 +190,24 @@ fn a_storage_key_that_is_no_parent_is_a_warning() {
                 ..STORAGE_TEMPLATE
             },
         ),
-    ] {
-        println!("{what}");
-        tpm.keep_primary(STORAGE_KEY, hierarchy, template);
+    ];
+    let said = listed(no_parents, |(what, hierarchy, template)| {
+        tpm.keep_primary(STORAGE_KEY, hierarchy, *template);
         assert!(!tpm.is_parent(STORAGE_KEY));
-        warns(&tpm, &["0x81000001 is no storage key", "tpm2_evictcontrol -C o -c 0x81000001"]);
+        let warning = warning(&tpm);
         evict(&tpm, STORAGE_KEY);
-    }
+        ((*what).to_owned(), warning)
+    });
+    snapshot!(said, @"
+    a signing key
+        the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81000001`
+    an EK
+        the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81000001`
+    a key that only decrypts
+        the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81000001`
+    a parent with a policy only
+        the key at the TPM's persistent handle 0x81000001 is no storage key that others can be made under with an empty password, so tbot cannot join; if nothing needs that key, remove it with `tpm2_evictcontrol -C o -c 0x81000001`
+    ");
     for (what, hierarchy, template) in [
         ("a storage key", "o", STORAGE_TEMPLATE),
         (
@@ -206,7 +239,7 @@ fn a_storage_key_that_lockout_bars_is_a_warning_in_lockout() {
     no_warning(&tpm);
     tpm.lock_out();
     assert!(!tpm.is_parent(STORAGE_KEY));
-    warns(&tpm, &["in dictionary-attack lockout", "0x81000001", "tpm2_dictionarylockout --clear-lockout"]);
+    snapshot!(warning(&tpm), @"the TPM is in dictionary-attack lockout, and the storage key at its persistent handle 0x81000001 is not exempt from it, so tbot cannot join until the lockout ends; end it with `tpm2_dictionarylockout --clear-lockout`");
     tpm.tpm2("tpm2_dictionarylockout", &["--clear-lockout"]);
     assert!(tpm.is_parent(STORAGE_KEY));
     no_warning(&tpm);
@@ -217,51 +250,68 @@ fn a_certificate_for_another_key_is_a_warning_where_that_can_be_told() {
     let directory = tempfile::tempdir().unwrap();
     let of = |key: &[&str]| certificate(directory.path(), key, &["-days", "400"]);
     let tpm = SoftwareTpm::start();
-    for key in [&["rsa:3072"][..], &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], &["ed25519"]] {
-        println!("{key:?}, nothing kept");
+    let warned = |key: &&[&str]| {
         certify(&tpm, &of(key));
-        warns(&tpm, &["the EK certificate is for another key", "RSA 2048"]);
-    }
+        (key[key.len() - 1].to_owned(), warning(&tpm))
+    };
+    let others = [&["rsa:3072"][..], &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], &["ed25519"]];
+    snapshot!(listed(others, warned), @"
+    rsa:3072
+        the EK certificate is for another key than this TPM's EK, which is an RSA 2048 key, so tbot cannot join
+    ec_paramgen_curve:P-256
+        the EK certificate is for another key than this TPM's EK, which is an RSA 2048 key, so tbot cannot join
+    ed25519
+        the EK certificate is for another key than this TPM's EK, which is an RSA 2048 key, so tbot cannot join
+    ");
     certify(&tpm, &of(&["rsa:2048"]));
     no_warning(&tpm);
     tpm.persist(ENDORSEMENT_KEY, "e", EK_TEMPLATE);
-    for key in [&["rsa:2048"][..], &["rsa:3072"], &["ed25519"]] {
-        println!("{key:?}, EK kept");
-        certify(&tpm, &of(key));
-        warns(&tpm, &["the EK certificate is for another key", "keeps at 0x81010001"]);
-    }
+    snapshot!(listed([&["rsa:2048"][..], &["rsa:3072"], &["ed25519"]], warned), @"
+    rsa:2048
+        the EK certificate is for another key than the EK that the TPM keeps at 0x81010001, so tbot cannot join; one of them is not this TPM's own
+    rsa:3072
+        the EK certificate is for another key than the EK that the TPM keeps at 0x81010001, so tbot cannot join; one of them is not this TPM's own
+    ed25519
+        the EK certificate is for another key than the EK that the TPM keeps at 0x81010001, so tbot cannot join; one of them is not this TPM's own
+    ");
 }
 
 #[test]
 fn a_certificate_s_validity_is_watched() {
     let tpm = SoftwareTpm::start();
     let key = tpm.default_ek();
-    for (days, words) in [
-        (1, Some("expires in 0 days")),
-        (89, Some("expires in 88 days")),
-        (90, Some("expires in 89 days")),
-        (91, None),
-    ] {
-        println!("{days} days");
-        certify(&tpm, &certificate_for(&key, days));
-        match words {
-            Some(words) => warns(&tpm, &[words, "ekcert_allowed_cas"]),
-            None => no_warning(&tpm),
-        }
-    }
-    for (from, to, words) in [
-        ("20200101000000Z", "20210203040506Z", Some("expired on 2021-02-03")),
-        ("20480203040506Z", "20490101000000Z", Some("not valid before 2048-02-03")),
-        ("20480203040506Z", "99991231235959Z", Some("not valid before 2048-02-03")),
-        ("20200101000000Z", "99991231235959Z", None),
-    ] {
-        println!("{from} to {to}");
+    let said = listed([1, 89, 90, 91], |days| {
+        certify(&tpm, &certificate_for(&key, *days));
+        (format!("{days} days"), warnings(&tpm))
+    });
+    snapshot!(said, @"
+    1 days
+        the EK certificate expires in 0 days, on [DATE]: then a cluster that checks it (ekcert_allowed_cas) will refuse this host
+    89 days
+        the EK certificate expires in 88 days, on [DATE]: then a cluster that checks it (ekcert_allowed_cas) will refuse this host
+    90 days
+        the EK certificate expires in 89 days, on [DATE]: then a cluster that checks it (ekcert_allowed_cas) will refuse this host
+    91 days
+    ");
+    let periods = [
+        ("20200101000000Z", "20210203040506Z"),
+        ("20480203040506Z", "20490101000000Z"),
+        ("20480203040506Z", "99991231235959Z"),
+        ("20200101000000Z", "99991231235959Z"),
+    ];
+    let said = listed(periods, |(from, to)| {
         certify(&tpm, &certificate_between(from, to));
-        match words {
-            Some(words) => warns(&tpm, &[words, "ekcert_allowed_cas"]),
-            None => no_warning(&tpm),
-        }
-    }
+        (format!("{from} to {to}"), texts(&identify(&tpm)))
+    });
+    snapshot!(said, @"
+    20200101000000Z to 20210203040506Z
+        the EK certificate expired on 2021-02-03: a cluster that checks it (ekcert_allowed_cas) will refuse this host
+    20480203040506Z to 20490101000000Z
+        the EK certificate is not valid before 2048-02-03: a cluster that checks it (ekcert_allowed_cas) will refuse this host until then; check this machine's clock
+    20480203040506Z to 99991231235959Z
+        the EK certificate is not valid before 2048-02-03: a cluster that checks it (ekcert_allowed_cas) will refuse this host until then; check this machine's clock
+    20200101000000Z to 99991231235959Z
+    ");
 }
 
 #[test]

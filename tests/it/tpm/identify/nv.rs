@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use crate::support::issued::{certificate_for, tcg_header};
+use crate::support::messages::snapshot;
 use crate::support::states::{
     EK_CERTIFICATE, MANUFACTURERS, ask, identify, identify_expecting, one_warning, refused,
 };
@@ -276,7 +277,7 @@ fn without_a_certificate_only_the_endorsement_password_hides_the_key() {
     }
     tpm.set_password("endorsement");
     let error = refused(&tpm, &json!({}), "tpm_auth");
-    assert!(error["msg"].as_str().unwrap().contains("endorsement"), "{error}");
+    snapshot!(error["msg"].as_str().unwrap(), @"the TPM's endorsement hierarchy has a password, so tbot cannot make its EK; clear it with `tpm2_changeauth -c endorsement -p PASSWORD`");
     let error = refused(&tpm, &json!({ "expected_ek_public_hash": hash }), "tpm_auth");
-    assert!(error["error"]["hint"].as_str().unwrap().contains("tpm2_changeauth -c endorsement"), "{error}");
+    snapshot!(error["error"]["hint"].as_str().unwrap(), @"clear it with `tpm2_changeauth -c endorsement -p PASSWORD`");
 }
