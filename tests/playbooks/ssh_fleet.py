@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -46,6 +47,8 @@ class SshFleet(Fleet):
 
     def __exit__(self, *_exception: object) -> None:
         self._running.close()
+        # The sockets of connections that Ansible keeps. The next fleet has other servers by these names.
+        shutil.rmtree(self.ansible.home / ".ansible/cp", ignore_errors=True)
 
     def _write_ssh_files(self) -> None:
         """As a user has them who was there before: how each host is reached by its name, and its key."""
@@ -69,8 +72,6 @@ class SshFleet(Fleet):
     def common_variables(self) -> dict[str, object]:
         return {
             "ansible_python_interpreter": "/usr/bin/python3",
-            # A socket's name is short, and each fleet has its own.
-            "ansible_control_path_dir": str(self.root.with_name(f"{self.root.name}-cp")),
             # There is no systemd, and nothing to install from.
             "tbot_manage_service": False,
             "tbot_install_method": "none",
