@@ -1,5 +1,6 @@
 //! What the tests share: running the real binary, and software TPMs in states made with tpm2-tools.
 
+pub mod attest;
 #[cfg(feature = "tss")]
 pub mod broker;
 pub mod certificates;
@@ -135,6 +136,9 @@ pub fn tool(program: &str, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
+/// How swtpm starts as a TPM 2.0.
+const TPM_2_0: [&str; 3] = ["--tpm2", "--flags", "not-need-init,startup-clear"];
+
 /// A software TPM of its own, fresh, which ends with the value.
 pub struct SoftwareTpm {
     process: Child,
@@ -146,16 +150,22 @@ impl SoftwareTpm {
     /// Starts one on a free pair of loopback ports; another process may take a port in between, so
     /// several are tried.
     pub fn start() -> Self {
-        Self::start_version(&["--tpm2", "--flags", "not-need-init,startup-clear"])
+        Self::start_in(tempfile::tempdir().unwrap(), &TPM_2_0)
     }
 
     /// The same as a TPM 1.2.
     pub fn start_tpm_1_2() -> Self {
-        Self::start_version(&["--flags", "not-need-init"])
+        Self::start_in(tempfile::tempdir().unwrap(), &["--flags", "not-need-init"])
     }
 
-    fn start_version(version: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    /// Another one with the same seeds, and with what this one has kept.
+    pub fn copy(&self) -> Self {
+        let (directory, kept) = (tempfile::tempdir().unwrap(), "tpm2-00.permall");
+        fs::copy(self.file(kept), directory.path().join(kept)).unwrap();
+        Self::start_in(directory, &TPM_2_0)
+    }
+
+    fn start_in(directory: TempDir, version: &[&str]) -> Self {
         for _ in 0..20 {
             let port = free_port_pair();
             let mut process = Command::new("swtpm")

@@ -1,9 +1,10 @@
 //! Pseudo-random choices that are the same on every machine, for tests with fixed seeds.
 
-use std::path::Path;
-use std::process::Command;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
+use super::issued::certificate_for;
 use super::{SoftwareTpm, certificate};
 
 /// A generator (the algorithm `SplitMix64`) that a seed decides.
@@ -129,26 +130,85 @@ impl State {
         index.certificate.as_deref().filter(|_| is_readable)
     }
 
-    pub fn bring_about(&self, tpm: &SoftwareTpm) {
-        // Before others can be locked out, and so that the passwords tried here lock nobody out.
-        let tries = if self.in_lockout { "1" } else { "30" };
-        tpm.tpm2("tpm2_dictionarylockout", &["-s", "-n", tries, "-t", "1000", "-l", "1000"]);
-        for (index, at) in [(&self.certificate, "0x01c00002"), (&self.nonce, "0x01c00003")] {
-            if let Some(index) = index {
-                index.define(tpm, at);
-            }
+    fn indexes(&self) -> impl Iterator<Item = (&Index, &'static str)> {
+        let indexes = [(&self.certificate, "0x01c00002"), (&self.nonce, "0x01c00003")];
+        indexes.into_iter().filter_map(|(index, at)| Some((index.as_ref()?, at)))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let keys = [(self.storage, "0x81000001"), (self.endorsement, "0x81010001")];
+        keys.into_iter().filter_map(|(key, at)| Some((key?, at)))
+    }
+}
+
+/// A software TPM that is brought into one state after another: starting one for each takes longer than all else.
+pub struct Subject {
+    pub tpm: SoftwareTpm,
+    /// The files with the contexts of the keys that it has made already.
+    made: HashMap<&'static str, PathBuf>,
+}
+
+/// The index by which it is locked out.
+const LOCK: &str = "0x01500000";
+
+impl Subject {
+    pub fn new(tpm: SoftwareTpm) -> Self {
+        tpm.tpm2("tpm2_nvdefine", &["-C", "o", "-a", "authread|authwrite", "-s", "4", "-p", "right", LOCK]);
+        let subject = Self { tpm, made: HashMap::new() };
+        subject.allow_tries("30");
+        subject
+    }
+
+    /// So many wrong passwords lock it out.
+    fn allow_tries(&self, tries: &str) {
+        self.tpm.tpm2("tpm2_dictionarylockout", &["-s", "-n", tries, "-t", "1000", "-l", "1000"]);
+    }
+
+    pub fn bring_into(&mut self, state: &State) {
+        for (index, at) in state.indexes() {
+            index.define(&self.tpm, at);
         }
-        for (key, at) in [(self.storage, "0x81000001"), (self.endorsement, "0x81010001")] {
-            if let Some(key) = key {
-                keep_key(tpm, key, at);
-            }
+        for (key, at) in state.keys() {
+            self.keep(key, at);
         }
-        if self.in_lockout {
-            lock_out(tpm);
+        if state.in_lockout {
+            self.allow_tries("1");
+            // A wrong password, on an index that counts that.
+            assert!(!self.tpm.can("tpm2_nvread", &["-C", LOCK, "-P", "wrong", LOCK]));
         }
-        for hierarchy in &self.passwords {
-            tpm.tpm2("tpm2_changeauth", &["-c", hierarchy, "secret"]);
+        for hierarchy in &state.passwords {
+            self.tpm.tpm2("tpm2_changeauth", &["-c", hierarchy, "secret"]);
         }
+    }
+
+    /// Takes everything back that makes the state.
+    pub fn take_back(&self, state: &State) {
+        for hierarchy in &state.passwords {
+            self.tpm.tpm2("tpm2_changeauth", &["-c", hierarchy, "-p", "secret", ""]);
+        }
+        for (index, at) in state.indexes() {
+            self.tpm.tpm2("tpm2_nvundefine", &["-C", index.hierarchy(), at]);
+        }
+        for (_, at) in state.keys() {
+            self.tpm.tpm2("tpm2_evictcontrol", &["-C", "o", "-c", at]);
+        }
+        if state.in_lockout {
+            self.allow_tries("30");
+        }
+        if state.in_lockout || state.indexes().any(|(index, _)| index.password) {
+            self.tpm.tpm2("tpm2_dictionarylockout", &["--clear-lockout"]);
+        }
+    }
+
+    /// Keeps a key at a handle. It makes each key once, since that is slow.
+    fn keep(&mut self, key: &'static str, at: &str) {
+        if !self.made.contains_key(key) {
+            let context = self.tpm.file(&format!("{}.ctx", self.made.len()));
+            make_key(&self.tpm, key, context.to_str().unwrap());
+            self.made.insert(key, context);
+        }
+        self.tpm.tpm2("tpm2_evictcontrol", &["-C", "o", "-c", self.made[key].to_str().unwrap(), at]);
+        self.tpm.tpm2("tpm2_flushcontext", &["-t"]);
     }
 }
 
@@ -194,8 +254,13 @@ impl Index {
         Self { attributes, password: random.once_in(6), use_of_it, content: Vec::new(), certificate: None }
     }
 
+    /// Whose it is, as tpm2-tools call it.
+    fn hierarchy(&self) -> &'static str {
+        if self.attributes.contains("platformcreate") { "p" } else { "o" }
+    }
+
     fn define(&self, tpm: &SoftwareTpm, at: &str) {
-        let hierarchy = if self.attributes.contains("platformcreate") { "p" } else { "o" };
+        let hierarchy = self.hierarchy();
         let size = self.content.len().to_string();
         let mut definition = vec!["-C", hierarchy, "-a", self.attributes, "-s", &size];
         if self.password {
@@ -215,10 +280,8 @@ impl Index {
     }
 }
 
-/// Makes a key, and keeps it at a handle.
-fn keep_key(tpm: &SoftwareTpm, key: &str, at: &str) {
-    let context = tpm.file("key.ctx");
-    let context = context.to_str().unwrap();
+/// Makes a key, and saves its context in a file.
+fn make_key(tpm: &SoftwareTpm, key: &str, context: &str) {
     match *key.split(' ').collect::<Vec<_>>().as_slice() {
         ["storage", "key"] => drop(tpm.tpm2("tpm2_createprimary", &["-C", "o", "-c", context])),
         ["EK"] => drop(tpm.tpm2("tpm2_createek", &["-G", "rsa", "-c", context])),
@@ -240,24 +303,11 @@ fn keep_key(tpm: &SoftwareTpm, key: &str, at: &str) {
         _ => panic!("no such key: {key}"),
     }
     tpm.tpm2("tpm2_flushcontext", &["-t"]);
-    tpm.tpm2("tpm2_evictcontrol", &["-C", "o", "-c", context, at]);
-    tpm.tpm2("tpm2_flushcontext", &["-t"]);
 }
 
-/// Tries a wrong password once, on an index that counts that.
-fn lock_out(tpm: &SoftwareTpm) {
-    tpm.tpm2(
-        "tpm2_nvdefine",
-        &["-C", "o", "-a", "authread|authwrite", "-s", "4", "-p", "right", "0x01500000"],
-    );
-    let tcti = tpm.tcti();
-    let arguments = ["-T", &tcti, "-C", "0x01500000", "-P", "wrong", "0x01500000"];
-    let output = Command::new("tpm2_nvread").args(arguments).output().unwrap();
-    assert!(!output.status.success());
-}
-
-/// Certificates of every kind of key that an EK may have, and of one that it may not.
-pub fn certificates(directory: &Path) -> Vec<Vec<u8>> {
+/// Certificates of every kind of key that an EK may have, of one that it may not have, and some for this EK in PEM. The first
+/// one is for another key of the EK's own kind.
+pub fn certificates(directory: &Path, ek_pem: &[u8]) -> Vec<Vec<u8>> {
     let curve = |name: &str| format!("ec_paramgen_curve:{name}");
     let (p256, p521) = (curve("P-256"), curve("P-521"));
     let kinds: [&[&str]; 6] = [
@@ -268,5 +318,6 @@ pub fn certificates(directory: &Path) -> Vec<Vec<u8>> {
         &["ed25519"],
         &["rsa-pss"],
     ];
-    kinds.iter().map(|key| certificate(directory, key, &[])).collect()
+    let others = kinds.iter().map(|key| certificate(directory, key, &["-days", "400"]));
+    others.chain([30, 400, 400].map(|days| certificate_for(ek_pem, days))).collect()
 }

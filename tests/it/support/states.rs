@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{BACKENDS, SoftwareTpm, hash_by_openssl, run};
+use super::{BACKENDS, SoftwareTpm, attest, hash_by_openssl, run};
 
 /// How manufacturers provision an index: readable with the index's own empty password.
 pub const MANUFACTURERS: &str = "ppwrite|ppread|ownerread|authread|platformcreate|no_da";
@@ -210,8 +210,8 @@ impl SoftwareTpm {
     }
 }
 
-/// The answer to `identify` with these further parameters. Every way to the TPM that this build has must
-/// give the same one, and leave the TPM as it was.
+/// The answer to `identify` with these further parameters. Every way to the TPM that this build has must give the same
+/// one, and leave the TPM as it was. What go-attestation finds must agree with it.
 pub fn ask(tpm: &SoftwareTpm, parameters: &Value) -> Value {
     let before = tpm.state();
     let answers = BACKENDS.iter().map(|backend| {
@@ -222,12 +222,14 @@ pub fn ask(tpm: &SoftwareTpm, parameters: &Value) -> Value {
         answer.as_object_mut().unwrap().remove("invocation");
         answer
     });
-    answers
+    let answer = answers
         .reduce(|native, esapi| {
             assert_eq!(native, esapi);
             native
         })
-        .unwrap()
+        .unwrap();
+    attest::compare(tpm, &answer, parameters["expected_ek_public_hash"].as_str());
+    answer
 }
 
 /// What `identify` finds; it must succeed.

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::attest;
 use crate::support::issued::{certificate_between, certificate_for};
 use crate::support::messages::{listed, snapshot};
 use crate::support::states::{
@@ -11,14 +12,23 @@ use crate::support::states::{
 };
 use crate::support::{SoftwareTpm, certificate};
 
+/// What `identify` finds, and whether the TPM joins, which must be as it says.
+fn identify_and_join(tpm: &SoftwareTpm) -> Value {
+    let answer = identify(tpm);
+    if let Some(join) = attest::join(tpm) {
+        assert_eq!(join.is_err(), attest::foretells_failure(&answer), "{join:?}: {answer}");
+    }
+    answer
+}
+
 /// The one warning.
 fn warning(tpm: &SoftwareTpm) -> String {
-    one_warning(&identify(tpm)).to_owned()
+    one_warning(&identify_and_join(tpm)).to_owned()
 }
 
 /// Every warning on a line of its own.
 fn warnings(tpm: &SoftwareTpm) -> String {
-    texts(&identify(tpm))
+    texts(&identify_and_join(tpm))
 }
 
 fn texts(answer: &Value) -> String {
@@ -27,7 +37,7 @@ fn texts(answer: &Value) -> String {
 }
 
 fn no_warning(tpm: &SoftwareTpm) {
-    assert_eq!(identify(tpm)["warnings"], json!([]));
+    assert_eq!(identify_and_join(tpm)["warnings"], json!([]));
 }
 
 fn evict(tpm: &SoftwareTpm, handle: &str) {
@@ -263,8 +273,6 @@ fn a_certificate_for_another_key_is_a_warning_where_that_can_be_told() {
     ed25519
         the EK certificate is for another key than this TPM's EK, which is an RSA 2048 key, so tbot cannot join
     ");
-    certify(&tpm, &of(&["rsa:2048"]));
-    no_warning(&tpm);
     tpm.persist(ENDORSEMENT_KEY, "e", EK_TEMPLATE);
     snapshot!(listed([&["rsa:2048"][..], &["rsa:3072"], &["ed25519"]], warned), @"
     rsa:2048
@@ -274,6 +282,18 @@ fn a_certificate_for_another_key_is_a_warning_where_that_can_be_told() {
     ed25519
         the EK certificate is for another key than the EK that the TPM keeps at 0x81010001, so tbot cannot join; one of them is not this TPM's own
     ");
+}
+
+/// Known: this is not foretold. Only the EK itself would show it, which takes long to make where it is not kept.
+#[test]
+fn a_certificate_for_another_rsa_2048_key_is_no_warning_although_it_cannot_join() {
+    let directory = tempfile::tempdir().unwrap();
+    let tpm = SoftwareTpm::start();
+    certify(&tpm, &certificate(directory.path(), &["rsa:2048"], &["-days", "400"]));
+    assert_eq!(identify(&tpm)["warnings"], json!([]));
+    if let Some(join) = attest::join(&tpm) {
+        assert!(join.is_err(), "it joins");
+    }
 }
 
 #[test]
@@ -299,6 +319,7 @@ fn a_certificate_s_validity_is_watched() {
         ("20480203040506Z", "99991231235959Z"),
         ("20200101000000Z", "99991231235959Z"),
     ];
+    // They are for another key, so none of them joins.
     let said = listed(periods, |(from, to)| {
         certify(&tpm, &certificate_between(from, to));
         (format!("{from} to {to}"), texts(&identify(&tpm)))
