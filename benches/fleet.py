@@ -21,9 +21,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-import measure  # noqa: E402
-from software_tpm import SoftwareTpms, create_state  # noqa: E402
+import ansible_runs
+import measure
+from software_tpm import SoftwareTpms, create_state
 
 MODULE_TASK = {"tbot.tpm.tbot_tpm": {"action": "identify", "tcti": "{{ tbot_tcti }}"}}
 SHELL_TASK = {"ansible.builtin.shell": """

@@ -22,9 +22,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-import measure  # noqa: E402
-from ansible_runs import BINARY  # noqa: E402
+import ansible_runs
+import measure
+from ansible_runs import BINARY
 
 LEAST = 20  # times the processor time of the binary that the stock modules are to take
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import measure  # noqa: E402 (the path is set just above)
-from ansible_runs import BINARY, PROJECT  # noqa: E402
-from report import heading, show_times  # noqa: E402
-from software_tpm import SoftwareTpm, SoftwareTpms  # noqa: E402
+import measure
+from ansible_runs import BINARY, PROJECT
+from report import heading, show_times
+from software_tpm import SoftwareTpm, SoftwareTpms
 
 # Built with the default features, by `make bench`; the collection's BINARY is built without libtss2.
 DEFAULT_BINARY = PROJECT / "target" / "libtss2" / "release" / "tbot_tpm"

@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import ek_certificates  # noqa: E402 (the path is set just above)
-import measure  # noqa: E402
-from ansible_runs import BINARY  # noqa: E402
-from report import heading, show, show_times  # noqa: E402
+import ek_certificates
+import measure
+from ansible_runs import BINARY
+from report import heading, show, show_times
 
 HOSTS = 10_000
 KEYS = [2048, 2048, 2048, 2048, 4096]  # bits of the issuers' RSA keys: manufacturers have these two sizes mostly

@@ -114,7 +114,7 @@ class Bench:
         assert run.returncode == 0, run.output
         return taken, run
 
-    def running_cluster(self) -> "Cluster":
+    def running_cluster(self) -> Cluster:
         self.cluster.mkdir()
         bot = {"kind": "bot", "version": "v1", "metadata": {"name": "bench"}, "spec": {"roles": ["access"]}}
         tctl = [STAND_INS / "tctl", "create", "-f", "/dev/stdin"]

@@ -18,11 +18,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-import ek_certificates  # noqa: E402
-import measure  # noqa: E402
-from ansible_runs import BINARY  # noqa: E402
-from report import heading, show, show_times  # noqa: E402
+import ansible_runs
+import ek_certificates
+import measure
+from ansible_runs import BINARY
+from report import heading, show, show_times
 
 SMALL, LARGE = 10_000, 100_000  # hosts
 ISSUERS = 10

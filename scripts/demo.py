@@ -16,11 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+import ansible_runs
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-
-import ansible_runs
 from software_tpm import SoftwareTpm, SoftwareTpmError, SoftwareTpms
 from web_server import WebServer
 

@@ -24,9 +24,8 @@ def wait_for_ssh(port: int, alive: Callable[[], bool], seconds: float) -> bool:
     """Whether an SSH server greets on that port within SECONDS, and as long as ALIVE says there is a point in waiting."""
     deadline = time.monotonic() + seconds
     while alive() and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return True
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            if connection.recv(4) == b"SSH-":
+                return True
         time.sleep(0.2)
     return False

@@ -49,7 +49,7 @@ rust-native: rust
 dist:
 	@$(step) "The release: binaries and collection" scripts/dist.sh
 playbooks: dist go
-	@$(step) "Playbooks" python -m pytest tests/playbooks
+	@$(step) "Playbooks" python -m pytest --numprocesses 2 --dist loadfile tests/playbooks
 collection: dist go
 	@$(step) "The collection, installed" python -m pytest -rs tests/collection
 # Both have one place for the stand-in for a cluster, so they wait for each other.

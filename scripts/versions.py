@@ -32,7 +32,9 @@ def differences(tag: str | None = None) -> list[str]:
         "ansible/changelogs/changelog.yaml": newest,
     }
     for name in NAMING_FILES:
-        found |= {name: other for other in FILE_NAME.findall((shipped.PROJECT / name).read_text()) if other != version}
+        others = [other for other in FILE_NAME.findall((shipped.PROJECT / name).read_text()) if other != version]
+        if others:
+            found[name] = others[-1]
     if tag is not None:
         found[f"the tag {tag}"] = tag.removeprefix("v") if tag.startswith("v") else "no vX.Y.Z"
     problems = [f"{where} has {other}, and Cargo.toml {version}" for where, other in found.items() if other != version]

@@ -34,7 +34,8 @@ def test_a_changed_configuration_restarts_the_bot_once():
 
 def test_a_run_that_was_interrupted_before_the_restart_is_finished_by_the_next():
     before = fleet.service("bot-1")["MainPID"]
-    written = fleet.play("deploy", "--limit", "bot-1", "--tags", "tbot_service", tbot_config_extra={"debug": False}, tbot_manage_service=False)
+    variables = {"tbot_config_extra": {"debug": False}, "tbot_manage_service": False}
+    written = fleet.play("deploy", "--limit", "bot-1", "--tags", "tbot_service", **variables)
     assert written.returncode == 0, written.output
     assert fleet.service("bot-1")["MainPID"] == before
     finished = fleet.play("deploy", "--limit", "bot-1", "--tags", "tbot_service", tbot_config_extra={"debug": False})
@@ -97,7 +98,8 @@ def test_a_decommissioned_host_loses_its_bot_and_its_rule():
     assert set(fleet.rules()) == {"bot-1", "bot-2"}
     assert not (REGISTRY / "bot-3.json").exists()
     assert (REGISTRY / "archive" / f"bot-3.{hash_of_the_third[:16]}.json").exists()
-    left = fleet.on("bot-3", "ls -d /etc/tbot.yaml /etc/systemd/system/tbot.service /var/lib/teleport/bot 2>/dev/null; systemctl is-active tbot.service; true")
+    paths = "/etc/tbot.yaml /etc/systemd/system/tbot.service /var/lib/teleport/bot"
+    left = fleet.on("bot-3", f"ls -d {paths} 2>/dev/null; systemctl is-active tbot.service; true")
     assert left == "inactive"
 
     again = fleet.play("decommission", "--limit", "bot-3")

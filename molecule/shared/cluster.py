@@ -19,11 +19,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import apt_repository
 import yaml
 from hosts import KEPT, PROJECT, SHARED, free_port, lock
 from processes import HostError, end, start, tail
-
-import apt_repository
 
 FOLDER = KEPT / "cluster"
 STATE = FOLDER / "state"

@@ -115,7 +115,7 @@ def remove_cgroups(pid: int) -> None:
     """Those that BOOT made in this process, with what the container made below them. The kernel keeps none with processes."""
     for hierarchy in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
         top = Path(hierarchy, f"molecule-{pid}")
-        for folder in sorted(top.rglob("*/"), key=lambda path: len(path.parts), reverse=True) + [top]:
+        for folder in [*sorted(top.rglob("*/"), key=lambda path: len(path.parts), reverse=True), top]:
             if folder.is_dir():
                 folder.rmdir()
 

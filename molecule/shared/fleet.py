@@ -12,7 +12,7 @@ import yaml
 from hosts import KEPT, KEY, PROJECT, SHARED, SSH_ARGS
 
 sys.path.insert(0, str(PROJECT / "scripts"))
-import ansible_runs  # noqa: E402 (the path is set just above)
+import ansible_runs
 
 PLAYBOOKS = ansible_runs.COLLECTION / "playbooks"
 CLUSTER = KEPT / "cluster" / "state"

@@ -28,7 +28,7 @@ def of_the_roles(scratch: Path) -> dict[str, dict[str, dict]]:
     """Each role's entry points."""
     names = [f"tbot.tpm.{role}" for role in ROLES]
     found = json.loads(ansible_doc(scratch, "--json", "--type", "role", *names).output)
-    return {role: found[name]["entry_points"] for role, name in zip(ROLES, names)}
+    return {role: found[name]["entry_points"] for role, name in zip(ROLES, names, strict=True)}
 
 
 def accepted_parameters(action: str) -> set[str]:

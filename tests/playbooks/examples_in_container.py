@@ -18,13 +18,13 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-import apt_repository  # noqa: E402
-import installed  # noqa: E402
-import tpm_device  # noqa: E402
-from fleet import ask_binary, ek_cert_serial, ek_public_hash  # noqa: E402
-from software_tpm import SoftwareTpms  # noqa: E402
-from web_server import WebServer  # noqa: E402
+import ansible_runs
+import apt_repository
+import installed
+import tpm_device
+from fleet import ask_binary, ek_cert_serial, ek_public_hash
+from software_tpm import SoftwareTpms
+from web_server import WebServer
 
 STAND_INS = ansible_runs.PROJECT / ".cache" / "go"
 CLUSTER = Path("/srv/cluster")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
+import ansible_runs
 
 UNIT = "[Service]\nExecStart={command}\n{more}\n[Install]\nWantedBy=multi-user.target\n"
 PROGRAM = Path("/opt/health/program")

@@ -19,11 +19,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import apt_repository  # noqa: E402 (the path is set just above)
-from ansible_runs import Run  # noqa: E402
-from installed import Installed, in_container  # noqa: E402
-from proxy import Proxy  # noqa: E402
-from web_server import WebServer  # noqa: E402
+import apt_repository
+from ansible_runs import Run
+from installed import Installed, in_container
+from proxy import Proxy
+from web_server import WebServer
 
 TBOT = Path("/usr/local/bin/tbot")
 SOURCE = Path("/etc/apt/sources.list.d/teleport.list")

@@ -15,9 +15,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import installed  # noqa: E402 (the path is set just above)
-from ansible_runs import Run  # noqa: E402
-from software_tpm import SoftwareTpms  # noqa: E402
+import installed
+from ansible_runs import Run
+from software_tpm import SoftwareTpms
 
 STARTS = Path("/tmp/stand-in-starts")
 STAND_IN = f"""#!/bin/sh

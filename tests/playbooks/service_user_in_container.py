@@ -19,8 +19,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
-from software_tpm import SoftwareTpms  # noqa: E402
+import ansible_runs
+from software_tpm import SoftwareTpms
 
 STAND_INS = ansible_runs.PROJECT / ".cache/go"
 SPECS = ansible_runs.COLLECTION / "roles/tbot_service/meta/argument_specs.yml"

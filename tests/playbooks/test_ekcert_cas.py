@@ -183,9 +183,9 @@ def linked(software_tpms: SoftwareTpms, ca: Path, pki) -> dict[str, SoftwareTpm]
     return started
 
 
-def test_links_are_followed_once_and_never_again(linked, pki, ca, tmp_path, stand_ins):
+def test_links_are_followed_once_and_never_again(linked, pki, ca, tmp_path, stand_ins, ansible):
     folder, server = pki
-    cluster = Cluster(tmp_path / "cluster", Fleet(tmp_path / "fleet", linked), stand_ins / "tctl")
+    cluster = Cluster(tmp_path / "cluster", Fleet(tmp_path / "fleet", linked, ansible), stand_ins / "tctl")
     roots = {"tbot_ekcert_trusted_roots": [str(ca / ROOT)], "tbot_bot_roles": ["access"]}
     # A link to this machine may be an attempt to reach what only this machine reaches.
     refused = cluster.play("site", **roots)
@@ -210,9 +210,9 @@ def test_links_are_followed_once_and_never_again(linked, pki, ca, tmp_path, stan
     (folder / "gone").rename(folder / "issuer.crt")
 
 
-def test_a_dead_link_is_told_with_its_reason(linked, pki, ca, tmp_path, stand_ins):
+def test_a_dead_link_is_told_with_its_reason(linked, pki, ca, tmp_path, stand_ins, ansible):
     folder, server = pki
-    cluster = Cluster(tmp_path / "cluster", Fleet(tmp_path / "fleet", linked), stand_ins / "tctl")
+    cluster = Cluster(tmp_path / "cluster", Fleet(tmp_path / "fleet", linked, ansible), stand_ins / "tctl")
     (folder / "issuer.crt").rename(folder / "gone")
     run = cluster.play("site", tbot_ekcert_trusted_roots=[str(ca / ROOT)], tbot_ekcert_allowed_urls=[server.address])
     (folder / "gone").rename(folder / "issuer.crt")

@@ -120,7 +120,7 @@ def differences(expected: object, found: object, place: str = "") -> list[str]:
     if isinstance(expected, dict) and isinstance(found, dict):
         return [line for key in expected for line in differences(expected[key], found.get(key, "nothing"), f"{place}.{key}")]
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        pairs = enumerate(zip(expected, found))
+        pairs = enumerate(zip(expected, found, strict=True))
         return [line for index, (one, other) in pairs for line in differences(one, other, f"{place}[{index}]")]
     return [] if expected == found else [f"{place}: expected {expected}, found {found}"]
 

@@ -6,8 +6,8 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import yaml
 import pytest
+import yaml
 from cluster import Cluster
 from fleet import Fleet
 
@@ -40,9 +40,9 @@ def test_the_bot_is_made_with_roles_and_traits_and_then_left_alone(cluster):
     assert bot_of(cluster)["roles"] == ["access"]
 
 
-def test_two_runs_at_the_same_time_lose_nobody(first_run, tmp_path, stand_ins, tpms):
+def test_two_runs_at_the_same_time_lose_nobody(first_run, tmp_path, stand_ins, tpms, ansible):
     folder = tmp_path / "cluster"
-    fleets = {host: Fleet(tmp_path / host, {host: tpms[host]}) for host in ("web-1", "db-1")}
+    fleets = {host: Fleet(tmp_path / host, {host: tpms[host]}, ansible) for host in ("web-1", "db-1")}
     clusters = {host: Cluster(folder / host, fleet, stand_ins / "tctl") for host, fleet in fleets.items()}
     shared = next(iter(clusters.values()))
     for cluster in clusters.values():

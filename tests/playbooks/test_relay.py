@@ -43,7 +43,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                 answer(connection)
 
         threading.Thread(target=accept, daemon=True).start()
-        yield "127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -173,11 +173,10 @@ def test_a_server_that_breaks_off_or_is_not_there_ends_the_connection():
         connection.recv(1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
-    with server(reset) as address:
-        with Relay(address, "20ms", FAST) as slow, connect(slow) as connection:
-            connection.sendall(b"xy")
-            assert read_or_reset(connection) == b""
-            still_relays(slow)
+    with server(reset) as address, Relay(address, "20ms", FAST) as slow, connect(slow) as connection:
+        connection.sendall(b"xy")
+        assert read_or_reset(connection) == b""
+        still_relays(slow)
     with Relay(address, "20ms", FAST) as slow, connect(slow) as connection:
         assert read_or_reset(connection) == b""
         still_relays(slow)

@@ -79,9 +79,9 @@ def test_slices_never_write_the_same_token_where_each_host_has_its_own(slices):
     assert slices["one"].tokens_written() == set()
 
 
-def test_one_token_for_all_is_written_by_one_job_between_slices(slices, tmp_path, tpms, stand_ins):
+def test_one_token_for_all_is_written_by_one_job_between_slices(slices, tmp_path, tpms, stand_ins, ansible):
     at_the_same_time(slices, "identify")
-    whole = Slice(tmp_path / "shared", Fleet(tmp_path / "whole", tpms), stand_ins / "tctl")
+    whole = Slice(tmp_path / "shared", Fleet(tmp_path / "whole", tpms, ansible), stand_ins / "tctl")
     at_the_same_time({"whole": whole}, "token")
     assert whole.tokens_written() == {"test-hosts"}
     at_the_same_time(slices, "deploy")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 
-import ansible_runs  # noqa: E402 (the path is set just above)
+import ansible_runs
 
 STORAGE = "/var/lib/teleport/bot"
 TBOT = "/usr/local/bin/tbot"
