@@ -1,11 +1,14 @@
 //! The short cut of `identify`: an identity known from before is confirmed by the key at `0x81010001`
 //! instead of by making the EK again, and never by a key that could be another.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use crate::support::attest;
 use crate::support::states::{
     EK_CERTIFICATE, EK_NONCE, EK_TEMPLATE, ENDORSEMENT_KEY, MANUFACTURERS, STORAGE_TEMPLATE, Template,
-    identify, identify_expecting, one_warning, refused,
+    ask_every_way, identify, one_warning, refused,
 };
 use crate::support::{BACKENDS, SoftwareTpm, certificate};
 
@@ -17,11 +20,19 @@ fn tpm_that_keeps_its_ek() -> (SoftwareTpm, String) {
     (tpm, hash)
 }
 
+/// The answer with these parameters, and the commands that it took. go-attestation, which is compared afterwards, makes the EK
+/// always.
+fn asked(tpm: &SoftwareTpm, parameters: &Value) -> (Value, BTreeMap<String, usize>) {
+    let mut answer = Value::Null;
+    let commands = tpm.commands_of(|| answer = ask_every_way(tpm, parameters));
+    (answer, commands)
+}
+
 /// The answer where `hash` is expected, and whether the TPM made a key for it.
 fn expecting(tpm: &SoftwareTpm, hash: &str) -> (Value, bool) {
-    let mut answer = Value::Null;
-    let commands = tpm.commands_of(|| answer = identify_expecting(tpm, hash));
-    assert_eq!(answer["ek_public_hash"], hash);
+    let (answer, commands) = asked(tpm, &json!({ "expected_ek_public_hash": hash }));
+    assert_eq!(answer["ek_public_hash"], hash, "{answer}");
+    attest::compare(tpm, &answer, Some(hash));
     (answer, commands.contains_key("CreatePrimary"))
 }
 
@@ -34,9 +45,9 @@ fn is_made_anew(tpm: &SoftwareTpm, hash: &str) -> Value {
 }
 
 fn identity_changed(tpm: &SoftwareTpm, expected: &str, found: &str) {
-    let mut answer = Value::Null;
-    let parameters = json!({ "expected_ek_public_hash": expected });
-    let commands = tpm.commands_of(|| answer = refused(tpm, &parameters, "identity_changed"));
+    let (answer, commands) = asked(tpm, &json!({ "expected_ek_public_hash": expected }));
+    assert_eq!(answer["error"]["kind"], "identity_changed", "{answer}");
+    attest::compare(tpm, &answer, Some(expected));
     let message = answer["msg"].as_str().unwrap();
     assert!(message.contains(expected) && message.contains(found), "{message}");
     assert!(commands.contains_key("CreatePrimary"), "{commands:?}");
@@ -70,7 +81,8 @@ fn a_key_kept_by_tpm2_createek_confirms_it_too() {
 #[test]
 fn without_an_expectation_or_with_a_wrong_one_the_key_is_made() {
     let (tpm, hash) = tpm_that_keeps_its_ek();
-    let commands = tpm.commands_of(|| assert_eq!(identify(&tpm)["ek_source"], "create_primary"));
+    let (answer, commands) = asked(&tpm, &json!({}));
+    assert_eq!(answer["ek_source"], "create_primary");
     assert_eq!(commands["CreatePrimary"], BACKENDS.len(), "once for each way to the TPM");
     identity_changed(&tpm, &"0".repeat(64), &hash);
 }
@@ -132,7 +144,7 @@ fn a_kept_key_that_is_not_the_ek_confirms_nothing() {
 }
 
 /// In its public area and qualified name such a key is like the EK. It is told by its hash alone: an
-/// expectation that came from the EK made anew never has this one, so only that is trusted.
+/// expectation that came from the EK made anew never has this one, so only that is trusted. go-attestation would find the EK.
 #[test]
 fn a_key_of_the_ek_template_made_with_another_unique_is_told_by_the_expected_hash_alone() {
     let tpm = SoftwareTpm::start();
@@ -144,8 +156,12 @@ fn a_key_of_the_ek_template_made_with_another_unique_is_told_by_the_expected_has
         let answer = is_made_anew(&tpm, &hash);
         assert!(one_warning(&answer).contains("0x81010001"), "{answer}");
         assert_eq!(identify(&tpm)["ek_public_hash"], hash);
-        let (answer, made) = expecting(&tpm, &impostor);
-        assert_eq!((&answer["ek_source"], made), (&json!("persistent_handle"), false));
+        let (answer, commands) = asked(&tpm, &json!({ "expected_ek_public_hash": impostor }));
+        assert_eq!(
+            (&answer["ek_public_hash"], &answer["ek_source"]),
+            (&json!(impostor), &json!("persistent_handle"))
+        );
+        assert!(!commands.contains_key("CreatePrimary"), "{commands:?}");
         tpm.tpm2("tpm2_evictcontrol", &["-C", "o", "-c", ENDORSEMENT_KEY]);
     }
 }
