@@ -51,7 +51,7 @@ dist:
 playbooks: dist go
 	@$(step) "Playbooks" python -m pytest --numprocesses 2 --dist loadfile tests/playbooks
 collection: dist go
-	@$(step) "The collection, installed" python -m pytest -rs tests/collection
+	@$(step) "The collection, installed" python -m pytest --numprocesses 2 --dist loadfile tests/collection
 # Both have one place for the stand-in for a cluster, so they wait for each other.
 containers: dist go
 	@$(step) "Containers of several distributions" scripts/scenarios.sh distros
