@@ -130,6 +130,13 @@ impl State {
         index.certificate.as_deref().filter(|_| is_readable)
     }
 
+    /// Whether the EK is made with a nonce in this state.
+    pub fn has_visible_nonce(&self) -> bool {
+        let is_readable =
+            |nonce: &Index| nonce.use_of_it == Use::Written && nonce.attributes.contains("ownerread");
+        self.nonce.as_ref().is_some_and(is_readable) && !self.passwords.contains(&"owner")
+    }
+
     fn indexes(&self) -> impl Iterator<Item = (&Index, &'static str)> {
         let indexes = [(&self.certificate, "0x01c00002"), (&self.nonce, "0x01c00003")];
         indexes.into_iter().filter_map(|(index, at)| Some((index.as_ref()?, at)))
