@@ -31,8 +31,26 @@ pub fn join_warnings(
                 .to_owned(),
         );
     }
-    if properties.owner_auth_set == Some(true) {
-        warnings.extend(keys_to_be_made(persistent));
+    if properties.endorsement_enabled == Some(false) {
+        warnings.push(
+            "the TPM's endorsement hierarchy is disabled, so tbot cannot join; enable it in the firmware's settings".to_owned(),
+        );
+    }
+    if properties.owner_enabled == Some(false) {
+        warnings.push(
+            "the TPM's owner hierarchy is disabled, and with it the place where tbot keeps its keys, so tbot cannot join; \
+             enable it in the firmware's settings"
+                .to_owned(),
+        );
+    }
+    let missing = keys_to_be_made(persistent);
+    if properties.owner_auth_set == Some(true) && !missing.is_empty() {
+        warnings.push(format!(
+            "the TPM's owner hierarchy has a password, and there is no key yet at {}, where tbot keeps one at its first \
+             join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until \
+             then",
+            missing.join(" and ")
+        ));
     }
     warnings
 }
@@ -131,17 +149,8 @@ fn storage_key(slot: &Slot, in_lockout: bool) -> Option<String> {
     }
 }
 
-/// What `tbot` would make and keep at its first join, with an empty owner password.
-fn keys_to_be_made(persistent: &PersistentKeys) -> Option<String> {
+/// The handles at which `tbot` would keep a key at its first join, with an empty owner password.
+fn keys_to_be_made(persistent: &PersistentKeys) -> Vec<&'static str> {
     let slots = [("0x81000001", &persistent.storage), ("0x81010001", &persistent.endorsement)];
-    let missing: Vec<&str> =
-        slots.into_iter().filter(|(_, slot)| **slot == Slot::Empty).map(|(handle, _)| handle).collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "the TPM's owner hierarchy has a password, and there is no key yet at {}, where tbot keeps one at its first \
-             join, so it cannot join; clear the password with `tpm2_changeauth -c owner -p PASSWORD`, at least until \
-             then",
-            missing.join(" and ")
-        )
-    })
+    slots.into_iter().filter(|(_, slot)| **slot == Slot::Empty).map(|(handle, _)| handle).collect()
 }

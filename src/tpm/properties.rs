@@ -17,10 +17,14 @@ const OWNER_AUTH_SET: u32 = 1 << 0;
 const ENDORSEMENT_AUTH_SET: u32 = 1 << 1;
 const LOCKOUT_AUTH_SET: u32 = 1 << 2;
 const IN_LOCKOUT: u32 = 1 << 9;
+/// Which hierarchies are enabled (`TPMA_STARTUP_CLEAR`, section 8.7).
+const TPM_PT_STARTUP_CLEAR: u32 = 0x201;
+const OWNER_ENABLED: u32 = 1 << 1;
+const ENDORSEMENT_ENABLED: u32 = 1 << 2;
 
 /// Everything that `Properties::from_list` looks for, as the ranges to ask the TPM for.
 pub(super) const WANTED: [RangeInclusive<u32>; 2] =
-    [TPM_PT_FIXED..=TPM_PT_NV_BUFFER_MAX, TPM_PT_PERMANENT..=TPM_PT_PERMANENT];
+    [TPM_PT_FIXED..=TPM_PT_NV_BUFFER_MAX, TPM_PT_PERMANENT..=TPM_PT_STARTUP_CLEAR];
 
 /// Bytes that any TPM of the PC Client profile takes in one NV command, for one that does not say.
 const SMALLEST_NV_BUFFER: u16 = 512;
@@ -48,6 +52,12 @@ pub struct Properties {
     /// The TPM is in dictionary-attack lockout: it refuses what a password protects, and what is not
     /// exempt from lockout.
     pub in_lockout: Option<bool>,
+    /// The owner hierarchy can be used.
+    #[serde(skip)]
+    pub owner_enabled: Option<bool>,
+    /// The endorsement hierarchy can be used.
+    #[serde(skip)]
+    pub endorsement_enabled: Option<bool>,
     /// Bytes to read from NV memory at once.
     #[serde(skip)]
     pub(super) nv_block: u16,
@@ -58,6 +68,7 @@ impl Properties {
     pub(super) fn from_list(list: &[(u32, u32)]) -> Self {
         let value = |number: u32| list.iter().find(|found| found.0 == number).map(|found| found.1);
         let flag = |bit: u32| value(TPM_PT_PERMANENT).map(|flags| flags & bit != 0);
+        let enabled = |bit: u32| value(TPM_PT_STARTUP_CLEAR).map(|flags| flags & bit != 0);
         let vendor: Vec<u8> = TPM_PT_VENDOR_STRINGS.filter_map(value).flat_map(u32::to_be_bytes).collect();
         let [first, second] = TPM_PT_FIRMWARE_VERSIONS.map(value);
         let nv_buffer = value(TPM_PT_NV_BUFFER_MAX).map(|bytes| u16::try_from(bytes).unwrap_or(u16::MAX));
@@ -73,6 +84,8 @@ impl Properties {
             endorsement_auth_set: flag(ENDORSEMENT_AUTH_SET),
             lockout_auth_set: flag(LOCKOUT_AUTH_SET),
             in_lockout: flag(IN_LOCKOUT),
+            owner_enabled: enabled(OWNER_ENABLED),
+            endorsement_enabled: enabled(ENDORSEMENT_ENABLED),
             nv_block: nv_buffer
                 .filter(|bytes| *bytes > 0)
                 .unwrap_or(SMALLEST_NV_BUFFER)
@@ -106,6 +119,7 @@ mod tests {
             (0x10C, 0x0011_CB00),
             (0x12C, 768),
             (0x200, 0b10_0000_0101),
+            (0x201, 0b1011),
         ]);
         assert_eq!(properties.manufacturer.as_deref(), Some("IFX"));
         assert_eq!(properties.vendor.as_deref(), Some("SLB9670"));
@@ -115,6 +129,8 @@ mod tests {
         assert_eq!(properties.endorsement_auth_set, Some(false));
         assert_eq!(properties.lockout_auth_set, Some(true));
         assert_eq!(properties.in_lockout, Some(true));
+        assert_eq!(properties.owner_enabled, Some(true));
+        assert_eq!(properties.endorsement_enabled, Some(false));
         assert_eq!(properties.nv_block, 768);
     }
 

@@ -91,6 +91,30 @@ fn an_endorsement_password_is_a_warning_with_a_certificate() {
     snapshot!(warning(&tpm), @"the TPM's endorsement hierarchy has a password, so tbot cannot join; clear it with `tpm2_changeauth -c endorsement -p PASSWORD`");
 }
 
+fn disable(tpm: &SoftwareTpm, hierarchy: &str) {
+    tpm.tpm2("tpm2_hierarchycontrol", &["-C", "p", hierarchy, "clear"]);
+}
+
+#[test]
+fn a_disabled_endorsement_hierarchy_is_a_warning_with_a_certificate() {
+    let tpm = SoftwareTpm::start();
+    certify(&tpm, &certificate_for(&tpm.default_ek(), 400));
+    disable(&tpm, "ehEnable");
+    snapshot!(warning(&tpm), @"the TPM's endorsement hierarchy is disabled, so tbot cannot join; enable it in the firmware's settings");
+}
+
+#[test]
+fn a_disabled_owner_hierarchy_is_a_warning_even_where_keys_are_kept() {
+    let tpm = SoftwareTpm::start();
+    disable(&tpm, "shEnable");
+    snapshot!(warning(&tpm), @"the TPM's owner hierarchy is disabled, and with it the place where tbot keeps its keys, so tbot cannot join; enable it in the firmware's settings");
+
+    let tpm = SoftwareTpm::start();
+    join(&tpm);
+    disable(&tpm, "shEnable");
+    snapshot!(warning(&tpm), @"the TPM's owner hierarchy is disabled, and with it the place where tbot keeps its keys, so tbot cannot join; enable it in the firmware's settings");
+}
+
 #[test]
 fn an_owner_password_is_a_warning_as_long_as_a_key_is_to_be_kept() {
     let tpm = SoftwareTpm::start();
