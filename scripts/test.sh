@@ -7,6 +7,8 @@ source "$(dirname "$0")/env.sh"
 cd "$project"
 # Setup installs Go and strace, so what needs them is not to be skipped.
 export TBOT_TPM_GO=required TBOT_TPM_STRACE=required
+# What differs from a snapshot fails, and no file is left beside it.
+export INSTA_UPDATE=no
 # Where setup can fetch a machine to boot, its tests are not to be skipped.
 if [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" = "debian x86_64" ]; then
     export TBOT_TPM_MACHINE=required
