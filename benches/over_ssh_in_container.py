@@ -13,10 +13,12 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import set_up  # which also sets the path for the next ones
+
+# isort: split
 import ansible_runs
 import loopback
 import measure
-import set_up  # which also sets the path for the next ones
 import yaml
 from ansible_runs import Ansible
 from relay import Relay

@@ -12,6 +12,10 @@ if [ "$EUID" -ne 0 ] || [ "$(. /etc/os-release && echo "${ID:-}") $(uname -m)" !
     exit
 fi
 
+# There is one place for the hosts, and for the stand-in for their cluster.
+mkdir -p "$cache/molecule"
+exec 9>"$cache/molecule/scenarios.lock" && flock 9
+
 clean_up() {
     python molecule/shared/cluster.py down
     molecule/shared/machines.py destroy
@@ -21,6 +25,7 @@ trap clean_up EXIT
 while [ $# -gt 0 ]; do
     keep=()
     [ $# -eq 1 ] || keep=(--destroy never)
-    molecule --base-config .config/molecule/config.yml test --scenario-name "$1" "${keep[@]}"
+    # What it starts may outlive it, and is not to keep the lock.
+    molecule --base-config .config/molecule/config.yml test --scenario-name "$1" "${keep[@]}" 9>&-
     shift
 done

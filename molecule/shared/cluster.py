@@ -19,10 +19,12 @@ import time
 import urllib.request
 from pathlib import Path
 
-import apt_repository
 import yaml
-from hosts import KEPT, PROJECT, SHARED, free_port, lock
+from hosts import KEPT, PROJECT, SHARED, free_port, lock  # which also sets the path for the next one
 from processes import HostError, end, start, tail
+
+# isort: split
+import apt_repository
 
 FOLDER = KEPT / "cluster"
 STATE = FOLDER / "state"
