@@ -33,7 +33,7 @@ check() {
     if [ -n "$files" ]; then
         steps check ANSIBLE_FILES="${files//$'\n'/ }"
     else
-        steps check ansible=
+        steps check LEFT_OUT=ansible
     fi
     cat <<EOF
 
