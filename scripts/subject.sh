@@ -37,13 +37,13 @@ rust() {
 
 # A package of the name with all of its tests; of others the tests of the name, which has no underscores in Go.
 go_packages() {
-    local folder arguments=() listed
+    local folder pattern listed
     for folder in tests/go/*/; do
         folder=$(basename "$folder")
-        arguments=("./$folder")
-        [[ $folder == *"$word"* ]] || arguments+=(-run "(?i)${word//[_-]/}")
-        listed=$(tests/go/build.sh --test "${arguments[@]/#-run/-list}")
-        [[ $listed != *Test* ]] || step "Go: $folder" tests/go/build.sh --test "${arguments[@]}"
+        pattern=.
+        [[ $folder == *"$word"* ]] || pattern="(?i)${word//[_-]/}"
+        listed=$(tests/go/build.sh --test "./$folder" -list "$pattern")
+        [[ $listed != *Test* ]] || step "Go: $folder" tests/go/build.sh --test "./$folder" -run "$pattern"
     done
 }
 
