@@ -215,7 +215,8 @@ setup_python() {
     python=$(find_python) || die "No Python 3.10 or newer with the venv module was found."
     say "Installing Ansible and the test tools into .venv"
     quietly "$python" -m venv .venv
-    quietly .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
+    quietly .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
+        -r requirements.txt
     echo "$stamp" >.venv/setup-stamp
 }
 

@@ -5,7 +5,9 @@
 //! which calls the domain modules, and [`protocol`] renders the answer.
 //!
 //! - [`protocol`]: requests and responses, Ansible's value coercion, check and diff mode.
+//! - `document`: JSON and YAML texts into values, strictly.
 //! - [`error`]: the one error type and its kinds.
+//! - [`secrets`]: what answers show in the place of secrets.
 //! - [`actions`]: parameters in, domain call, result out.
 //! - [`tpm`]: the TPM: which device, by what way, NV indexes, the endorsement key (EK).
 //! - [`ekcert`]: EK certificates and public keys: parsing, serial numbers, hashes, PEM.
@@ -18,6 +20,7 @@
 //! standard output and the exit status.
 
 pub mod actions;
+mod document;
 pub mod ekcert;
 pub mod error;
 pub mod host;
@@ -26,5 +29,6 @@ mod message;
 pub mod net;
 mod parallel;
 pub mod protocol;
+pub mod secrets;
 pub mod teleport;
 pub mod tpm;

@@ -1,7 +1,8 @@
 //! Reads one request, runs it, writes one response, exits.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tbot_tpm::error::{Error, Result};
@@ -28,10 +29,9 @@ fn answer(arguments: &[OsString]) -> (String, bool) {
 }
 
 fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     let (what, outcome) = match arguments {
-        [] => ("standard input".into(), io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
-        [file] => (file.to_string_lossy(), std::fs::read(file)),
+        [] => ("standard input".into(), protocol::read(io::stdin())),
+        [file] => (file.to_string_lossy(), File::open(file).and_then(protocol::read)),
         _ => return Err(Error::invalid("give one request, as a file or on standard input; see --help")),
     };
     outcome.map_err(|error| Error::io(&format!("read the request from {what}"), &error))

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::protocol::Request;
+use crate::teleport::registry::Unusable;
 use crate::teleport::{self, Identity, Registry};
 
 /// The hosts that an action is given: a list of different ones, a registry, or both.
@@ -68,4 +69,9 @@ pub(super) fn warning(problem: &Error) -> String {
         Some(hint) => format!("{}; {hint}", problem.message),
         None => problem.message.clone(),
     }
+}
+
+/// A file of the registry that cannot be used, as a warning: its host is left out.
+pub(super) fn left_out(file: &Unusable) -> String {
+    format!("left out: {}", warning(&file.problem))
 }

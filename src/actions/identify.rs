@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::Action;
 use super::seconds::Seconds;
-use crate::ekcert::{EkCertificate, EkPublicHash};
+use crate::ekcert::{CertificateChain, EkCertificate, EkPublicHash};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Request};
 use crate::teleport::join_warnings;
@@ -43,12 +43,16 @@ impl Action for Identify {
         let persistent = PersistentKeys::read(&mut tpm)?;
         let expected = parameters.expected_ek_public_hash.as_ref();
         let key = EndorsementKey::read(&mut tpm, &properties, &persistent, expected)?;
+        // It is of use for the certificate's issuer alone, and no reason to fail.
+        let chain = key.certificate.as_ref().map(|_| CertificateChain::read(&mut tpm, &properties));
+        let (chain, no_chain) = chain.unwrap_or_default();
         drop(tpm);
         if let Some(expected) = expected {
             must_be(expected, &key)?;
         }
-        let warnings = join_warnings(&key, &properties, &persistent, OffsetDateTime::now_utc());
-        let facts = facts(&key, &properties, &tcti)?;
+        let mut warnings = join_warnings(&key, &properties, &persistent, OffsetDateTime::now_utc());
+        warnings.extend(no_chain);
+        let facts = facts(&key, &chain, &properties, &tcti)?;
         let mut answer = Answer::new(false).warnings(warnings);
         answer.results.clone_from(&facts);
         Ok(answer.result("ansible_facts", json!({ "tbot_tpm": facts })))
@@ -71,7 +75,12 @@ fn must_be(expected: &EkPublicHash, key: &EndorsementKey) -> Result<()> {
     Err(Error::new(Kind::IdentityChanged, message).hint(hint))
 }
 
-fn facts(key: &EndorsementKey, properties: &Properties, tcti: &Tcti) -> Result<Map<String, Value>> {
+fn facts(
+    key: &EndorsementKey,
+    chain: &CertificateChain,
+    properties: &Properties,
+    tcti: &Tcti,
+) -> Result<Map<String, Value>> {
     let mut facts = Map::new();
     let mut fact = |name: &str, value: Value| facts.insert(name.to_owned(), value);
     let certificate = key.certificate.as_ref();
@@ -82,6 +91,7 @@ fn facts(key: &EndorsementKey, properties: &Properties, tcti: &Tcti) -> Result<M
     fact("ek_cert_serial", json!(certificate.map(|found| &found.serial)));
     fact("ek_cert_sha256", json!(certificate.map(EkCertificate::sha256)));
     fact("ek_cert_pem", json!(certificate.map(EkCertificate::to_pem).transpose()?));
+    fact("ek_cert_chain_pem", json!(chain.to_pem()?));
     fact("ek_cert", json!(certificate.map(EkCertificate::description)));
     fact("tpm", json!(TpmFacts { device: tcti.device(), properties }));
     Ok(facts)

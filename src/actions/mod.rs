@@ -14,29 +14,12 @@ mod storage;
 mod systemd;
 mod token;
 
-use std::path::Path;
-
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Account, Accounts, Change, TextFile};
 use crate::message::shortened;
-use crate::protocol::{Answer, Request, nearest};
-
-/// Every action.
-const ACTIONS: [&str; 11] = [
-    "access",
-    "cluster",
-    "config",
-    "ekcert_ca",
-    "identify",
-    "preflight",
-    "registry",
-    "service",
-    "storage",
-    "systemd",
-    "token",
-];
+use crate::protocol::{Answer, Request, nearest, parameter_names};
 
 /// What a request asks for, once its parameters are found to make sense.
 trait Action: Sized {
@@ -52,28 +35,50 @@ trait Action: Sized {
 }
 
 fn perform<A: Action>(request: &mut Request) -> Result<Answer> {
+    request.leave_out_defaults(parameter_names::<A::Parameters>(), is_parameter);
     let action = A::checked(request.parameters()?)?;
     if request.controls.validate_only { Ok(Answer::new(false)) } else { action.run(request) }
 }
 
+/// An action as the request names it.
+struct Entry {
+    name: &'static str,
+    perform: fn(&mut Request) -> Result<Answer>,
+    parameters: fn() -> &'static [&'static str],
+}
+
+const fn entry<A: Action>(name: &'static str) -> Entry {
+    Entry { name, perform: perform::<A>, parameters: parameter_names::<A::Parameters> }
+}
+
+/// Every action.
+const ACTIONS: [Entry; 11] = [
+    entry::<access::Access>("access"),
+    entry::<cluster::Parameters>("cluster"),
+    entry::<config::Config>("config"),
+    entry::<ekcert_ca::Asked>("ekcert_ca"),
+    entry::<identify::Identify>("identify"),
+    entry::<preflight::Preflight>("preflight"),
+    entry::<registry::Asked>("registry"),
+    entry::<service::Parameters>("service"),
+    entry::<storage::Storage>("storage"),
+    entry::<systemd::Parameters>("systemd"),
+    entry::<token::Asked>("token"),
+];
+
+/// Whether any action has a parameter of this name.
+fn is_parameter(name: &str) -> bool {
+    ACTIONS.iter().any(|action| (action.parameters)().contains(&name))
+}
+
 /// Runs the action that the request names.
 pub fn run(request: &mut Request) -> Result<Answer> {
-    match request.action.as_str() {
-        "access" => perform::<access::Access>(request),
-        "cluster" => perform::<cluster::Parameters>(request),
-        "config" => perform::<config::Config>(request),
-        "ekcert_ca" => perform::<ekcert_ca::Asked>(request),
-        "identify" => perform::<identify::Identify>(request),
-        "preflight" => perform::<preflight::Preflight>(request),
-        "registry" => perform::<registry::Recording>(request),
-        "service" => perform::<service::Parameters>(request),
-        "storage" => perform::<storage::Storage>(request),
-        "systemd" => perform::<systemd::Parameters>(request),
-        "token" => perform::<token::Asked>(request),
-        other => Err(Error::invalid(format!(
+    match ACTIONS.iter().find(|action| action.name == request.action) {
+        Some(action) => (action.perform)(request),
+        None => Err(Error::invalid(format!(
             "there is no action `{}`; did you mean (nearest first): {}",
-            shortened(other),
-            nearest(other, &ACTIONS)
+            shortened(&request.action),
+            nearest(&request.action, &ACTIONS.map(|action| action.name))
         ))),
     }
 }
@@ -101,12 +106,8 @@ fn foresee_directory(request: &Request, file: &TextFile<'_>) -> Vec<String> {
     if !request.controls.check_mode || file.has_directory() {
         return Vec::new();
     }
-    vec![foresee_missing(file.directory())]
-}
-
-fn foresee_missing(directory: &Path) -> String {
-    let directory = directory.display();
-    format!("there is no directory {directory}; the run fails unless an earlier task makes it")
+    let directory = file.directory().display();
+    vec![format!("there is no directory {directory}; the run fails unless an earlier task makes it")]
 }
 
 /// Changes a file, but in check mode.

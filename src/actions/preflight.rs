@@ -8,6 +8,7 @@ use super::Action;
 use super::hosts::{self, Hosts};
 use crate::error::{Error, Kind, Result};
 use crate::host::AbsolutePath;
+use crate::message::sentence;
 use crate::parallel;
 use crate::protocol::{Answer, Request};
 use crate::teleport::{self, Decision, Identity, Source, Timestamp, Token};
@@ -60,7 +61,7 @@ fn decide(request: &Request, asked: Preflight) -> Result<Answer> {
             accepted += usize::from(outcome.is_ok());
             let (token, rule, reason) = match outcome {
                 Ok((token, rule)) => (Some(token), Some(rule), None),
-                Err(reason) => (None, None, Some(reason)),
+                Err(reason) => (None, None, Some(sentence(reason))),
             };
             json!({
                 "description": host.description, "ek_public_hash": host.ek_public_hash,
@@ -68,7 +69,7 @@ fn decide(request: &Request, asked: Preflight) -> Result<Answer> {
             })
         })
         .collect();
-    warnings.extend(given.problems.iter().map(hosts::warning));
+    warnings.extend(given.unusable.iter().map(hosts::left_out));
     warnings.extend(teleport::sharing_a_tpm(&given.identities).iter().map(|hosts| teleport::one_tpm(hosts)));
     Ok(Answer::new(false)
         .result("accepted", accepted)

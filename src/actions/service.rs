@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ServiceState, UnitName, is_booted, last_lines};
 use crate::host::{self, AbsolutePath};
 use crate::protocol::{Answer, Request};
+use crate::secrets::Known;
 use crate::teleport::config;
 use crate::teleport::readyz::{DiagnosticsAddress, Health};
 
@@ -49,6 +50,8 @@ impl Default for Parameters {
 struct Seen {
     state: ServiceState,
     health: Option<Health>,
+    /// What a person should know of that.
+    doubt: Option<String>,
 }
 
 impl Action for Parameters {
@@ -73,6 +76,7 @@ impl Action for Parameters {
         // In check mode nobody has started what there would be to wait for.
         let wait = if request.controls.check_mode { 0 } else { self.wait };
         let seen = look(&self, address.as_ref(), wait)?;
+        warnings.extend(seen.doubt.clone());
         Ok(answer(&self, &seen).warnings(warnings))
     }
 }
@@ -80,13 +84,14 @@ impl Action for Parameters {
 /// The address that the configuration has, if there is one.
 fn configured(file: &AbsolutePath, warnings: &mut Vec<String>) -> Option<DiagnosticsAddress> {
     let found = host::read(file.as_ref()).and_then(|bytes| {
-        let values = config::parse(&String::from_utf8_lossy(&bytes), file.as_str())?.unwrap_or_default();
-        match values.get("diag_addr").and_then(Value::as_str).filter(|address| !address.is_empty()) {
-            None => Ok(None),
-            Some(text) => DiagnosticsAddress::try_from(text.to_owned())
-                .map(Some)
-                .map_err(|why| Error::new(Kind::Conflict, format!("`diag_addr`: {why}"))),
-        }
+        let text = String::from_utf8_lossy(&bytes);
+        let values = config::parse(&text, file.as_str())?.unwrap_or_default();
+        let wrong = |why| Error::new(Kind::Conflict, format!("`diag_addr`: {why}"));
+        let address = values.get("diag_addr").and_then(Value::as_str).filter(|address| !address.is_empty());
+        address
+            .map(|address| DiagnosticsAddress::try_from(address.to_owned()))
+            .transpose()
+            .map_err(|why| Known::in_text(&text).hide_in_error(wrong(why)))
     });
     match found {
         Ok(address) => address,
@@ -108,7 +113,11 @@ fn look(parameters: &Parameters, address: Option<&DiagnosticsAddress>, wait: u16
     let start = Instant::now();
     loop {
         let state = ServiceState::ask(&parameters.name)?;
-        let seen = Seen { state, health: address.map(DiagnosticsAddress::ask) };
+        // Without systemd as the init system it is not known who runs `tbot`.
+        let processes = is_booted().then(|| state.processes());
+        let asked = address.map(|address| address.ask_service(processes.as_deref()));
+        let (health, doubt) = asked.map_or((None, None), |(health, doubt)| (Some(health), doubt));
+        let seen = Seen { state, health, doubt };
         if wait == 0 || seen.is_ready() || !seen.can_become_ready() {
             return Ok(seen);
         }
@@ -159,7 +168,7 @@ fn not_ready(parameters: &Parameters, seen: &Seen, after: Duration) -> Error {
 }
 
 fn answer(parameters: &Parameters, seen: &Seen) -> Answer {
-    let Seen { state, health } = seen;
+    let Seen { state, health, .. } = seen;
     let program = state.program();
     let reasons = state.restart_reasons(&parameters.config);
     let ready = health.as_ref().map(Health::is_ready);

@@ -43,7 +43,8 @@ pub struct Description {
     /// The algorithm of the issuer's signature: `sha256WithRSAEncryption`, or dotted numbers.
     pub signature_algorithm: String,
     /// Where the issuer's certificate can be had, says this certificate (Authority Information Access,
-    /// RFC 5280, section 4.2.2.1): URLs of visible ASCII characters, at most 8, of at most 2048 characters.
+    /// RFC 5280, section 4.2.2.1): at most 8 URLs, of at most 2048 characters. Vendors leave spaces in them, which are
+    /// written `%20` here, as they have to be asked for. One that [`is_malformed`] is escaped and cut.
     pub ca_issuers: Vec<String>,
 }
 
@@ -166,9 +167,23 @@ fn address(content: &[u8]) -> String {
 fn link(description: &Element<'_>) -> Option<String> {
     let mut description = Reader::new(description.content);
     let method = description.oid()?;
-    let url = description.read(der::context(6))?;
-    let is_shown = !url.is_empty() && url.len() <= LINK_LIMIT && url.iter().all(u8::is_ascii_graphic);
-    (method.bytes() == oid::CA_ISSUERS && is_shown).then(|| String::from_utf8_lossy(url).into_owned())
+    let url = String::from_utf8_lossy(description.read(der::context(6))?).into_owned();
+    if method.bytes() != oid::CA_ISSUERS {
+        return None;
+    }
+    let written = url.trim_matches(' ').replace(' ', "%20");
+    Some(match written.len() {
+        0 => "(an empty link)".to_owned(),
+        1..=LINK_LIMIT if !is_malformed(&written) => written,
+        _ => escape(&url),
+    })
+}
+
+/// Whether one of [`Description::ca_issuers`] is none that can be asked: a URL has visible ASCII characters (RFC 3986), and
+/// no backslash, with which others are escaped.
+#[must_use]
+pub fn is_malformed(link: &str) -> bool {
+    link.contains('\\') || !link.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Safe to show, at most [`VALUE_LIMIT`] characters of it.

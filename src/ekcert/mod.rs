@@ -3,6 +3,7 @@
 
 mod authorities;
 mod certificate;
+mod chain;
 mod der;
 mod description;
 mod fingerprint;
@@ -17,7 +18,8 @@ mod strict;
 
 pub use authorities::{Authorities, Authority, Flaw, NotVerified};
 pub use certificate::EkCertificate;
-pub use description::Description;
+pub use chain::CertificateChain;
+pub use description::{Description, is_malformed as is_malformed_link};
 pub use fingerprint::Fingerprint;
 pub use pem::{certificates as pem_certificates, check_first_block, encode as pem_encode};
 pub use public_key::{EkPublicHash, PublicKey};

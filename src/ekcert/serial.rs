@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::public_key::hexadecimal;
 
+/// Octets of a serial number that is given, at most. RFC 5280, section 4.1.2.2, has CAs use 20 at most; what there is beyond
+/// that is no TPM's, and would fill the tokens of all hosts.
+const MOST_OCTETS: usize = 64;
+
 /// A serial number: the integer in lower-case hexadecimal, padded to an even number of digits, in
 /// pairs joined by `:` (`f5:a5`, `0f:ff`, `00`). The cluster compares this text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +39,12 @@ impl TryFrom<String> for Serial {
 
     fn try_from(text: String) -> Result<Self, String> {
         let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let octets = text.len().div_ceil("00:".len());
+        if octets > MOST_OCTETS {
+            return Err(format!(
+                "an EK certificate serial has at most {MOST_OCTETS} pairs of hexadecimal digits, this has {octets}"
+            ));
+        }
         if text.split(':').all(is_pair) {
             // openssl shows the leading zero byte of a number whose first bit is set; Teleport does not.
             let mut significant = text.as_str();
@@ -88,7 +98,8 @@ mod tests {
         assert_eq!(Serial::try_from("0F:ff".to_owned()).map(String::from), Ok("0f:ff".to_owned()));
         assert_eq!(Serial::try_from("00:f5:a5".to_owned()).map(String::from), Ok("f5:a5".to_owned()));
         assert_eq!(Serial::try_from("00:00".to_owned()).map(String::from), Ok("00".to_owned()));
-        for wrong in ["", "fff", "0f-ff", "0f:f", "0f:", "zz"] {
+        assert!(Serial::try_from(["ff"; 64].join(":")).is_ok());
+        for wrong in ["", "fff", "0f-ff", "0f:f", "0f:", "zz", &["ff"; 65].join(":")] {
             assert!(Serial::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
     }

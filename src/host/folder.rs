@@ -2,39 +2,41 @@
 //! several of their files change together.
 
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode as Bits, OFlags, flock, mkdir, open};
+use rustix::fs::{FlockOperation, Mode as Bits, OFlags, flock, mkdirat, open};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 
-use super::Mode;
+use super::directory::Walk;
 use super::reopen::sync;
+use super::{Mode, Trust};
 use crate::error::{Error, Result};
 
 /// Makes a directory, and those above it that are missing, with exactly this mode and on the disk. One that is
-/// there stays as it is.
-pub fn make_directory(path: &Path, mode: Mode) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
+/// there stays as it is. `unsafe_path` where users who are not trusted could lead the way elsewhere.
+pub fn make_directory(path: &Path, mode: Mode, trust: Trust) -> Result<()> {
+    let failed = |error: &io::Error| Error::io(&format!("make the directory {}", path.display()), error);
+    let walk = Walk::to_files(path, trust);
+    let place = walk.to_the_directory()?;
+    let mut here = place.parent;
+    for name in place.names {
+        // The mode is there with the directory, whatever the user's umask: no crash leaves another.
+        let former = umask(Bits::empty());
+        let outcome = mkdirat(&here.directory, &name, Bits::from_raw_mode(mode.bits()));
+        umask(former);
+        match outcome {
+            Ok(()) => sync(&here.directory).map_err(|error| failed(&error))?,
+            // Another process was faster.
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed(&error.into())),
+        }
+        let directory = walk.open_directory(&here, &name)?;
+        here = walk.step_into_made(&here, &name, directory)?;
     }
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    if parent != path {
-        make_directory(parent, mode)?;
-    }
-    // The mode is there with the directory, whatever the user's umask: no crash leaves another.
-    let former = umask(Bits::empty());
-    let outcome = mkdir(path, Bits::from_raw_mode(mode.bits()));
-    umask(former);
-    let result = match outcome {
-        Ok(()) => opened(parent).and_then(sync),
-        // Another process was faster.
-        Err(Errno::EXIST) if path.is_dir() => return Ok(()),
-        Err(Errno::EXIST) => Err(Errno::NOTDIR.into()),
-        Err(error) => Err(error.into()),
-    };
-    result.map_err(|error| Error::io(&format!("make the directory {}", path.display()), &error))
+    Ok(())
 }
 
 /// Waits until no other process holds the directory's lock (flock(2)), and holds it until the value goes. A file
@@ -46,10 +48,18 @@ pub fn lock_directory(path: &Path) -> Result<OwnedFd> {
     Ok(directory)
 }
 
+/// Moves a file to a place on the same file system where there is none, both on the disk. Its content is not looked at.
+pub fn move_file(from: &Path, to: &Path) -> Result<()> {
+    let directories = || [to, from].into_iter().filter_map(Path::parent);
+    let moved = fs::rename(from, to)
+        .and_then(|()| directories().try_for_each(|directory| opened(directory).and_then(sync)));
+    moved.map_err(|error| Error::io(&format!("move {} to {}", from.display(), to.display()), &error))
+}
+
 /// The regular files in a directory and in those below it, sorted. Hidden ones are left out; links are followed to
 /// files, not to directories.
 pub fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: &std::io::Error| Error::io(&format!("read {}", directory.display()), error);
+    let failed = |error: &io::Error| Error::io(&format!("read {}", directory.display()), error);
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
         let entry = entry.map_err(|e| failed(&e))?;
@@ -67,6 +77,6 @@ pub fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn opened(path: &Path) -> std::io::Result<OwnedFd> {
+fn opened(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Bits::empty())?)
 }

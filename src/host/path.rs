@@ -22,6 +22,13 @@ impl AbsolutePath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The directory that it is in; none for `/`.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let parent = Path::new(self.as_str()).parent()?.to_str()?;
+        Some(Self(Cow::Owned(parent.to_owned())))
+    }
 }
 
 impl AsRef<Path> for AbsolutePath {

@@ -13,6 +13,7 @@ use ureq::{Agent, Body};
 use super::connector::Route;
 use super::destinations::Destinations;
 use super::failure::Failure;
+use super::host::Host;
 use super::proxy::Proxies;
 use super::resolver::CheckedResolver;
 use super::tls;
@@ -81,6 +82,18 @@ impl Client {
     ///
     /// Every status is an answer, but a redirect that is not followed is a failure that says where it leads.
     pub fn get(&self, url: &str, accept: Option<&str>, limits: &Limits) -> Result<Response, Failure> {
+        self.get_where(url, accept, limits, &|_| Ok(()))
+    }
+
+    /// The same, where each host is asked only if `permit` allows it: the URL's first, then that of each redirect, once
+    /// the destinations allow it. Its error, in a few words, becomes the failure.
+    pub fn get_where(
+        &self,
+        url: &str,
+        accept: Option<&str>,
+        limits: &Limits,
+        permit: &dyn Fn(&Host) -> Result<(), String>,
+    ) -> Result<Response, Failure> {
         let time = Time::starting_now(limits);
         let mut url = Url::parse(url)?;
         let mut followed = 0;
@@ -89,6 +102,8 @@ impl Client {
                 0 => failure,
                 _ => failure.after_redirect(&url.uri),
             };
+            self.destinations.check(&url).map_err(context)?;
+            permit(&url.host).map_err(Failure::new).map_err(context)?;
             let mut answer = self.ask(&url, accept, &time).map_err(context)?;
             let Some(location) = redirect(&answer) else {
                 let body = read(answer.body_mut(), limits.bytes, &time).map_err(context)?;
@@ -107,7 +122,6 @@ impl Client {
         accept: Option<&str>,
         time: &Time,
     ) -> Result<ureq::http::Response<Body>, Failure> {
-        self.destinations.check(url)?;
         let proxy = self.proxies.choose(url)?;
         let needs_tls = url.is_https || proxy.as_ref().is_some_and(|proxy| proxy.is_https);
         let tls = if needs_tls { Some(self.tls()?) } else { None };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::address;
 use super::failure::Failure;
-use super::host::Host;
+use super::host::{Host, port_number};
 use super::url::Url;
 
 /// Which hosts a client may ask.
@@ -78,11 +78,6 @@ impl TryFrom<String> for HostPattern {
             None => wrong(FORM),
         }
     }
-}
-
-fn port_number(text: &str) -> Option<u16> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|port| is_number && *port > 0)
 }
 
 impl fmt::Display for HostPattern {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ureq::http::uri::Authority;
+
 /// A host: a DNS name (RFC 1123, section 2.1, and `_`), an IPv4 address, or an IPv6 address, which is written in
 /// brackets (RFC 3986, section 3.2.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,22 @@ impl fmt::Display for Host {
             Self::Address(IpAddr::V4(address)) => address.fmt(formatter),
             Self::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]"),
         }
+    }
+}
+
+/// The number of a port, from 1 to 65535; none where the text is no such number.
+pub(super) fn port_number(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port > 0)
+}
+
+/// The port of an authority, or this one where it has none; none where it has one that is no number of a port, for which
+/// `Authority::port_u16` has no word.
+pub(super) fn port_of(authority: &Authority, default: u16) -> Option<u16> {
+    let place = authority.as_str().rsplit('@').next()?;
+    match place.get(authority.host().len()..) {
+        None | Some("") => Some(default),
+        Some(rest) => port_number(rest.strip_prefix(':')?),
     }
 }
 

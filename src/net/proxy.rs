@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::http::Uri;
 
 use super::failure::Failure;
-use super::host::Host;
+use super::host::{Host, port_of};
 use super::no_proxy::NoProxy;
 use super::url::Url;
 use crate::message::shortened;
@@ -69,6 +69,7 @@ impl Variable {
         let wrong = |why: &str| Failure::new(format!("the variable {} names no proxy: {why}", self.name));
         let (scheme, rest) = self.value.split_once("://").unwrap_or(("http", &self.value));
         let scheme = scheme.to_ascii_lowercase();
+        let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         // Ports as curl takes them: 1080 is for SOCKS, and for HTTP out of habit.
         let default_port = match scheme.as_str() {
             "http" => 1080,
@@ -76,14 +77,20 @@ impl Variable {
             socks if socks.starts_with("socks") => {
                 return Err(wrong("SOCKS is not supported, only http and https"));
             }
-            other => {
+            other if is_scheme => {
                 return Err(wrong(&format!("{} is not supported, only http and https", shortened(other))));
             }
+            // It may hold a password.
+            _ => return Err(wrong(FORM)),
         };
         let uri: Uri = format!("http://{rest}").parse().map_err(|_| wrong(FORM))?;
         let authority = uri.authority().ok_or_else(|| wrong(FORM))?;
+        if rest.get(authority.as_str().len()..).is_some_and(|behind| behind.contains('@')) {
+            return Err(wrong("in its user name and password, write `/` as %2F, `?` as %3F and `#` as %23"));
+        }
         let host = Host::parse(authority.host()).ok_or_else(|| wrong(FORM))?;
-        let port = authority.port_u16().unwrap_or(default_port);
+        let port = port_of(authority, default_port)
+            .ok_or_else(|| wrong("its port is not a number from 1 to 65535"))?;
         let user = authority.as_str().rsplit_once('@').map(|(user, _)| user);
         let authorization = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
@@ -156,9 +163,26 @@ mod tests {
             ("ftp://one", "ftp"),
             ("http://", "HOST:PORT"),
             ("a b", "HOST:PORT"),
+            ("http://:8080", "HOST:PORT"),
+            ("http:/one:1", "1 to 65535"),
+            ("http://one:99999", "1 to 65535"),
+            ("https://one:65536", "1 to 65535"),
+            ("one:0", "1 to 65535"),
+            ("one:", "1 to 65535"),
+            ("one:abc", "1 to 65535"),
+            ("one:-1", "1 to 65535"),
+            ("one:+80", "1 to 65535"),
+            ("http://[::1]:99999", "1 to 65535"),
+            ("http://me:s3cret@one:x", "1 to 65535"),
+            ("http://me:s3cret/@one:1", "%2F"),
+            ("http://me:s3cret#@one:1", "%2F"),
+            ("http://me:1/s3cret@one:1", "%2F"),
+            ("http://me:1?s3cret@one:1", "%2F"),
+            ("me:s3cret@http://one:1", "HOST:PORT"),
         ] {
             let message = choose(&[("http_proxy", value)], "http://x/").unwrap_err();
-            assert!(message.contains("http_proxy") && message.contains(why), "{message}");
+            assert!(message.contains("http_proxy") && message.contains(why), "{value}: {message}");
+            assert!(!message.contains("s3cret"), "{message}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use ureq::http::Uri;
 
 use super::failure::Failure;
-use super::host::Host;
+use super::host::{Host, port_of};
 use crate::message::shortened;
 
 /// An `http` or `https` URL without userinfo.
@@ -33,20 +33,14 @@ impl Url {
             return Err(Failure::new("the URL holds a user name, which is not sent anywhere"));
         }
         let host = Host::parse(authority.host()).ok_or_else(malformed)?;
-        // `port_u16` has no word for a port that is none.
-        let port = match authority.as_str().get(authority.host().len()..) {
-            None | Some("") if is_https => 443,
-            None | Some("") => 80,
-            Some(rest) => {
-                let number = rest.strip_prefix(':').and_then(|port| port.parse().ok());
-                number.filter(|port| *port > 0).ok_or_else(malformed)?
-            }
-        };
+        let port = port_of(authority, if is_https { 443 } else { 80 }).ok_or_else(malformed)?;
         Ok(Self { uri, host, port, is_https })
     }
 
     /// Where a `Location` of an answer from here leads (RFC 3986, section 5.2).
     pub(super) fn join(&self, location: &str) -> Result<Self, Failure> {
+        // Servers leave spaces in names of files, and browsers encode them (URL Standard, "percent-encode sets").
+        let location = location.trim_matches(' ').replace(' ', "%20");
         let reference = location.split('#').next().unwrap_or_default();
         if has_scheme(reference) {
             return Self::parse(reference);
@@ -120,14 +114,19 @@ mod tests {
             ("..", "https://pki.example:8443/b/"),
             ("x/./y/../z", "https://pki.example:8443/b/c/x/z"),
             ("?r", "https://pki.example:8443/b/c/d?r"),
+            ("/x y", "https://pki.example:8443/x%20y"),
             ("#part", "https://pki.example:8443/b/c/d?q"),
             ("", "https://pki.example:8443/b/c/d?q"),
         ] {
             assert_eq!(joined(reference).as_deref(), Some(expected), "{reference}");
         }
-        for wrong in
-            ["ftp://other.example/", "file:///etc/passwd", "http://me@other.example/", "http://", "/a b"]
-        {
+        for wrong in [
+            "ftp://other.example/",
+            "file:///etc/passwd",
+            "http://me@other.example/",
+            "http://",
+            "http://a b/",
+        ] {
             assert_eq!(joined(wrong), None, "{wrong}");
         }
     }
@@ -144,6 +143,8 @@ mod tests {
             "http://x:0/",
             "http://x:/",
             "http://x:99999/",
+            "http://x:+80/",
+            "http://:80/",
             "http://0x7f000001/",
             "http://2130706433/",
             "http://127.1/",

@@ -7,14 +7,14 @@
 //! has read an unquoted `12:34` as 754 by then, and that must not become a serial number.
 //! `null` means "not given".
 
-use std::fmt;
-
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Number, Value};
 
 use super::pairs;
+use super::problem::Problem;
+use crate::document;
 use crate::error::{Error, Result};
 use crate::message::shortened;
 
@@ -38,80 +38,6 @@ pub(super) fn boolean(value: &Value) -> Option<bool> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-/// The candidates as a list for a person, the one most like `given` first.
-#[must_use]
-pub fn nearest(given: &str, candidates: &[&str]) -> String {
-    let mut sorted = candidates.to_vec();
-    let given = shortened(given);
-    sorted.sort_by_cached_key(|candidate| strsim::damerau_levenshtein(&given, candidate));
-    sorted.join(", ")
-}
-
-/// What is wrong with which parameter.
-#[derive(Debug)]
-pub(super) struct Problem {
-    /// From the parameter inwards: `hosts`, `[2]`, `ek_public_hash`.
-    path: Vec<String>,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    Unknown { name: String, valid: Vec<&'static str> },
-    Missing(&'static str),
-    Wrong(String),
-}
-
-impl Problem {
-    fn wrong(message: impl Into<String>) -> Self {
-        Self { path: Vec::new(), what: What::Wrong(message.into()) }
-    }
-
-    fn inside(mut self, name: &str) -> Self {
-        self.path.insert(0, name.to_owned());
-        self
-    }
-
-    fn describe(&self, action: &str) -> String {
-        let place = self.path.join(".").replace(".[", "[");
-        let within = if place.is_empty() { String::new() } else { format!("{place}.") };
-        match &self.what {
-            What::Unknown { name, valid } => format!(
-                "action `{action}` has no parameter `{within}{name}`; did you mean (nearest first): {}",
-                nearest(name, valid)
-            ),
-            What::Missing(name) => format!("action `{action}` needs parameter `{within}{name}`"),
-            What::Wrong(message) => format!("parameter `{place}` of action `{action}`: {message}"),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.describe("?"))
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl de::Error for Problem {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::wrong(message.to_string())
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self { path: Vec::new(), what: What::Unknown { name: shortened(field), valid: expected.to_vec() } }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self { path: Vec::new(), what: What::Missing(field) }
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::wrong(format!("`{}` is none of its values: {}", shortened(variant), nearest(variant, expected)))
     }
 }
 
@@ -166,13 +92,16 @@ impl Coerced {
             Value::Array(_) => {}
             Value::String(text) if self.depth == Depth::Parameter => {
                 let text = text.trim();
-                if text.starts_with('[') {
-                    return json(text, "a JSON list");
+                if text.starts_with('[')
+                    && let Value::Array(items) = json(text, "a JSON list")?
+                {
+                    return Ok(items);
                 }
                 // Certificates, between which people write what they are, with commas.
                 if text.contains("-----BEGIN ") {
                     return Ok(vec![text.into()]);
                 }
+                refuse_long(text)?;
                 return Ok(text
                     .split(',')
                     .map(str::trim)
@@ -191,9 +120,12 @@ impl Coerced {
             Value::Object(fields) => Ok(fields),
             Value::String(ref text) if self.depth == Depth::Parameter => {
                 let text = text.trim();
-                if text.starts_with('{') {
-                    return json(text, "a JSON object");
+                if text.starts_with('{')
+                    && let Value::Object(fields) = json(text, "a JSON object")?
+                {
+                    return Ok(fields);
                 }
+                refuse_long(text)?;
                 match pairs::parse(text) {
                     Some(pairs) => {
                         Ok(pairs.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
@@ -216,8 +148,17 @@ fn integral(number: &Number) -> Number {
     }
 }
 
-fn json<T: DeserializeOwned>(text: &str, expected: &str) -> std::result::Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| Problem::wrong(format!("expected {expected}: {error}")))
+/// Refuses a text that people did not write, whose parts would take many times its memory.
+fn refuse_long(text: &str) -> std::result::Result<(), Problem> {
+    const LONGEST: usize = 1024 * 1024;
+    let too_long =
+        |length| format!("a text of {length} bytes is too long to split: give a list or an object");
+    if text.len() <= LONGEST { Ok(()) } else { Err(Problem::wrong(too_long(text.len()))) }
+}
+
+/// The value of a JSON text, as strictly as a request is read.
+fn json(text: &str, expected: &str) -> std::result::Result<Value, Problem> {
+    document::parse_json(text).map_err(|error| Problem::wrong(format!("expected {expected}: {error}")))
 }
 
 macro_rules! coerce_integers {

@@ -1,17 +1,20 @@
 //! Requests and responses: one flat JSON object in, one JSON object and a newline out.
 //!
 //! The format is Ansible's for binary modules ("Developing modules", "Binary modules"): parameters
-//! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer. One control is this
-//! program's own, `_tbot_validate_only`: the action plugin asks with it on the controller what is wrong with the
-//! parameters.
+//! and `_ansible_*` controls in one object; `changed`, or `failed` and `msg`, in the answer. Two controls are this
+//! program's own: with `_tbot_validate_only` the action plugin asks on the controller what is wrong with the
+//! parameters, and `_tbot_defaults` names those that come from `module_defaults`.
 
 mod coerce;
+mod names;
 mod pairs;
+mod problem;
 mod request;
 mod response;
 
-pub use coerce::nearest;
-pub use request::{Controls, Request};
+pub use names::parameter_names;
+pub use problem::nearest;
+pub use request::{Controls, Request, read};
 pub use response::{Answer, Diff};
 
 use std::panic::{self, AssertUnwindSafe};
@@ -26,13 +29,14 @@ pub fn respond(
     request: Result<Request>,
     action: impl FnOnce(&mut Request) -> Result<Answer>,
 ) -> (String, bool) {
+    let secrets = request.as_ref().map(|request| request.secrets().clone()).unwrap_or_default();
     let outcome = request.and_then(|mut request| {
         let answer = guarded(|| action(&mut request))?;
         guarded(|| Ok(response::render(&request, answer)))
     });
     match outcome {
         Ok(text) => (text, false),
-        Err(error) => (response::render_failure(&error), true),
+        Err(error) => (response::render_failure(&secrets.hide_in_error(error)), true),
     }
 }
 

@@ -1,11 +1,21 @@
 //! The request: its action, Ansible's controls, and the action's parameters.
 
+use std::io::{self, Read};
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::coerce;
+use crate::document;
 use crate::error::{Error, Result};
 use crate::json;
+use crate::message::shortened;
+
+/// Bytes of the largest request that is read: that of 10,000 hosts with EK certificates is half as large.
+const LARGEST_REQUEST: u64 = 64 * 1024 * 1024;
+/// Parameters of a request at most: several times those of any action.
+const MOST_PARAMETERS: usize = 100;
+use crate::secrets::{self, Known};
 
 /// Ansible's `_ansible_*` keys that matter here; unknown ones are ignored, since new ones appear
 /// with new versions of Ansible.
@@ -22,11 +32,25 @@ pub struct Controls {
     pub validate_only: bool,
 }
 
+const EXAMPLE: &str = r#"send one JSON object such as {"action": "identify"}"#;
+const SMALLER: &str = "give many hosts by `registry`, or in several requests";
+
 /// What the names of Ansible's controls begin with.
 const ANSIBLE: &str = "_ansible_";
-/// The one control that is not Ansible's. A version that did not know it would have to refuse it, and not run the
-/// action, so it is not named like those that are ignored where they are unknown.
+/// With it, nothing of the task is to be shown.
+const NO_LOG: &str = "_ansible_no_log";
+/// The controls that are not Ansible's. A version that did not know them would have to refuse them, and not run the
+/// action, so they are not named like those that are ignored where they are unknown.
 const VALIDATE_ONLY: &str = "_tbot_validate_only";
+const DEFAULTS: &str = "_tbot_defaults";
+
+/// Actions with parameters that may hold tokens of other join methods, whose names are secrets.
+const TOKENS: [(&str, &str); 2] = [("token", "current"), ("preflight", "token")];
+
+/// Bytes of the largest parameter that an answer repeats, as JSON.
+const LARGEST_SHOWN: usize = 2048;
+/// Bytes of the largest one that is searched for secrets: larger than any configuration, and smaller than a large fleet.
+const LARGEST_SEARCHED: usize = 256 * 1024;
 
 /// One parsed request.
 #[derive(Debug, Clone)]
@@ -37,29 +61,37 @@ pub struct Request {
     pub controls: Controls,
     /// Everything else, as it came, until the action takes it.
     parameters: Map<String, Value>,
-    /// What `invocation.module_args` shows: the action and the parameters as given, large ones as their
-    /// size.
+    /// `_tbot_defaults`: the parameters that no task names. They are the `module_defaults` of all actions together.
+    defaults: Vec<String>,
+    /// What `invocation.module_args` shows: the action and the parameters as given, but for secrets, and large ones as
+    /// their size.
     module_args: Map<String, Value>,
+    /// Whether the answer may repeat them: not where the task has `no_log`.
+    pub(super) is_repeated: bool,
+    /// The secrets that the parameters hold.
+    secrets: Known,
 }
 
 impl Request {
-    /// Parses one JSON object; an empty input, another JSON value and a missing `action` are errors.
+    /// Parses one JSON object; an empty input, another JSON value and a missing `action` are errors. So is a key that is there
+    /// twice, at any depth, and what would take too much memory: more than 64 MiB, more than 100 levels, or far more values than
+    /// a request of that size has.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        const EXAMPLE: &str = r#"send one JSON object such as {"action": "identify"}"#;
-        if bytes.trim_ascii().is_empty() {
-            return Err(Error::invalid("the request is empty").hint(EXAMPLE));
-        }
-        let value: Value = serde_json::from_slice(bytes).map_err(|e| {
-            Error::invalid("the request is not valid JSON").detail(e.to_string()).hint(EXAMPLE)
-        })?;
-        let Value::Object(mut parameters) = value else {
+        let Value::Object(mut parameters) = value(bytes)? else {
             return Err(Error::invalid("the request is JSON, but not an object").hint(EXAMPLE));
         };
+        let is_repeated = parameters.get(NO_LOG).is_none_or(|value| coerce::boolean(value) == Some(false));
         let mut controls = Controls::default();
         for (key, value) in &parameters {
             controls.set(key, value)?;
         }
+        let defaults = names(parameters.shift_remove(DEFAULTS))?;
         parameters.retain(|key, _| !key.starts_with(ANSIBLE) && key != VALIDATE_ONLY);
+        if parameters.len() > MOST_PARAMETERS {
+            let message =
+                format!("the request has {} parameters, and no action takes so many", parameters.len());
+            return Err(Error::invalid(message).hint(EXAMPLE));
+        }
         let action = match parameters.shift_remove("action") {
             Some(Value::String(action)) => action,
             Some(_) => return Err(Error::invalid("parameter `action` must be a text").hint(EXAMPLE)),
@@ -67,8 +99,29 @@ impl Request {
         };
         let mut module_args = Map::new();
         module_args.insert("action".to_owned(), Value::String(action.clone()));
-        module_args.extend(parameters.iter().map(|(name, value)| (name.clone(), summary(value))));
-        Ok(Self { action, controls, parameters, module_args })
+        let mut secrets = Known::default();
+        for (name, value) in &parameters {
+            let size = json::size(value);
+            let may_hold_names = TOKENS.contains(&(action.as_str(), name));
+            let is_shown = size <= LARGEST_SHOWN && (!may_hold_names || secrets::are_for_tpms(value));
+            let shown = if is_shown { secrets::mask_parameter(name, value) } else { summary(value, size) };
+            module_args.insert(name.clone(), shown);
+            if size <= LARGEST_SEARCHED {
+                secrets.add_parameter(name, value);
+            }
+        }
+        Ok(Self { action, controls, parameters, defaults, module_args, is_repeated, secrets })
+    }
+
+    /// Leaves out the parameters from `module_defaults` that this action does not have, but another action has. What no action
+    /// has stays, and is refused like any misspelt parameter.
+    pub fn leave_out_defaults(&mut self, own: &[&str], is_of_another: impl Fn(&str) -> bool) {
+        for name in std::mem::take(&mut self.defaults) {
+            if !own.contains(&name.as_str()) && is_of_another(&name) {
+                self.parameters.shift_remove(&name);
+                self.module_args.shift_remove(&name);
+            }
+        }
     }
 
     /// Whether the user asked for debugging output (`-vvv` or more).
@@ -82,19 +135,55 @@ impl Request {
         coerce::from_parameters(&self.action, std::mem::take(&mut self.parameters))
     }
 
+    /// The secrets that the parameters hold.
+    pub(super) fn secrets(&self) -> &Known {
+        &self.secrets
+    }
+
     /// What `invocation.module_args` shows.
     pub(super) fn module_args(&self) -> &Map<String, Value> {
         &self.module_args
     }
 }
 
-/// The value itself, or its size where it would swell the answer.
-fn summary(value: &Value) -> Value {
-    const LARGEST_SHOWN: usize = 2048;
-    match (value, json::size(value)) {
-        (_, size) if size <= LARGEST_SHOWN => value.clone(),
-        (Value::Array(items), _) => format!("(a list of {} items)", items.len()).into(),
-        (_, size) => format!("({size} bytes)").into(),
+/// All of a request, or more than a request may have.
+pub fn read(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(LARGEST_REQUEST + 1).read_to_end(&mut bytes).map(|_| bytes)
+}
+
+/// The JSON value of a request.
+fn value(bytes: &[u8]) -> Result<Value> {
+    if bytes.len() as u64 > LARGEST_REQUEST {
+        let message = format!("the request is larger than {} MiB", LARGEST_REQUEST >> 20);
+        return Err(Error::invalid(message).hint(SMALLER));
+    }
+    if bytes.trim_ascii().is_empty() {
+        return Err(Error::invalid("the request is empty").hint(EXAMPLE));
+    }
+    let malformed = |why: String| Error::invalid("the request is not valid JSON").detail(why).hint(EXAMPLE);
+    let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+    document::read_json(text).map_err(|error| {
+        if !error.is_data() {
+            return malformed(error.to_string());
+        }
+        let refused = Error::invalid(format!("the request is refused: {error}"));
+        if refused.message.contains("is there twice") { refused } else { refused.hint(SMALLER) }
+    })
+}
+
+/// The names in the control that lists the defaults.
+fn names(control: Option<Value>) -> Result<Vec<String>> {
+    let Some(value) = control else { return Ok(Vec::new()) };
+    serde_json::from_value(value)
+        .map_err(|_| Error::invalid(format!("`{DEFAULTS}` is a list of names of parameters")))
+}
+
+/// The size of a value that would swell the answer, or is not to be shown.
+fn summary(value: &Value, size: usize) -> Value {
+    match value {
+        Value::Array(items) => format!("(a list of {} items)", items.len()).into(),
+        _ => format!("({size} bytes)").into(),
     }
 }
 
@@ -102,8 +191,10 @@ impl Controls {
     fn set(&mut self, key: &str, value: &Value) -> Result<()> {
         // Not understood must not mean "go on and change things".
         let truth = || {
-            coerce::boolean(value)
-                .ok_or_else(|| Error::invalid(format!("`{key}` is true or false, not {value}")))
+            coerce::boolean(value).ok_or_else(|| {
+                let value = shortened(&value.to_string());
+                Error::invalid(format!("`{key}` is true or false, not {value}"))
+            })
         };
         match key.strip_prefix(ANSIBLE) {
             Some("check_mode") => self.check_mode = truth()?,

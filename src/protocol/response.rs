@@ -5,6 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::Request;
 use crate::error::Error;
+use crate::message::{bounded, sentence};
+
+/// Characters of an error's detail at most, which may list hosts or lines of a journal.
+const LONGEST_DETAIL: usize = 64 * 1024;
+/// Warnings that are shown at most.
+const MOST_WARNINGS: usize = 200;
+use crate::secrets;
 
 /// What an action answers when it did not fail.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +52,14 @@ impl Diff {
     }
 }
 
+impl Diff {
+    /// The same without secrets.
+    fn masked(self) -> Self {
+        let (before, after) = secrets::mask_both(&self.before, &self.after);
+        Self { before, after, ..self }
+    }
+}
+
 impl Answer {
     /// An answer that so far says only whether something changed.
     #[must_use]
@@ -78,36 +93,50 @@ pub(super) fn render(request: &Request, answer: Answer) -> String {
     let mut response = Map::new();
     response.insert("changed".to_owned(), Value::Bool(answer.changed));
     response.extend(answer.results);
-    response.insert("warnings".to_owned(), json!(answer.warnings));
+    response.insert("warnings".to_owned(), json!(warnings(request, &answer.warnings)));
     if let (true, true, Some(diff)) = (request.controls.diff, answer.changed, answer.diff) {
-        response.insert("diff".to_owned(), json!(diff));
+        response.insert("diff".to_owned(), json!(diff.masked()));
     }
-    response.insert("invocation".to_owned(), json!({ "module_args": request.module_args() }));
+    if request.is_repeated {
+        response.insert("invocation".to_owned(), json!({ "module_args": request.module_args() }));
+    }
     line(response)
 }
 
 pub(super) fn render_failure(error: &Error) -> String {
+    let hint = error.hint.as_deref().map(sentence);
     let mut description = Map::new();
     description.insert("kind".to_owned(), json!(error.kind));
     if let Some(detail) = &error.detail {
-        description.insert("detail".to_owned(), json!(detail));
+        description.insert("detail".to_owned(), json!(bounded(detail, LONGEST_DETAIL)));
     }
-    if let Some(hint) = &error.hint {
+    if let Some(hint) = &hint {
         description.insert("hint".to_owned(), json!(hint));
     }
     let mut response = Map::new();
     response.insert("failed".to_owned(), Value::Bool(true));
-    response.insert("msg".to_owned(), json!(sentence(error)));
+    response.insert("msg".to_owned(), json!(with_hint(&error.message, hint.as_deref())));
     response.insert("error".to_owned(), Value::Object(description));
     line(response)
 }
 
 /// The message with the hint, since `msg` is all that Ansible shows by default.
-fn sentence(error: &Error) -> String {
-    match &error.hint {
-        Some(hint) => format!("{}; {hint}", error.message),
-        None => error.message.clone(),
+fn with_hint(message: &str, hint: Option<&str>) -> String {
+    let message = sentence(message);
+    match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
     }
+}
+
+/// The first warnings, each without secrets and within its limit, and how many more there are.
+fn warnings(request: &Request, all: &[String]) -> Vec<String> {
+    let show = |warning: &String| sentence(&request.secrets().hide_in_message(warning));
+    let mut shown: Vec<String> = all.iter().take(MOST_WARNINGS).map(show).collect();
+    if let Some(more) = all.len().checked_sub(MOST_WARNINGS).filter(|more| *more > 0) {
+        shown.push(format!("there are {more} more warnings, which are not shown"));
+    }
+    shown
 }
 
 fn line(response: Map<String, Value>) -> String {

@@ -140,8 +140,8 @@ impl<'a> Decision<'a> {
                 "token `{token}` has its hash in upper case, which never matches: build the token anew, which corrects that"
             );
         }
-        let description = host.name();
-        if let Some(rule) = description.and_then(|description| self.by_description().get(description))
+        let description = host.rule_text();
+        if let Some(rule) = description.and_then(|text| self.by_description().get(text.as_str()))
             && !rule.ek_public_hash.is_empty()
         {
             return format!(

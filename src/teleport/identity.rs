@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 
 use super::Description;
-use crate::ekcert::{EkCertificate, EkPublicHash, Serial};
+use crate::ekcert::{CertificateChain, EkCertificate, EkPublicHash, Serial};
 use crate::error::{Error, Kind, Result};
 
 /// What a token needs to know of a host. Other fields of `identify`'s answer are ignored.
@@ -13,12 +13,19 @@ use crate::error::{Error, Kind, Result};
 pub struct Identity {
     /// The host's name, for people.
     pub description: Option<Description>,
+    /// What the host's rule says, where that is not the host's name.
+    pub rule_description: Option<Description>,
+    /// What its rule said before: rules of its TPM with these are the host's own.
+    #[serde(default)]
+    pub former_rule_descriptions: Vec<Description>,
     /// SHA-256 of the EK's public key.
     pub ek_public_hash: Option<EkPublicHash>,
     /// The serial number of the EK certificate.
     pub ek_cert_serial: Option<Serial>,
     /// The EK certificate in PEM.
     pub ek_cert_pem: Option<String>,
+    /// The certificates above it that its TPM holds, in PEM.
+    pub ek_cert_chain_pem: Option<String>,
     /// Whether the TPM has an EK certificate; none where that is not known.
     pub ek_cert_present: Option<bool>,
 }
@@ -40,6 +47,12 @@ impl Identity {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.description.as_ref().map(Description::as_str)
+    }
+
+    /// What the host's rule is to say about it.
+    #[must_use]
+    pub fn rule_text(&self) -> Option<&Description> {
+        self.rule_description.as_ref().or(self.description.as_ref())
     }
 
     /// The EK certificate, where it is given. An error says why it cannot be the host's: it is none that a cluster
@@ -65,6 +78,14 @@ impl Identity {
             ));
         }
         Ok(Some(certificate))
+    }
+
+    /// The certificates above the EK certificate, as far as its TPM holds them; none where it does not. An error says
+    /// why what is given cannot be these.
+    pub fn chain(&self) -> std::result::Result<CertificateChain, String> {
+        let chain = self.ek_cert_chain_pem.as_deref().map(CertificateChain::from_pem);
+        let chain = chain.unwrap_or_else(|| Ok(CertificateChain::default()));
+        chain.map_err(|why| format!("its `ek_cert_chain_pem` {why}: identify the host again"))
     }
 
     /// How to call the host in a message.
@@ -108,6 +129,32 @@ fn repeated(identities: &[Identity]) -> Result<Vec<bool>> {
         is_repeated.push(is_known);
     }
     Ok(is_repeated)
+}
+
+/// Refuses hosts whose rules would say the same, as `conflict`: people could not tell them apart.
+pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>) -> Result<()> {
+    let mut known: HashMap<&Description, &Identity> = HashMap::new();
+    for identity in identities {
+        let Some(text) = identity.rule_text() else { continue };
+        if let Some(other) = known.insert(text, identity) {
+            return Err(same_rule_text(text, other, identity));
+        }
+    }
+    Ok(())
+}
+
+/// That the rules of these hosts would say the same.
+#[must_use]
+pub fn same_rule_text(text: &Description, one: &Identity, other: &Identity) -> Error {
+    let message = format!(
+        "the rules of {} and {} would have the same description `{text}`",
+        one.label(),
+        other.label()
+    );
+    Error::new(Kind::Conflict, message).hint(
+        "give each host a text of its own (`tbot_description`) that differs from all hosts' names; if a text moves to another \
+         host, change or archive the former host first",
+    )
 }
 
 /// What to do about two hosts with one TPM.

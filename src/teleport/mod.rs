@@ -2,7 +2,6 @@
 
 pub mod config;
 mod decision;
-mod document;
 mod identity;
 mod merge;
 mod name;
@@ -22,7 +21,7 @@ pub mod yaml;
 
 pub use decision::Decision;
 pub use identity::{Identity, ONE_TPM_HINT, distinct, one_tpm, sharing_a_tpm};
-pub use merge::{Changes, Match, Merged, Outcome, Wanted, merge};
+pub use merge::{Changes, Match, Merged, Outcome, Untouched, Wanted, merge};
 pub use name::{Description, HostName, Label, Name};
 pub use proxy::{Cluster, ProxyAddress};
 pub use readiness::join_warnings;

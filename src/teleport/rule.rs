@@ -32,7 +32,7 @@ impl Rule {
     #[must_use]
     pub fn for_host(host: &Identity, serial: Option<&Serial>) -> Self {
         Self {
-            description: host.description.clone().map(String::from).unwrap_or_default(),
+            description: host.rule_text().cloned().map(String::from).unwrap_or_default(),
             ek_public_hash: host.ek_public_hash.clone().map(String::from).unwrap_or_default(),
             ek_certificate_serial: serial.map(Serial::to_string).unwrap_or_default(),
             other: None,

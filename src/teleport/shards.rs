@@ -42,6 +42,12 @@ impl Shards {
         Self { name: self.name.clone(), count }
     }
 
+    /// The name of the one token, with which the names of several begin.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// The number of tokens.
     #[must_use]
     pub fn count(&self) -> u64 {

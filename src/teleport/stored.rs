@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::rule::kind_of;
 use super::token::Unknown;
-use super::{Name, Role, Rule, Settings, Timestamp, Token, document};
+use super::{Name, Role, Rule, Settings, Timestamp, Token};
+use crate::document;
 use crate::error::{Error, Kind, Result};
 
 /// How Go writes no time at all.
@@ -83,7 +84,8 @@ fn token(mut resource: Fields<'_>) -> Result<Token> {
     let name = metadata.text("name")?.unwrap_or_default();
     let mut spec = resource.object("spec")?;
     if spec.text("join_method")?.as_deref() != Some("tpm") {
-        return Err(source.conflict(&format!("has token {name:?}, whose join method is not tpm")));
+        // Whose name may be the secret.
+        return Err(source.conflict("has a token that is not for TPMs (spec.join_method must be tpm)"));
     }
     let name =
         Name::try_from(name).map_err(|why| source.conflict(&format!("has a token whose name {why}")))?;

@@ -3,11 +3,17 @@
 //!
 //! A general YAML writer quotes what its own reader would misread; a serial number such as `12:34`
 //! is a number in base 60 to others. Here a text is plain only where no reader could take it for
-//! anything else, a literal block where it has lines, and in double quotes otherwise.
+//! anything else, a literal block where it has lines, and in double quotes otherwise. Hashes and serial numbers
+//! are in quotes always: some need them, and a list where only these have them looks random.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
+
+/// Keys whose texts are in quotes whatever they say: hexadecimal digits, as in a rule of a join token.
+const QUOTED: [&str; 2] = ["ek_public_hash", "ek_certificate_serial"];
+/// Hexadecimal digits of a hash (SHA-256), which is in quotes at any key.
+const HASH_DIGITS: usize = 64;
 
 /// `value` as one document in block style, without a `---` line. It ends with a newline.
 #[must_use]
@@ -96,7 +102,14 @@ fn mapping(fields: &Map<String, Value>, depth: usize, mut is_indented: bool, out
         }
         is_indented = false;
         key(name, depth, out);
-        child(field, depth, out);
+        match field {
+            Value::String(text) if QUOTED.contains(&name.as_str()) => {
+                out.push(' ');
+                quoted(text, out);
+                out.push('\n');
+            }
+            _ => child(field, depth, out),
+        }
     }
 }
 
@@ -198,12 +211,13 @@ fn text(text: &str, out: &mut String) {
 }
 
 /// Whether no reader takes the text for anything but itself: a letter, then letters, digits and
-/// harmless signs, and none of the words that mean a boolean or nothing.
+/// harmless signs, none of the words that mean a boolean or nothing, and no hash.
 fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/'))
         && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+        && !(text.len() == HASH_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// In double quotes, escaped as JSON does, and what YAML does not allow to stand for itself besides.
@@ -302,6 +316,24 @@ pem: |
             write(&json!(["a\n", " a\nb\n", "a\nb\n\n"])),
             "- \"a\\n\"\n- \" a\\nb\\n\"\n- \"a\\nb\\n\\n\"\n"
         );
+    }
+
+    #[test]
+    fn hashes_and_serial_numbers_are_always_in_quotes() {
+        let (letters, digits) = ("ab".repeat(32), "12".repeat(32));
+        let rules = json!([
+            { "ek_public_hash": letters, "ek_certificate_serial": "ff" },
+            { "ek_public_hash": digits, "ek_certificate_serial": "0f:ff" },
+            { "ek_public_hash": "abc", "description": letters },
+            { letters.clone(): [letters, "ab"] },
+        ]);
+        let expected = format!(
+            "- ek_public_hash: \"{letters}\"\n  ek_certificate_serial: \"ff\"\n\
+             - ek_public_hash: \"{digits}\"\n  ek_certificate_serial: \"0f:ff\"\n\
+             - ek_public_hash: \"abc\"\n  description: \"{letters}\"\n\
+             - \"{letters}\":\n    - \"{letters}\"\n    - ab\n"
+        );
+        assert_eq!(write(&rules), expected);
     }
 
     #[test]

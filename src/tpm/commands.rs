@@ -12,8 +12,11 @@ pub trait Commands {
     /// `TPM2_GetCapability` of `TPM_CAP_TPM_PROPERTIES`: up to `count` properties from `first` on.
     fn properties(&mut self, first: u32, count: u32) -> Outcome<PropertyList>;
 
-    /// `TPM2_NV_ReadPublic`: bytes that an NV index holds.
-    fn nv_size(&mut self, index: u32) -> Outcome<u16>;
+    /// `TPM2_GetCapability` of `TPM_CAP_HANDLES`: up to `count` NV indexes from `first` on.
+    fn nv_indexes(&mut self, first: u32, count: u32) -> Outcome<HandleList>;
+
+    /// `TPM2_NV_ReadPublic`.
+    fn nv_public(&mut self, index: u32) -> Outcome<NvPublic>;
 
     /// `TPM2_NV_Read`, authorised with an empty password; as many bytes as asked for.
     fn nv_read(&mut self, index: u32, by: NvAuthorization, size: u16, offset: u16) -> Outcome<Vec<u8>>;
@@ -27,6 +30,28 @@ pub trait Commands {
 
     /// `TPM2_FlushContext`.
     fn flush(&mut self, primary: u32) -> Outcome<()>;
+}
+
+/// What is public of an NV index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NvPublic {
+    /// Bytes that it holds.
+    pub size: u16,
+    /// Whether it may be read with its own password, and a wrong one is counted nowhere (part 2, section 13.4:
+    /// `TPMA_NV_AUTHREAD`, `TPMA_NV_NO_DA`, and `TPM_NT_ORDINARY`, since a PIN counts by itself).
+    pub is_safe_to_try: bool,
+}
+
+/// Bits of `TPMA_NV`.
+const AUTHREAD: u32 = 1 << 18;
+const NO_DA: u32 = 1 << 25;
+const TPM_NT: u32 = 0xF0;
+
+impl NvPublic {
+    /// By the attributes as the TPM sends them.
+    pub fn new(size: u16, attributes: u32) -> Self {
+        Self { size, is_safe_to_try: attributes & (AUTHREAD | NO_DA | TPM_NT) == AUTHREAD | NO_DA }
+    }
 }
 
 /// With whose (empty) password an NV index is read.
@@ -43,6 +68,15 @@ pub enum NvAuthorization {
 pub struct PropertyList {
     /// Numbers (`TPM_PT`, part 2, section 6.13) and values.
     pub list: Vec<(u32, u32)>,
+    /// Whether the TPM has more after these.
+    pub more: bool,
+}
+
+/// Handles in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandleList {
+    /// The handles.
+    pub list: Vec<u32>,
     /// Whether the TPM has more after these.
     pub more: bool,
 }

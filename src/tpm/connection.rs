@@ -1,9 +1,10 @@
 //! A connection to one TPM: what is done with it, whichever way leads there.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::Slot;
-use super::commands::{Commands, Failure, NvAuthorization, Outcome};
+use super::commands::{Commands, Failure, NvAuthorization, NvPublic, Outcome};
 use super::native::Native;
 use super::patience::Patience;
 use super::properties::{self, Properties};
@@ -108,15 +109,89 @@ impl Tpm {
         }
     }
 
+    /// The NV indexes in a range, in ascending order.
+    pub(super) fn nv_indexes(&mut self, range: &RangeInclusive<u32>) -> Result<Vec<u32>> {
+        let (mut first, last) = (*range.start(), *range.end());
+        let mut found = Vec::new();
+        loop {
+            let count = last - first + 1;
+            let answer = self
+                .command(self.limit.0, move |tpm| tpm.nv_indexes(first, count))
+                .map_err(|failure| failure.while_doing("list its NV indexes"))?;
+            found.extend(answer.list.iter().filter(|index| (first..=last).contains(*index)));
+            match answer.list.last() {
+                Some(index) if answer.more && (first..last).contains(index) => first = index + 1,
+                _ => return Ok(found),
+            }
+        }
+    }
+
     fn try_read_nv(&mut self, index: u32, by: NvAuthorization, block: u16) -> Outcome<Vec<u8>> {
+        let size = self.nv_public(index)?.size;
+        self.read_nv_bytes(index, by, block, size)
+    }
+
+    fn nv_public(&mut self, index: u32) -> Outcome<NvPublic> {
+        self.command(self.limit.0, move |tpm| tpm.nv_public(index))
+    }
+
+    /// The first bytes of an index, as many as `size` says.
+    fn read_nv_bytes(&mut self, index: u32, by: NvAuthorization, block: u16, size: u16) -> Outcome<Vec<u8>> {
         let limit = self.limit.0;
-        let size = self.command(limit, move |tpm| tpm.nv_size(index))?;
         let mut content = Vec::with_capacity(usize::from(size));
         for offset in (0..size).step_by(usize::from(block)) {
             let length = block.min(size - offset);
             content.extend(self.command(limit, move |tpm| tpm.nv_read(index, by, length, offset))?);
         }
         Ok(content)
+    }
+
+    /// What a run of NV indexes holds, one after another, at most so many bytes, and why that is not all where it is not.
+    ///
+    /// Each index is read with its own, empty password. One where a wrong password would count towards lockout is not
+    /// tried: nothing tells beforehand whether it has a password.
+    pub(super) fn read_nv_run(
+        &mut self,
+        range: &RangeInclusive<u32>,
+        block: u16,
+        most: u16,
+    ) -> (Vec<u8>, Option<String>) {
+        let mut content = Vec::new();
+        let indexes = match self.nv_indexes(range) {
+            Ok(indexes) => indexes,
+            Err(error) => return (content, Some(error.message)),
+        };
+        for index in indexes {
+            let left = most - u16::try_from(content.len()).unwrap_or(most);
+            match self.read_nv_safely(index, block, left) {
+                Ok(Ok(part)) => content.extend(part),
+                Ok(Err(why)) => return (content, Some(why)),
+                Err(failure) => {
+                    let error = failure.while_doing(&format!("let NV index {index:#010x} be read"));
+                    return (content, Some(error.message));
+                }
+            }
+        }
+        (content, None)
+    }
+
+    /// All of an index of at most so many bytes, or why it is not tried.
+    fn read_nv_safely(
+        &mut self,
+        index: u32,
+        block: u16,
+        most: u16,
+    ) -> Outcome<std::result::Result<Vec<u8>, String>> {
+        let public = self.nv_public(index)?;
+        if !public.is_safe_to_try {
+            return Ok(Err(format!(
+                "NV index {index:#010x} is not one that anyone may try to read (authread, no_da, ordinary)"
+            )));
+        }
+        if public.size > most {
+            return Ok(Err(format!("NV index {index:#010x} makes it longer than a chain is")));
+        }
+        self.read_nv_bytes(index, NvAuthorization::Index, block, public.size).map(Ok)
     }
 
     /// What is at a persistent handle.

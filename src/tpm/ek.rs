@@ -1,5 +1,7 @@
 //! The endorsement key (EK) as `tbot` reads it: the one identity that a cluster compares.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use super::commands::NvAuthorization;
@@ -8,13 +10,15 @@ use super::persistent::{PersistentKeys, Slot};
 use super::properties::Properties;
 use super::public::{Public, UNIQUE_LENGTH};
 use super::response_code::ResponseCode;
-use crate::ekcert::{EkCertificate, EkPublicHash, PublicKey};
+use crate::ekcert::{CertificateChain, EkCertificate, EkPublicHash, PublicKey};
 use crate::error::{Error, Kind, Result};
 
 /// NV index of the RSA 2048 EK certificate (TCG EK Credential Profile 2.0, section 2.2.1.4).
 const RSA_EK_CERTIFICATE: u32 = 0x01C0_0002;
 /// NV index of the RSA 2048 EK nonce (same section).
 const RSA_EK_NONCE: u32 = 0x01C0_0003;
+/// NV indexes of the certificates above the EK certificate, which may span several of them (section 2.2.1.5.2).
+const EK_CERTIFICATE_CHAIN: RangeInclusive<u32> = 0x01C0_0100..=0x01C0_01FF;
 
 /// Where the EK's public key was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,6 +94,18 @@ impl EndorsementKey {
             (None, NvIndex::Absent | NvIndex::Refused(_)) => (create(tpm, &[])?, EkSource::CreatePrimary),
         };
         Ok(Self { public_key, source, certificate: None, no_certificate })
+    }
+}
+
+impl CertificateChain {
+    /// Reads the chain that the manufacturer left in the TPM, and says why not all of it where that is so. Where there is
+    /// none, that takes one command.
+    pub fn read(tpm: &mut Tpm, properties: &Properties) -> (Self, Option<String>) {
+        let (content, unread) = tpm.read_nv_run(&EK_CERTIFICATE_CHAIN, properties.nv_block, Self::LARGEST);
+        let (chain, damaged) = Self::from_nv(&content);
+        // What is cut off is no certificate either.
+        let why = unread.or(damaged);
+        (chain, why.map(|why| format!("the certificate chain in the TPM is not read to its end: {why}")))
     }
 }
 

@@ -18,7 +18,9 @@ use tss_esapi::structures::CapabilityData;
 use tss_esapi::tcti_ldr::TctiNameConf;
 use tss_esapi::traits::{Marshall, UnMarshall};
 
-use super::commands::{Commands, Failure, NvAuthorization, Outcome, Primary, PropertyList};
+use super::commands::{
+    Commands, Failure, HandleList, NvAuthorization, NvPublic, Outcome, Primary, PropertyList,
+};
 use super::device;
 use super::patience::Patience;
 use super::public::{Key, Public};
@@ -105,14 +107,25 @@ impl Commands for Esapi {
         }
     }
 
-    fn nv_size(&mut self, index: u32) -> Outcome<u16> {
+    fn nv_indexes(&mut self, first: u32, count: u32) -> Outcome<HandleList> {
+        match self.context.get_capability(CapabilityType::Handles, first, count) {
+            Ok((CapabilityData::Handles(list), more)) => {
+                Ok(HandleList { list: list.iter().map(|found| u32::from(*found)).collect(), more })
+            }
+            Ok(_) => Err(Failure::malformed("another capability than asked for")),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    fn nv_public(&mut self, index: u32) -> Outcome<NvPublic> {
         let handle = self.nv_index(index)?;
         let (public, _) = self.context.nv_read_public(handle).map_err(failure)?;
         if u32::from(public.nv_index()) != index {
             return Err(Failure::malformed("the public area of another NV index than asked for"));
         }
-        u16::try_from(public.data_size())
-            .map_err(|_| Failure::malformed("an NV index larger than a TPM can have"))
+        let size = u16::try_from(public.data_size())
+            .map_err(|_| Failure::malformed("an NV index larger than a TPM can have"))?;
+        Ok(NvPublic::new(size, public.attributes().try_into().map_err(failure)?))
     }
 
     fn nv_read(&mut self, index: u32, by: NvAuthorization, size: u16, offset: u16) -> Outcome<Vec<u8>> {

@@ -111,8 +111,11 @@ impl Drop for Watched {
     fn drop(&mut self) {
         let (closed, _) = mpsc::channel();
         drop(std::mem::replace(&mut self.jobs, closed));
-        if let Thread::Running { ended, .. } = &self.thread {
-            let _ = ended.recv_timeout(FAREWELL);
+        if let Thread::Running { handle, ended } = std::mem::replace(&mut self.thread, Thread::Gone)
+            && ended.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Disconnected)
+        {
+            // What libraries keep for each thread goes now: they crash where the process ends meanwhile.
+            let _ = handle.join();
         }
     }
 }

@@ -1,4 +1,5 @@
-"""Virtual environments for the programs that tests run the collection with, each by a file in requirements/."""
+"""Virtual environments for the programs that tests run the collection with, each by a file in requirements/, which scripts/lock.sh
+writes from the one beside it."""
 
 from __future__ import annotations
 
@@ -25,22 +26,27 @@ _USABLE = "import sys, venv, ensurepip; ensurepip.version(); print('%d.%d' % sys
 
 @dataclass(frozen=True)
 class Requirements:
-    """What is installed, and the versions of Python that run it, by the comment on the file's first line."""
+    """What is installed, and the versions of Python that run it, by the comment on its first line."""
 
     name: str
 
     @property
     def path(self) -> Path:
+        """All of it, by hashes."""
         return REQUIREMENTS / f"{self.name}.txt"
 
     @property
+    def wanted(self) -> list[str]:
+        return self.path.with_suffix(".in").read_text().splitlines()
+
+    @property
     def pythons(self) -> list[str]:
-        return self.path.read_text().splitlines()[0].removeprefix("# Python ").split()
+        return self.wanted[0].removeprefix("# Python ").split()
 
     @property
     def package(self) -> str:
         """What pip is asked for."""
-        return self.path.read_text().splitlines()[1]
+        return self.wanted[1]
 
     def python(self) -> Path | None:
         """A Python that runs it and can make virtual environments, the newest that there is."""
@@ -68,7 +74,8 @@ class Requirements:
             if not stamp.exists() or stamp.read_text() != wanted:
                 shutil.rmtree(folder, ignore_errors=True)
                 run_quietly(base, "-m", "venv", folder)
-                run_quietly(python, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "-r", self.path)
+                pip = (python, "-m", "pip", "--no-cache-dir", "--disable-pip-version-check")
+                run_quietly(*pip, "install", "--require-hashes", "-r", self.path)
                 stamp.write_text(wanted)
         return python
 

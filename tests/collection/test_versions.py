@@ -23,11 +23,16 @@ from test_module import (  # noqa: F401
     test_loop_delegation_background_and_facts_in_a_playbook,
     test_token_ad_hoc_takes_hosts_as_json_text,
 )
+from test_module_defaults import (  # noqa: F401
+    plays,
+    test_defaults_with_parameters_of_one_action_do_not_break_the_others,
+)
 from test_site import (  # noqa: F401
     test_check_before_the_first_run_succeeds_and_writes_nothing,
     test_first_run_succeeds_on_every_host,
     test_second_run_changes_nothing,
 )
+from test_without_python import test_what_such_a_host_says_is_no_template  # noqa: F401
 
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir())
 
@@ -50,9 +55,11 @@ def test_every_role_is_documented(ansible, tmp_path):
     assert all(f"tbot.tpm.{role}".upper() in run.output.upper() for role in ROLES), run.output
 
 
-def test_nothing_but_the_module_is_listed(ansible, tmp_path):
+def test_nothing_but_the_module_and_what_the_roles_use_is_listed(ansible, tmp_path):
     run = ansible.run(tmp_path, "ansible-doc", "--list", "--json", "tbot.tpm")
-    assert list(json.loads(run.output)) == ["tbot.tpm.tbot_tpm"]
+    listed = json.loads(run.output)
+    others = ["check_facts", "check_hosts", "check_variables", "stock_module"]
+    assert sorted(listed) == [f"tbot.tpm.{name}" for name in [*others, "tbot_tpm"]]
 
 
 def test_identify_and_token_make_what_site_made(fleet):

@@ -45,10 +45,9 @@ OLD_BOT = {
     "/var/lib/old-bot": {"action": "storage", "path": "/var/lib/old-bot"},
 }  # fmt: skip
 
-# Two faults of the collection (test_service_user.py). "pid file of a non-root service": the user teleport cannot write
-# /run/tbot.pid. "outputs that nobody makes": it cannot create the directory of its output either.
+# A fault of the collection (test_service_user.py), "outputs that nobody makes": the user teleport cannot create the directory of
+# its output.
 KNOWN_FAULTS = """[Service]
-Environment=STAND_IN_PID_FILE=warn
 ExecStartPre=+/usr/bin/install -d -o teleport -g teleport -m 0700 /opt/machine-id
 """
 

@@ -70,7 +70,7 @@ def first_run(
     fleet = Fleet(tmp_path_factory.mktemp("fleet") / "fleet", tpms, ansible)
     run = fleet.site()
     kept = fleet.root.with_name("as-after-the-first-run")
-    tcti = dict(fleet.tcti)
+    tcti, registry_directory = dict(fleet.tcti), fleet.registry_directory
     shutil.copytree(fleet.root, kept)
 
     def restore() -> None:
@@ -78,6 +78,7 @@ def first_run(
         shutil.copytree(kept, fleet.root)
         fleet.tcti = dict(tcti)
         fleet.variables = {}
+        fleet.registry_directory = registry_directory
 
     return fleet, run, restore
 

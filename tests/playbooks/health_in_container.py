@@ -21,15 +21,24 @@ UNIT = "[Service]\nExecStart={command}\n{more}\n[Install]\nWantedBy=multi-user.t
 PROGRAM = Path("/opt/health/program")
 CONFIG = Path("/etc/health.yaml")
 PORT = 47391
-# Answers after a few seconds, as something that has to join first.
-LATE = f"""
-import http.server, time
+# Answers as tbot does, after some seconds, as something that has to join first; with a process id where one is given, and as
+# another user, to whom the tests' Python may be closed.
+ANSWERING = """
+import http.server, json, os, socket, sys, time
+socket.getfqdn("127.0.0.1")  # which imports more
+port, delay, number = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+if sys.argv[4:]:
+    os.setuid(int(sys.argv[4]))
+body = {"status": "healthy", "services": {"identity": {"status": "healthy"}}}
+if number:
+    body["pid"] = os.getpid() if number == "own" else int(number)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-time.sleep(3)
-http.server.HTTPServer(("127.0.0.1", {PORT}), Handler).serve_forever()
+        self.wfile.write(json.dumps(body).encode())
+time.sleep(delay)
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
 
@@ -63,12 +72,29 @@ def main(results: Path) -> None:
     write("restarting", '/bin/sh -c "echo still no token; sleep 0.2; exit 4"', "Restart=always\nRestartSec=1\nStartLimitIntervalSec=0")
     systemctl("start", "restarting")
     seen["restarting"] = asked("restarting", wait=4)
-    script = PROGRAM.with_name("late.py")
-    script.write_text(LATE)
-    write("late", f"{sys.executable} {script}")
+    script = PROGRAM.with_name("answering.py")
+    script.write_text(ANSWERING)
+    server = f"{sys.executable} {script}"
+    write("late", f"{server} {PORT} 3 own")
     systemctl("enable", "--now", "late")
     seen["late, at once"] = asked("late", diag_addr=f"0.0.0.0:{PORT}")
     seen["late, awaited"] = asked("late", diag_addr=f"0.0.0.0:{PORT}", wait=60)
+    # Its main process is a shell.
+    write("wrapped", f"/bin/sh -c '{server} {PORT + 1} 0 own; true'")
+    systemctl("start", "wrapped")
+    seen["wrapped"] = asked("wrapped", diag_addr=f"127.0.0.1:{PORT + 1}", wait=60)
+    write("lying", f"{server} {PORT + 2} 0 1")
+    systemctl("start", "lying")
+    time.sleep(2)
+    seen["lying"] = asked("lying", diag_addr=f"127.0.0.1:{PORT + 2}")
+    # Another user, who listens where the service does not.
+    write("squatter", f"{server} {PORT + 3} 0 own 65534")
+    write("alone", f"{server} {PORT + 3} 0 own", "PrivateNetwork=yes")
+    systemctl("start", "squatter", "alone")
+    time.sleep(2)
+    for name in ("steady", "alone", "missing"):
+        seen[f"{name}, and a squatter"] = asked(name, diag_addr=f"127.0.0.1:{PORT + 3}")
+    seen["steady, and a squatter, awaited"] = asked("steady", diag_addr=f"127.0.0.1:{PORT + 3}", wait=2)
     (results / "seen.json").write_text(json.dumps(seen))
 
 

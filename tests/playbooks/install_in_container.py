@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def main(results: Path) -> None:
     url = WebServer(SERVED).url
     key, other_key = (apt_repository.SigningKey(SCRATCH / "keys", name) for name in ("repository", "other"))
     channels = {"stable/v17": ["17.5.1", "17.5.2", "17.4.10"], "stable/v18": ["18.0.0-rc.1"]}
-    apt_repository.build(SERVED / "apt", [codename()], channels, key)
+    apt_repository.build(SERVED / "apt", [codename(), "noble"], channels, key)
     (SERVED / "key.asc").write_text(key.public)
     # Nothing but this repository is within reach.
     for source in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").iterdir()):
@@ -47,6 +48,7 @@ def main(results: Path) -> None:
     (SCRATCH / "install.yml").write_text(yaml.safe_dump(PLAYBOOK))
     seen = packages(f"{url}/apt", f"{url}/key.asc", key.public, other_key.public) | tarballs(url) | scripts(url)
     seen |= clusters({"tbot_repository_url": f"{url}/apt", "tbot_repository_key": key.public})
+    seen |= derivatives({"tbot_repository_key": key.public, "tbot_major_version": 17}, f"{url}/apt")
     (results / "seen.json").write_text(json.dumps(seen))
 
 
@@ -102,7 +104,31 @@ def tarballs(url: str) -> dict:
         "tarball in check mode": install(good, *CHECK),
         "tarball": install(good),
         "tarball again": install(good),
+        **directories(good),
     }
+
+
+def directories(good: dict) -> dict:
+    """With a path whose directory is missing, or that cannot be written."""
+    new = good | {"tbot_path": "/opt/bin/deep/tbot"}
+    read_only, file = SCRATCH / "read-only", SCRATCH / "a-file"
+    read_only.mkdir()
+    file.touch()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", read_only], check=True)
+    refused = {
+        "tarball to a read-only file system": good | {"tbot_path": f"{read_only}/new/tbot"},
+        "tarball below a file": good | {"tbot_path": f"{file}/tbot"},
+    }
+    os.umask(0o077)
+    seen = {
+        "tarball into a new directory in check mode": install(new, *CHECK) | {"there": observed_path("/opt/bin")},
+        **install_each(refused),
+        **{f"{name} in check mode": run for name, run in install_each(refused, *CHECK).items()},
+        "tarball into a new directory": install(new) | {"there": observed_path("/opt/bin/deep/tbot")},
+        "tarball into a new directory again": install(new) | {"there": observed_path("/opt/bin/deep")},
+    }
+    os.umask(0o022)
+    return seen
 
 
 def tarball(name: str, files: dict[str, str]) -> str:
@@ -165,6 +191,67 @@ def clusters(repository: dict) -> dict:
     return seen
 
 
+# What the distributions' own files say of them.
+MINT = """NAME="Linux Mint"
+VERSION="22.1 (Xia)"
+ID=linuxmint
+ID_LIKE="ubuntu debian"
+PRETTY_NAME="Linux Mint 22.1"
+VERSION_ID="22.1"
+VERSION_CODENAME=xia
+UBUNTU_CODENAME=noble
+"""
+LMDE = """NAME="LMDE"
+VERSION="6 (faye)"
+ID=linuxmint
+ID_LIKE=debian
+PRETTY_NAME="LMDE 6 (faye)"
+VERSION_ID="6"
+VERSION_CODENAME=faye
+DEBIAN_CODENAME=bookworm
+"""
+KALI = """PRETTY_NAME="Kali GNU/Linux Rolling"
+NAME="Kali GNU/Linux"
+VERSION_ID="2025.3"
+VERSION="2025.3"
+VERSION_CODENAME=kali-rolling
+ID=kali
+ID_LIKE=debian
+"""
+ZORIN = """PRETTY_NAME="Zorin OS 17.2"
+NAME="Zorin OS"
+VERSION_ID="17"
+VERSION="17.2"
+VERSION_CODENAME=zorin
+ID=zorin
+ID_LIKE="ubuntu debian"
+UBUNTU_CODENAME=noble
+"""
+
+
+def derivatives(wanted: dict, repository: str) -> dict:
+    """On distributions that are made of Debian and Ubuntu, from no program on."""
+    def on(text: str, variables: dict, *arguments: str) -> dict:
+        subprocess.run(["dpkg", "--purge", "teleport"], check=True)
+        for left in (TBOT, SOURCE, KEY):
+            left.unlink(missing_ok=True)
+        os_release.unlink()
+        os_release.write_text(text)
+        return install(variables, *arguments)
+
+    os_release = Path("/etc/os-release")
+    own = os_release.read_text()
+    return {
+        "Mint in check mode": on(MINT, wanted, *CHECK),
+        "Mint": on(MINT, wanted | {"tbot_repository_url": repository}),
+        "LMDE in check mode": on(LMDE, wanted, *CHECK),
+        "Zorin": on(ZORIN, wanted | {"tbot_repository_url": repository}),
+        "Kali": on(KALI, wanted),
+        "Kali in check mode": on(KALI, wanted, *CHECK),
+        "repository of nowhere": on(own, wanted | {"tbot_repository_url": f"{repository}/nowhere"}),
+    }
+
+
 @cache
 def ansible() -> Installed:
     return in_container(Path(sys.argv[1]))
@@ -195,11 +282,17 @@ def observe(run: Run, host: str) -> dict:
         "output": run.output,
         "error": "".join(re.findall(rf"^fatal: \[{host}\].*", run.output, re.MULTILINE)),
         "tbot": version.split()[1] if version else None,
-        "mode": subprocess.run(["stat", "--format=%U:%G %a", TBOT], capture_output=True, text=True).stdout.strip(),
+        "mode": observed_path(str(TBOT)),
         "source": SOURCE.read_text() if SOURCE.exists() else None,
         "key": KEY.exists(),
         "left": [str(path) for path in Path("/tmp").glob("tbot_install.*")],
     }
+
+
+def observed_path(path: str) -> str | None:
+    """Owner and mode of what is there."""
+    done = subprocess.run(["stat", "--format=%U:%G %a", path], capture_output=True, text=True)
+    return done.stdout.strip() or None
 
 
 def sum_of(key: str) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pwd
 import re
@@ -78,6 +80,17 @@ class Installed(Ansible):
         copied.make_home()
         shutil.copytree(self.collection, copied.collection, ignore=ignored)
         return copied
+
+    def pack_binaries(self) -> None:
+        """Has the collection's list of files say that its binaries, which a test has changed, are those that it was packed with."""
+        path = self.collection / "FILES.json"
+        listed = json.loads(path.read_text())
+        binaries = "plugins/binaries/tbot_tpm_"
+        listed["files"] = [file for file in listed["files"] if not file["name"].startswith(binaries)] + [
+            {"name": f"plugins/binaries/{file.name}", "chksum_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            for file in (self.collection / "plugins/binaries").iterdir()
+        ]
+        path.write_text(json.dumps(listed))
 
     def make_home(self) -> None:
         """Makes its folders. OpenSSH and shells ask /etc/passwd where the home directory of a user is."""

@@ -29,6 +29,7 @@ def collection_with(ansible: Installed, folder: Path, **programs: str | Path) ->
         else:
             path.write_text(program)
         path.chmod(0o755)
+    copy.pack_binaries()
     return copy
 
 

@@ -90,7 +90,7 @@ def inventory(hosts: dict[str, dict[str, object]]) -> Path:
             "tbot_service_name": "tbot-{{ inventory_hostname }}",
             "tbot_config_path": "/etc/tbot-{{ inventory_hostname }}.yaml",
             "tbot_storage_path": "/var/lib/teleport/{{ inventory_hostname }}",
-            "tbot_ready_timeout": 30,  # which the two that fail take
+            "tbot_ready_timeout": 30,  # which the one that fails takes
         },
         "hosts": hosts,
     }}))

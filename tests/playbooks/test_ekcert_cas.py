@@ -92,6 +92,7 @@ def test_the_cas_of_another_run_at_the_same_time_stay(new_cluster, offline, ca, 
     # What a run elsewhere applies, which knows only a host of the other manufacturer.
     assert new_cluster.play("site", "--limit", "build-1", **offline).returncode == 0
     elsewhere = new_cluster.stored.rename(new_cluster.folder / "elsewhere")
+    new_cluster.fleet.token_file.with_suffix(".yaml.applied").unlink()
     (new_cluster.fleet.registry_directory / "build-1.json").unlink()
     # It comes right after ours, once.
     hook = new_cluster.folder / "before-create"
@@ -117,8 +118,8 @@ def test_where_nothing_is_trusted_no_token_comes_to_be_without_cas(new_cluster):
     nothing = {"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_fetch": False}
     run = new_cluster.play("site", **nothing)
     assert run.returncode != 0
-    assert "No host has an EK certificate whose issuer is trusted" in run.output, run.output
-    assert "is not in `ca_bundle`" in run.output and "db-1: the TPM has no EK certificate" in run.output, run.output
+    assert "no host has an EK certificate whose issuer is trusted" in run.output, run.output
+    assert "is not in `ca_bundle`" in run.output and "`db-1`: the TPM has no EK certificate" in run.output, run.output
     assert not new_cluster.stored.exists() and not new_cluster.fleet.token_file.exists()
 
 
@@ -143,9 +144,43 @@ def test_without_tctl_the_file_has_them_and_keeps_them(fleet, ca, other_ca, play
     assert not any(again.changed().values()), again.output
 
 
+@pytest.mark.parametrize("name", ["fleet [prod]", "a*b", "{x,y}"])
+def test_a_registry_is_found_whatever_its_directory_is_called(new_cluster, offline, ca, other_ca, name):
+    fleet = new_cluster.fleet
+    fleet.registry_directory = fleet.root / name
+    assert new_cluster.play("identify").returncode == 0
+    foreseen = new_cluster.play("token", "--check", "--diff", **offline)
+    assert not new_cluster.stored.exists()
+    run = new_cluster.play("token", "--diff", **offline)
+    assert allowed_cas(new_cluster.token) == sorted([issuer_of(ca).strip(), issuer_of(other_ca).strip()])
+    assert new_cluster.rules() == {"web-1", "build-1"}
+    # Check mode has foreseen it.
+    for output in (foreseen.output, run.output):
+        added = "\n".join(line.strip() for line in output.splitlines() if line.strip().startswith("+"))
+        assert "description: web-1" in added and issuer_of(ca).splitlines()[1] in added, output
+    assert foreseen.changed() == run.changed()
+
+    nothing = {"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_fetch": False}
+    new_cluster.stored.unlink()
+    fleet.token_file.unlink()
+    refused = new_cluster.play("token", **nothing)
+    assert refused.returncode != 0 and not new_cluster.stored.exists() and not fleet.token_file.exists(), refused.output
+
+
+def test_variables_of_cas_that_are_empty_make_no_token_without_cas(new_cluster):
+    for variables in ({"tbot_ekcert_trusted_roots": []}, {"tbot_ekcert_allowed_cas": []}):
+        run = new_cluster.play("site", "--limit", "web-1", **variables)
+        assert run.returncode != 0 and "`allow_without_cas: true`" in run.output, run.output
+        assert not new_cluster.stored.exists() and not new_cluster.fleet.token_file.exists()
+    for variables in ({"tbot_ekcert_trusted_roots": []}, {"tbot_ekcert_allowed_cas": []}):
+        meant = new_cluster.site("--limit", "web-1", tbot_allow_without_cas=True, **variables)
+        assert meant.returncode == 0, meant.output
+    assert new_cluster.rules() == {"web-1"} and allowed_cas(new_cluster.token) == []
+
+
 @pytest.mark.parametrize("variables, why", [
-    ({"tbot_ekcert_ca_bundle": ["/srv/bundle"]}, "makes no CA trusted"),
-    ({"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_allowed_cas": []}, "Set either the one or some of the others"),
+    ({"tbot_ekcert_ca_bundle": ["/etc/ssl"]}, "makes no CA trusted"),
+    ({"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_allowed_cas": ["/etc/hostname"]}, "Set either the one or some of the others"),
     ({"tbot_ekcert_trusted_roots": ["/nonexistent.pem"]}, "/nonexistent.pem"),
     ({"tbot_ekcert_trusted_sha256": ["ab"]}, "64 hexadecimal digits"),
 ])
@@ -159,7 +194,7 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(cluster, variables,
 
 
 def test_what_differs_between_hosts_is_refused(cluster):
-    cluster.fleet.variables["web-1"] = {"tbot_ekcert_trusted_roots": ["/srv/roots.pem"]}
+    cluster.fleet.variables["web-1"] = {"tbot_ekcert_trusted_roots": ["/etc/hostname"]}
     run = cluster.site()
     assert "tbot_ekcert_trusted_roots differs between the hosts" in run.output, run.output
 

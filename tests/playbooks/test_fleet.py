@@ -143,3 +143,18 @@ def test_a_host_that_the_registry_does_not_know_is_told_of_when_it_is_decommissi
     run = fleet.play("decommission", "--limit", "db-1")
     assert failed(run) == {"db-1"}
     assert "tbot_token_remove" in run.output.split("Tell what is left")[-1], run.output
+
+
+def test_a_registry_file_that_cannot_be_read_stops_nobody_and_its_host_can_be_decommissioned(fleet):
+    rules = fleet.token_rules()
+    (fleet.registry_directory / "db-1.json").write_text("{")
+    run = fleet.play("token", "--extra-vars", '{"tbot_token_prune": true}')
+    assert run.returncode == 0, run.output
+    assert "db-1.json is no JSON object" in run.output
+    assert fleet.token_rules() == rules
+    run = fleet.play("decommission", "--limit", "db-1")
+    assert "Its entry of the registry cannot be read, and is archived as it is" in run.output, run.output
+    assert (fleet.registry_directory / "archive" / "db-1.unreadable.json").read_text() == "{"
+    assert fleet.token_rules() == rules
+    fleet.play("token", "--extra-vars", "tbot_token_remove=db-1")
+    assert fleet.token_rules() == {host: ek for host, ek in rules.items() if host != "db-1"}

@@ -63,3 +63,30 @@ def test_a_service_that_keeps_ending_is_waited_for_until_the_time_is_up(seen):
 def test_a_service_that_is_late_is_awaited(seen):
     assert seen["late, at once"]["ready"] is False
     assert (seen["late, awaited"]["ready"], seen["late, awaited"]["up_to_date"]) == (True, True)
+
+
+def test_the_answer_of_the_services_own_process_counts_whichever_of_them_it_is(seen):
+    assert seen["late, awaited"]["warnings"] == []
+    assert (seen["wrapped"]["ready"], seen["wrapped"]["warnings"]) == (True, []), seen["wrapped"]
+
+
+@pytest.mark.parametrize("name", ["steady", "missing"])
+def test_the_answer_of_another_users_process_does_not_count(seen, name):
+    squatted = seen[f"{name}, and a squatter"]
+    assert (squatted["ready"], squatted["status"], squatted["up_to_date"]) == (False, None, False), squatted
+    assert "of user nobody listens there" in squatted["health"] and "is not the service's: process " in squatted["health"]
+
+
+def test_a_wait_ends_with_who_answers_instead(seen):
+    awaited = seen["steady, and a squatter, awaited"]
+    assert awaited["error"]["kind"] == "not_ready" and "of user nobody listens there" in awaited["msg"], awaited
+
+
+def test_a_service_with_a_network_of_its_own_is_not_what_answers_here(seen):
+    alone = seen["alone, and a squatter"]
+    assert alone["ready"] is False and "network of its own" in alone["health"], alone
+
+
+def test_a_process_that_says_another_number_is_not_the_service(seen):
+    lying = seen["lying"]
+    assert lying["ready"] is False and "says it is process 1" in lying["health"], lying

@@ -165,3 +165,54 @@ def test_the_key_counts_for_this_repository_alone(seen):
     assert "deb [signed-by=/etc/apt/keyrings/teleport-archive-keyring.asc] http://127.0.0.1:" in seen["newest"]["source"]
     assert seen["newest"]["source"].endswith(" stable/v17\n")
     assert seen["upgrade"]["source"].endswith(" stable/v18\n")
+
+
+def test_a_programs_directory_that_is_missing_is_made_and_foreseen(seen):
+    foreseen, made, again = (seen[f"tarball into a new directory{when}"] for when in (" in check mode", "", " again"))
+    assert (foreseen["failed"], foreseen["there"]) == (0, None), foreseen["output"]
+    assert made["failed"] == 0, made["output"]
+    # Whatever the umask of who installs it.
+    assert (made["there"], again["there"]) == ("root:root 755", "root:root 755")
+    assert foreseen["output"].count("Create the program's directory") == 1 and foreseen["changed"] > 1, foreseen["output"]
+    assert (again["failed"], again["changed"]) == (0, 0), again["output"]
+
+
+@pytest.mark.parametrize("when", ["", " in check mode"])
+@pytest.mark.parametrize("name, why", [
+    ("tarball to a read-only file system", "read-only is on a read-only file system or denies it. Set tbot_path"),
+    ("tarball below a file", "a-file is no directory. Set tbot_path"),
+])
+def test_a_directory_that_cannot_be_written_is_told_of_before_anything_is_done(seen, name, why, when):
+    run = seen[f"{name}{when}"]
+    assert (run["failed"], run["changed"]) == (1, 0), run["output"]
+    assert why in run["error"], run["output"]
+
+
+@pytest.mark.parametrize("name, source", [
+    ("Mint", "https://apt.releases.teleport.dev/ubuntu noble stable/v17"),
+    ("LMDE", "https://apt.releases.teleport.dev/debian bookworm stable/v17"),
+])
+def test_a_derivative_takes_the_packages_of_what_it_is_made_of(seen, name, source):
+    run = seen[f"{name} in check mode"]
+    assert run["failed"] == 0 and source in run["output"], run["output"]
+
+
+@pytest.mark.parametrize("name", ["Mint", "Zorin"])
+def test_on_a_derivative_the_package_is_installed(seen, name):
+    assert_installed(seen[name], "17.5.2")
+    assert seen[name]["source"].endswith(" noble stable/v17\n")
+
+
+@pytest.mark.parametrize("name", ["Kali", "Kali in check mode"])
+def test_a_derivative_that_names_no_release_is_refused_before_anything_is_written(seen, name):
+    run = seen[name]
+    assert (run["failed"], run["changed"]) == (1, 0), run["output"]
+    assert "Teleport has no packages for Kali" in run["error"] and "tbot_install_method to tarball" in run["error"], run["output"]
+    assert (run["source"], run["key"]) == (None, False)
+
+
+@pytest.mark.parametrize("name", ["repository of nowhere", "wrong key"])
+def test_a_source_that_brings_nothing_is_not_left_behind(seen, name):
+    run = seen[name]
+    assert run["failed"] == 1 and "could not be installed" not in run["error"], run["output"]
+    assert run["source"] is None, run["output"]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cluster import Cluster
 from fleet import Fleet
+from test_tctl import STORED
 
 HOSTS = {"web-1", "db-1", "build-1"}
 
@@ -62,7 +63,9 @@ def test_two_runs_at_the_same_time_lose_nobody(first_run, tmp_path, stand_ins, t
 
 def test_a_token_that_something_else_changes_all_the_time_is_an_error(cluster):
     hook = cluster.folder / "before-create"
-    hook.write_text(f"#!/bin/sh\n(sleep 0.3; rm -f {cluster.stored}) >/dev/null 2>&1 &\n")
+    other = cluster.folder / "other.json"
+    other.write_text(json.dumps(STORED))
+    hook.write_text(f"#!/bin/sh\n(sleep 0.3; cp {other} {cluster.stored}) >/dev/null 2>&1 &\n")
     hook.chmod(0o755)
     run = cluster.site(tbot_token_settle_seconds=1)
     assert run.returncode != 0
@@ -112,7 +115,11 @@ def test_hosts_are_spread_over_shards_and_each_names_its_own(cluster):
 def test_by_which_tokens_hosts_join_is_looked_up_on_the_controller(cluster):
     assert cluster.play("site", tbot_token_shards=4).returncode == 0
     cluster.fleet.variables["db-1"] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    # Nothing is written, so that an entry which cannot be read is in nobody's way.
+    broken = cluster.fleet.registry_directory / "gone.json"
+    broken.write_text("{")
     run = cluster.play("deploy", tbot_token_shards=4)
+    broken.unlink()
     # It cannot be reached, which counts as a failure where hosts are set up; that has to be the first time.
     assert (run.recap["db-1"]["unreachable"], run.recap["db-1"]["failed"]) == (0, 1), run.output
     assert not any(run.changed().values()), run.output
@@ -129,6 +136,16 @@ def test_each_host_can_have_a_token_of_its_own(cluster):
     assert gone.returncode == 0, gone.output
     assert not cluster.stored.with_name("test-hosts-db-1.json").exists()
     assert cluster.rules_of("test-hosts-web-1") == {"web-1"}
+
+
+def test_withdrawn_tpms_leave_former_tokens_whatever_the_registry_is_called(cluster):
+    fleet = cluster.fleet
+    fleet.registry_directory = fleet.registry_directory.rename(fleet.root / "fleet [prod]")
+    assert cluster.site().returncode == 0
+    assert cluster.rules() == HOSTS
+    gone = cluster.play("decommission", "--limit", "db-1", tbot_token_per_host=True)
+    assert gone.returncode == 0, gone.output
+    assert cluster.rules() == HOSTS - {"db-1"}
 
 
 def test_a_host_that_the_cluster_would_refuse_is_left_out_and_told_of(new_fleet, tmp_path, stand_ins, ca):

@@ -73,10 +73,21 @@ def test_a_missing_binary_is_explained(ansible, tmp_path):
 def test_a_binary_that_cannot_run_here_is_explained(ansible, tmp_path):
     copy = ansible.copy(tmp_path)
     _write_elf_of_another_machine(copy.collection)
+    copy.pack_binaries()
     result = ad_hoc("action=identify", ansible=copy)
     assert result["failed"] is True
     assert "Traceback" not in json.dumps(result)
     assert "MODULE FAILURE" not in result["msg"]
+
+
+def test_a_binary_that_the_collection_was_not_packed_with_does_not_run(ansible, tmp_path):
+    copy = ansible.copy(tmp_path)
+    program = copy.collection / "plugins" / "binaries" / BINARY.name
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\necho '{{}}'\n")
+    program.chmod(0o755)
+    result = ad_hoc("action=identify", ansible=copy)
+    assert result["error"]["kind"] == "conflict" and "Install the collection again" in result["msg"], result
+    assert not (tmp_path / "owned").exists()
 
 
 def test_a_host_sets_no_other_facts_than_its_tpms(ansible, tmp_path):
@@ -87,6 +98,7 @@ def test_a_host_sets_no_other_facts_than_its_tpms(ansible, tmp_path):
     answer = {"changed": False, "ansible_facts": facts, "ansible_stats": statistics}
     program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
     program.chmod(0o755)
+    copy.pack_binaries()
     result = ad_hoc("action=identify", ansible=copy)
     assert result["ansible_facts"] == {"tbot_tpm": {"ek_source": "x"}}
     # These become variables of the next job in a workflow.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import hashlib
+import json
 import os
 import pwd
 import re
@@ -34,6 +35,8 @@ UNSEEN = {
     *(("service", option) for option in ("name", "config", "wait", "lines")),
 }
 BY_DEFAULT = re.compile(r"V\(([^)]*)\) by default")
+# What the plugin passes on by itself, and what it makes of facts.
+BY_PLUGIN = {"changed", "msg", "warnings", "diff", "ansible_facts"}
 OTHER_TPM = {"ek_public_hash": "ab" * 32, "ek_cert_present": False}
 
 
@@ -63,8 +66,11 @@ def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
     for host in ("db-1", "build-1"):
         recorded = ask_binary({"action": "registry", "registry": str(registry), "host": host, "identity": identities[host]})
         assert recorded["changed"], recorded
+    tagged = {"registry": str(registry), "host": "web-1", "identity": identities["web-1"]}
+    ask_binary({"action": "registry", **tagged, "rule_description": "asset 1"})
     proxy = Proxy(folder / "proxy-ca.pem")
     proxy.found = {"server_version": "18.2.0"}
+    chain = {"ek_cert_chain_pem": (ca / "issuercert.pem").read_text()}  # which these TPMs do not hold
     account = {"user": USER, "group": GROUP}
     token = {"name": "test", "bot_name": "test", "match": "hash_and_serial", "ekcert_allowed_cas": [str(ca / "issuercert.pem")]}
     hosts = [{"description": host, **identity} for host, identity in identities.items()]
@@ -73,7 +79,7 @@ def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
         "identify": {"tcti": tpms["web-1"].tcti},
         # In check mode, so that something changes.
         "access": {"tcti": tpms["web-1"].tcti, "user": "there-is-no-such-user", "group": GROUP, "_ansible_check_mode": True},
-        "registry": {"registry": str(registry), "host": "web-1", "identity": identities["web-1"]},
+        "registry": tagged | {"identity": identities["web-1"] | chain, "rule_description": "asset 2"},
         "token": token | {"hosts": hosts, "skip_refused": True, "path": str(folder / "token.yaml")},
         "preflight": {"token": built["content"], "hosts": hosts},
         "ekcert_ca": {
@@ -91,8 +97,22 @@ def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def answers(requests: dict[str, dict]) -> dict[str, dict]:
     found = {action: ask_binary({"action": action, "_ansible_diff": True, **request}) for action, request in requests.items()}
+    # Where hosts are listed, it has other results.
+    listed = ask_binary({"action": "registry", "registry": requests["registry"]["registry"], "state": "listed"})
+    found["registry"] |= {name: listed[name] for name in ("host_names", "withdrawn_hashes")}
+    found["registry"]["shared"] = ask_binary({"action": "registry", **leaving(requests, "web-1"), "allow_lockout": True})["shared"]
     assert not [answer for answer in found.values() if answer.get("failed")]
     return found
+
+
+def leaving(requests: dict[str, dict], host: str) -> dict:
+    """A request of action `registry` about a host that another token has as well."""
+    registry = requests["registry"]["registry"]
+    entry = json.loads(Path(registry, f"{host}.json").read_text())
+    rule = {"description": host, "ek_public_hash": entry["ek_public_hash"]}
+    spec = {"roles": ["Bot"], "join_method": "tpm", "bot_name": "other", "tpm": {"allow": [rule]}}
+    other = {"kind": "token", "version": "v2", "metadata": {"name": "other"}, "spec": spec}
+    return {"registry": registry, "state": "leaving", "only": [host], "name": "test", "bot_name": "test", "current": [other]}
 
 
 def belongs_to(text: str | list[str]) -> set[str]:
@@ -192,6 +212,8 @@ def cases(requests) -> dict[tuple[str, str], tuple[object, dict]]:
         ("identify", "backend"): ("esapi", requests["identify"]),
         ("registry", "accept_identity_change"): (True, changed),
         ("registry", "state"): ("archived", changed | {"host": "new"}),
+        ("registry", "allow_lockout"): (True, leaving(requests, "db-1")),
+        ("token", "withdraw"): (True, token | {"hosts": None, "registry": registry}),
         ("token", "archived"): (["build-1"], token | {"hosts": None, "registry": registry}),
         ("token", "prune"): (True, token | {"current": stored}),
         ("token", "replace"): (True, token | {"current": stored}),
@@ -306,3 +328,9 @@ def test_everything_has_a_type_and_results_have_samples(described, options):
 def test_the_notes_name_every_kind_of_error(described):
     [kinds] = [note for note in described["doc"]["notes"] if "error.kind" in note]
     assert set(re.findall(r"V\((\w+)\)", kinds)) == documentation.kinds_of_errors()
+
+
+def test_the_plugin_passes_on_every_documented_result(described):
+    plugin = (ansible_runs.COLLECTION / "plugins/action/tbot_tpm.py").read_text()
+    passed_on = set(re.findall(r'"(\w+)"', re.search(r"RESULTS = frozenset\((.*?)\)\)", plugin, re.DOTALL)[1]))
+    assert passed_on == (set(described["return"]) - BY_PLUGIN) | {"invocation"}

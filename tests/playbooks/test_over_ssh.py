@@ -12,12 +12,18 @@ from ansible_runs import COLLECTION, Run
 from installed import Configured, Installed
 from software_tpm import SoftwareTpm
 from ssh_fleet import SshFleet, running
+from test_blank_variables import test_unanswered_questions_about_the_run_are_not_asked  # noqa: F401
 
 # Each of these runs once more here, by the fixtures below.
 from test_fleet import (  # noqa: F401
     test_a_decommissioned_host_loses_its_files_its_entry_and_its_rule,
     test_a_host_that_cannot_be_reached_drops_out_and_is_told_of,
     test_verify_changes_nothing_and_says_what_differs,
+)
+from test_own_playbook import (  # noqa: F401
+    fleet_with_one_down,
+    test_a_host_that_is_left_out_does_not_end_the_users_own_playbook,
+    test_where_the_token_cannot_be_built_verify_names_every_host,
 )
 from test_protection import test_a_changed_tpm_is_refused_until_it_is_accepted  # noqa: F401
 from test_site import (  # noqa: F401
@@ -84,3 +90,11 @@ def test_hosts_are_machines_of_their_own_with_accounts_of_their_own(fleet: SshFl
         assert fleet.host_path(host, "etc/tbot.yaml").stat().st_uid == 0
         assert fleet.servers[host].run("stat -c '%U %G' /var/lib/teleport/bot") == "teleport teleport\n"
         assert fleet.servers[host].left_behind() == ""
+
+
+def test_a_user_who_does_not_become_root_is_told_so_before_any_host_is_read(new_fleet: SshFleet):
+    # OpenSSH's own configuration says who that is.
+    run = new_fleet.site(variables={"tbot_become": False})
+    assert run.returncode != 0
+    assert "Ansible would work as first on this host, and only root can install the bot" in run.output, run.output
+    assert "Read the TPM's identity" not in run.output

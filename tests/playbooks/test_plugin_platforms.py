@@ -11,7 +11,7 @@ from installed import Installed
 from plugin_runs import ARCH, Plays, call, collection_with
 
 # Prints which binary it is, as an answer.
-SCRIPT = '#!/bin/sh\necho \'{"changed": false, "ran": "%s"}\'\n'
+SCRIPT = '#!/bin/sh\necho \'{"changed": false, "device": "%s"}\'\n'
 OTHER = "aarch64" if ARCH == "x86_64" else "x86_64"
 SHIPPED = "tbot_tpm comes for x86_64 and aarch64, and this host's Linux is for"
 
@@ -69,7 +69,7 @@ def test_every_platform_gets_its_binary_or_a_sentence_that_says_what_to_do(hosts
         hosts.add(f"hostile-{name}", "echo Linux " + ARCH, ansible_architecture=fact)
     results = Plays(tmp_path / "run", hosts.variables, copy).run([call(action="identify")])
 
-    ran = {name: result["ran"] for name, result in results.items() if "ran" in result}
+    ran = {name: result["device"] for name, result in results.items() if "device" in result}
     same = ["same", "by-a-synonym", "with-a-greeting", "hostile-path", "hostile-line", "hostile-list", "hostile-number"]
     assert ran == dict.fromkeys(same, ARCH) | {"built-for-it": "riscv64"}
     for name, parts in {
@@ -125,7 +125,7 @@ def test_a_host_is_asked_once_whatever_is_done_on_it(hosts: Hosts, tmp_path: Pat
         call(**target) | {"delegate_to": "localhost", "vars": {"ansible_connection": "local"}},
     ]
     results = Plays(tmp_path / "run", hosts.variables, copy).run(tasks)
-    assert [result["ran"] for result in results.values()] == [ARCH] * 4
+    assert [result["device"] for result in results.values()] == [ARCH] * 4
     assert {name: hosts.questions(name) for name in hosts.variables} == {"one": 1, "two": 1, "known": 0, "aim": 1}
 
 

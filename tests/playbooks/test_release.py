@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import yaml
 
 EXECUTION_ENVIRONMENT = ansible_runs.PROJECT / "execution-environment"
 GITHUB = ansible_runs.PROJECT / ".github"
+REQUIREMENTS = [
+    path for folder in ("", ".github", "tests/collection/requirements") for path in sorted((ansible_runs.PROJECT / folder).glob("*.in"))
+]
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 # requirements.txt has these tools for those only.
 with_new_python = pytest.mark.skipif(sys.version_info < (3, 11), reason="the tools for this need Python 3.11")
@@ -91,6 +95,16 @@ def test_the_changelog_is_in_step_and_its_fragments_are_right(copied):
 
 
 @with_new_python
+@pytest.mark.parametrize("wanted", REQUIREMENTS, ids=lambda path: path.stem)
+def test_every_python_package_is_pinned_by_version_and_hash(wanted):
+    locked = wanted.with_suffix(".txt").read_text().replace("\\\n", "")
+    pinned = dict(line.split(maxsplit=1) for line in locked.splitlines() if line and not line.startswith("#"))
+    assert all("--hash=sha256:" in rest for rest in pinned.values())
+    named = [line.split(";")[0].split("#")[0].strip() for line in wanted.read_text().splitlines()]
+    asked = {re.sub(r"\[.*\]", "", name).lower() for name in named if name}
+    assert asked <= set(pinned), "run scripts/lock.sh"
+
+
 def test_github_takes_the_workflows():
     check("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     check("check-jsonschema", "--builtin-schema", "vendor.dependabot", GITHUB / "dependabot.yml")

@@ -17,7 +17,7 @@ def test_first_run_enables_and_starts_the_service(seen):
     first = seen["first"]
     assert first["returncode"] == 0, first["output"]
     assert (first["enabled"], first["active"]) == ("enabled", "active")
-    assert first["starts"] == ["teleport start -c /etc/tbot.yaml --pid-file=/run/tbot.pid"]
+    assert first["starts"] == ["teleport start -c /etc/tbot.yaml --pid-file=/run/tbot/tbot.pid"]
 
 
 def test_second_run_changes_and_restarts_nothing(seen):
@@ -54,3 +54,25 @@ def test_files_belong_to_the_service_user_where_they_should(seen):
         "/etc/tbot.yaml": "root:teleport 640",
         "/etc/systemd/system/tbot.service": "root:root 644",
     }
+
+
+def test_a_name_with_the_units_suffix_is_the_same_service(seen):
+    for run in ("with suffix", "verified with suffix"):
+        assert (seen[run]["returncode"], seen[run]["changed"]["bot-1"]) == (0, 0), seen[run]["output"]
+        assert seen[run]["starts"] == seen["nothing left"]["starts"]
+
+
+def test_a_unit_of_teleport_update_is_added_to_and_verifies(seen):
+    first, verified = seen["updater's"], seen["updater's verified"]
+    assert (first["returncode"], first["enabled"], first["active"]) == (0, "enabled", "active"), first["output"]
+    socket = "--diag-socket-for-updater=/var/lib/teleport/bot/debug.sock"
+    assert first["starts"][-1] == f"teleport start -c /etc/tbot.yaml {socket} --pid-file=/run/tbot_updated.pid"
+    for run in (seen["updater's again"], verified):
+        assert (run["returncode"], run["changed"]["bot-1"], run["starts"]) == (0, 0, first["starts"]), run["output"]
+    assert seen["updater's unit stays"]
+
+
+def test_a_service_by_its_name_with_the_suffix_is_stopped(seen):
+    run = seen["decommissioned"]
+    assert (run["returncode"], run["enabled"], run["active"]) == (0, "disabled", "inactive"), run["output"]
+    assert "tbot_updated.service stays: teleport-update manages it" in run["output"]

@@ -34,7 +34,6 @@ def test_a_bot_that_writes_only_where_it_may_is_well(seen):
     }
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="pid file of a non-root service")
 def test_a_bot_can_write_its_pid_file(seen):
     assert is_well(seen, "pid-file", "writing the pid file: open /run/tbot-pid-file.pid: permission denied")
 

@@ -107,7 +107,8 @@ def test_check_before_the_first_run_succeeds_and_writes_nothing(new_fleet):
 
 def test_check_predicts_what_a_new_proxy_changes(fleet):
     before = fleet.files()
-    new_proxy = {"tbot_proxy_server": "other.example.com:443"}
+    # Nothing answers there.
+    new_proxy = {"tbot_proxy_server": "other.example.com:443", "tbot_allow_unreachable_proxy": True}
     predicted = fleet.site("--check", "--diff", variables=new_proxy)
     assert predicted.returncode == 0, predicted.output
     assert f"-proxy_server: {PROXY}" in predicted.output.replace('"', "")

@@ -44,8 +44,8 @@ def test_a_service_runs_as_its_user_with_the_group_of_the_tpm(seen):
 def test_without_hardening_a_service_may_do_what_its_user_may(seen):
     tries = outcome(seen["plain"])
     refused = {name for name, why in tries.items() if why}
-    # That the pid file is among them is why a hardened service has a directory for it.
-    assert refused == {"pid file", "write /etc", "raw packets"}, tries
+    assert refused == {"write /etc", "raw packets"}, tries
+    assert seen["plain"]["properties"]["PIDFile"] == "/run/plain/plain.pid"
 
 
 @pytest.mark.parametrize("unit", ["hardened", "odd hardened", "serving", "packaged"])
@@ -69,7 +69,7 @@ def test_a_hardened_service_can_do_its_work(seen, unit):
 @pytest.mark.parametrize("unit", ["hardened", "odd hardened", "serving", "packaged"])
 def test_a_hardened_service_is_kept_from_everything_else(seen, unit):
     tries = outcome(seen[unit])
-    for directory in ("/srv/elsewhere", "/run/odd", "/etc"):
+    for directory in ("/srv/elsewhere", "/run/elsewhere", "/etc"):
         assert tries[f"write {directory}"].endswith("read-only file system"), tries
     for name in ("a namespace", "nice", "set-user-id", "writable code"):
         assert tries[name].endswith("operation not permitted"), tries
@@ -100,6 +100,17 @@ def test_a_drop_in_keeps_the_packages_command_and_the_users_own_settings_win(see
     assert packaged["report"]["arguments"] == [TBOT, "start", "--packaged", "-c", "/etc/tbot.yaml"]
     assert packaged["report"]["telemetry"] == "overridden"
     assert seen["packaged, other configuration"]["report"]["arguments"][3] == ODD_CONFIG
+
+
+@pytest.mark.parametrize("unit", ["tbot_plain", "tbot_hardened", "tbot_command"])
+def test_a_service_of_teleport_update_can_write_what_that_watches(seen, unit):
+    tries = outcome(seen[unit])
+    assert (tries["pid file"], tries["the updater's socket"]) == ("", ""), tries
+    assert (seen[unit]["answer"]["mode"], seen[unit]["unit stays"]) == ("drop_in", True)
+    assert seen[unit]["report"]["user"] == seen["ids"]["user"]
+    config = "/etc/serving.yaml" if unit == "tbot_command" else "/etc/plain.yaml"
+    kept = [f"--diag-socket-for-updater=/srv/updater/{unit}.sock", f"--pid-file=/run/{unit}.pid"]
+    assert seen[unit]["report"]["arguments"] == [TBOT, "start", "-c", config, *kept]
 
 
 def test_a_second_run_changes_nothing_and_the_last_one_leaves_the_package(seen):

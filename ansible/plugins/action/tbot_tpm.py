@@ -10,24 +10,38 @@ and says what to do where there is none or where it does not start.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
 import re
-import subprocess
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
+from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, variables
 
 try:
     from ansible.module_utils._internal._messages import ErrorSummary, Event
 except ImportError:  # before ansible-core 2.19
     ErrorSummary = Event = None
 
-BINARIES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "binaries")
+MODULE = "tbot.tpm.tbot_tpm"
+
+# The results of all actions, by the module's documentation.
+RESULTS = frozenset((
+    "absent_groups", "accepted", "active_state", "archived", "auto_update", "cluster_name", "content", "created", "delete",
+    "device", "edition", "ek_cert", "ek_cert_chain_pem", "ek_cert_pem", "ek_cert_present", "ek_cert_serial",
+    "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source", "ekcert_allowed_cas", "enabled", "error", "exists",
+    "former_ek_public_hash", "gid", "group", "groups", "health", "host_names", "host_tokens", "hosts", "identity",
+    "invocation", "issuers", "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner",
+    "path", "program", "program_exists", "ready", "refused", "requests", "restart_reasons", "rules", "server_version",
+    "shared", "status", "systemd", "tokens", "tpm", "udev_rule", "uid", "unresolved", "up_to_date", "user", "verified",
+    "withdrawn_hashes", "without_certificate",
+))  # fmt: skip
+
+# The actions that answer about a fleet, as many hosts as it has.
+OF_MANY_HOSTS = ("ekcert_ca", "preflight", "registry", "token")
 
 # What the collection's tarball has binaries for; a checkout has those that were built there.
 SHIPPED = ("x86_64", "aarch64")
@@ -37,6 +51,16 @@ SYNONYMS = {"amd64": "x86_64", "arm64": "aarch64"}
 NOEXEC = (
     "The host does not run programs from Ansible's temporary directory, which may be mounted noexec: set ansible_remote_tmp, "
     "or ansible_system_tmpdirs where become_user is not root, to a directory on another file system."
+)
+# The same where a shell says it in another language, so that the reason is not known.
+NOT_EXECUTED = (
+    "The host does not run programs from Ansible's temporary directory: it may be mounted noexec, or a security policy such as that of "
+    "fapolicyd denies it. error.detail has the shell's own words. Set ansible_remote_tmp, or ansible_system_tmpdirs where "
+    "become_user is not root, to a directory from which programs run."
+)
+NO_PROGRAM_RUNS = (
+    "The host runs no program at all as the user that Ansible becomes there: sudo's rule for it may have NOEXEC, which "
+    "'sudo -l' shows. Remove that, or become root by another way."
 )
 # Why a shell could not start the binary: what its text matches, the kind of error, and what to do.
 NOT_RUNNABLE = (
@@ -54,44 +78,65 @@ NOT_RUNNABLE = (
         "or use a binary that is linked statically.",
     ),
     (r"tbot_tpm_\w+: permission denied", "permission_denied", NOEXEC),
+    (
+        r"tbot_tpm_\w+: operation not permitted",
+        "permission_denied",
+        "A security policy of the host, such as that of fapolicyd, denies running tbot_tpm in Ansible's temporary directory. Trust "
+        "that directory there, or set ansible_remote_tmp to one that is trusted.",
+    ),
 )
 
 
 class ActionModule(ActionBase):
     """See the module's documentation: `ansible-doc tbot.tpm.tbot_tpm`."""
 
+    _task_vars = None
+
     def run(self, tmp=None, task_vars=None):
         self._supports_async = True
         self._supports_check_mode = True
         result = super().run(tmp, task_vars)
+        task_vars = self._task_vars = task_vars or {}
+        refusal = facts.refusal(task_vars, facts.plugins_of(self._connection))
+        refusal = refusal or variables.refusal_in_role(self._task._role, task_vars, self._templar)
+        if refusal:
+            result.update(failed=True, changed=False, msg=refusal)
+            return result
         try:
-            result.update(self._run_binary(task_vars or {}))
+            result.update(self._run_binary(task_vars))
         except NotRun as problem:
             result.update(failed=True, changed=False, msg=problem.msg, error=problem.error)
         except AnsibleConnectionFailure as failure:
-            # A host that is unreachable leaves the play, and a batch of which none is left ends it. The playbooks would rather
-            # have a failure, which they can rescue.
-            if not (task_vars or {}).get("__tbot_unreachable_is_failure"):
-                raise
-            result.update(failed=True, msg="The host cannot be reached: %s" % failure)
+            result.update(answers.unreachable(failure, task_vars))
         if self._task.no_log and result.get("failed") and ErrorSummary:
             # Since 2.19, Ansible shows the message of a failure above the result, whatever no_log says, but for another one here.
             result["exception"] = ErrorSummary(event=Event(msg="the message has been hidden due to no_log"))
         return result
 
+    def cleanup(self, force=False):
+        answers.clean_up(super().cleanup, force, self._task_vars)
+
     def _run_binary(self, task_vars):
-        arguments = plain(self._task.args)
+        arguments = binaries.plain(self._task.args)
+        # The binary knows which action has which parameter.
+        by_default = defaults.names_in(MODULE, self._task, self._templar)
+        if by_default:
+            arguments["_tbot_defaults"] = by_default
         # On the controller itself, the binary that does the work says at once what is wrong.
-        refusal = None if self._connection.transport == "local" else refused_here(arguments)
+        refusal = None if self._connection.transport == "local" else binaries.refusal(arguments)
         if refusal:
             return refusal
         arch = architecture(*self._platform(task_vars))
         # Known to this worker process only; a directory that is known already changes nothing.
-        module_loader.add_directory(BINARIES)
+        module_loader.add_directory(binaries.FOLDER)
         answer = self._execute_module(
             "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
         )
-        return explain(own_facts_only(answer), arch)
+        answer = explain(own_answer(answer, arguments.get("action")), arch, in_background=bool(self._task.async_val))
+        # Where no other program runs either, the directory is not the reason.
+        if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:
+            answer["msg"] = NO_PROGRAM_RUNS
+        return answer
 
     def _platform(self, task_vars):
         """The target's system and architecture, as `uname -sm` says them, or would say by what is known of it."""
@@ -120,7 +165,7 @@ class ActionModule(ActionBase):
         # A login shell may print a greeting first.
         words = answer["stdout"].split()[-2:]
         if answer["rc"] != 0 or len(words) != 2 or not are_names(*words):
-            said = (answer["stdout"] + answer["stderr"]).strip()
+            said = (answer["stdout"] + answer["stderr"]).strip()[:300]
             message = "Cannot tell the host's architecture: 'uname -sm' said: %s. Set ansible_architecture." % said
             raise NotRun("io", message, said)
         partial = "%s.%d" % (path, os.getpid())
@@ -153,22 +198,6 @@ class NotRun(Exception):
         self.error = {"kind": kind, "detail": detail}
 
 
-def refused_here(arguments):
-    """What the controller's own binary says is wrong with these parameters, before anything is sent to the target: the answer
-    that the target's would give. None where nothing is, or where the controller has no binary that it can run."""
-    binary = os.path.join(BINARIES, "tbot_tpm_" + os.uname().machine)
-    # They may be secret, and go where nobody else sees them.
-    request = json.dumps(dict(arguments, _tbot_validate_only=True)).encode()
-    try:
-        done = subprocess.run([binary], input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=False)
-        answer = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    # One that was built before there was this control takes it for a parameter.
-    is_refused = isinstance(answer, dict) and answer.get("failed") and "_tbot_validate_only" not in str(answer.get("msg"))
-    return answer if is_refused else None
-
-
 def are_names(*words):
     """Whether these are plain words, as systems and architectures are called: one becomes a part of a path, and they come from
     the host."""
@@ -185,65 +214,52 @@ def architecture(system, arch):
         raise NotRun("not_found", message, "no binary for " + system)
     arch = SYNONYMS.get(arch, str(arch))
     binary = "tbot_tpm_" + arch
-    if os.path.isfile(os.path.join(BINARIES, binary)):
-        return arch
+    path = os.path.join(binaries.FOLDER, binary)
+    if os.path.isfile(path):
+        if binaries.is_as_packed(path):
+            return arch
+        message = (
+            "%s is not the file that the collection was packed with, so it was not run. Install the collection again from its "
+            "tarball, or use a checkout with a binary of your own." % path
+        )
+        raise NotRun("conflict", message, binary)
     if arch in SHIPPED:
         message = (
             "There is no tbot_tpm binary for %s in %s: run 'make dist' in the checkout, which builds all, "
-            "or install the collection from its built tarball." % (arch, BINARIES)
+            "or install the collection from its built tarball." % (arch, binaries.FOLDER)
         )
     else:
         message = (
             "tbot_tpm comes for %s, and this host's Linux is for %s: use a 64-bit system of these there, let the host join by "
-            "another method, or build a binary for it from source (cargo build --release --no-default-features --target ...) "
-            "and put it at %s." % (" and ".join(SHIPPED), arch, os.path.join(BINARIES, binary))
+            "another method, or build a binary for it in a checkout and use that collection: cargo build --release "
+            "--no-default-features --target ..., put at ansible/plugins/binaries/%s." % (" and ".join(SHIPPED), arch, binary)
         )
     raise NotRun("not_found", message, binary)
 
 
-def plain(value):
-    """The value as plain JSON has it: vaulted text decrypted, dates as RFC 3339 text (in UTC where they name no zone)."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime.datetime):
-        text = value.isoformat()
-        return re.sub(r"\+00:00$", "Z", text) if value.tzinfo else text + "Z"
-    if isinstance(value, datetime.date):
-        return value.isoformat() + "T00:00:00Z"
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
+def own_answer(answer, action):
+    """What of a host's answer is the module's to say. The one fact is the identity, which no role reads."""
+    own = answers.passed_on(answer, RESULTS, of_one_host=action not in OF_MANY_HOSTS)
+    found = answer.get("ansible_facts")
+    identity = found.get(facts.OWN_FACT) if isinstance(found, dict) else None
+    if isinstance(identity, dict) and action == "identify" and not own.get("failed"):
+        own["ansible_facts"] = {facts.OWN_FACT: {name: value for name, value in identity.items() if name in RESULTS}}
+    return own
 
 
-def own_facts_only(answer):
-    """The answer without what is not the module's to say: a host must not set variables that other tasks use. Statistics become
-    variables too, those of a workflow's next job."""
-    answer = {name: value for name, value in answer.items() if name != "ansible_stats"}
-    facts = answer.pop("ansible_facts", None)
-    if isinstance(facts, dict):
-        answer["ansible_facts"] = {name: value for name, value in facts.items() if name == "tbot_tpm"}
-    return answer
-
-
-def explain(answer, arch):
+def explain(answer, arch, in_background=False):
     """The binary's answer; where a shell could not start the binary, with a message that says what to do."""
+    # A module of Ansible's own brings it there.
+    if in_background and stock.did_not_run(answer):
+        message, kind, said = stock.why(answer, "this host")
+        return dict(answer, msg=message, error={"kind": kind, "detail": said})
     if answer.get("rc") not in (1, 2, 126, 127) or "module_stdout" not in answer:
         return answer
     lines = [line.strip() for name in ("module_stderr", "module_stdout") for line in (answer.get(name) or "").splitlines()]
     # Shells end with 126 where they found a program and the system did not start it. They may say so in another language.
-    otherwise = ((r"tbot_tpm_\w+: ", "permission_denied", NOEXEC),) if answer["rc"] == 126 else ()
+    otherwise = ((r"tbot_tpm_\w+: ", "permission_denied", NOT_EXECUTED),) if answer["rc"] == 126 else ()
     for pattern, kind, message in NOT_RUNNABLE + otherwise:
         for line in lines:
             if re.search(pattern, line, re.IGNORECASE):
-                # A traceback of Ansible's attempt to read the text as JSON would only hide the message.
-                rest = {key: item for key, item in answer.items() if key != "exception"}
-                return dict(rest, msg=message.format(arch=arch), error={"kind": kind, "detail": line})
+                return dict(answer, msg=message.format(arch=arch), error={"kind": kind, "detail": line})
     return answer

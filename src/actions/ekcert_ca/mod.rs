@@ -1,8 +1,12 @@
 //! `ekcert_ca`: the CAs that a token must allow for these hosts, found and proved.
 
+mod certified;
 mod parameters;
+mod reasons;
+mod refusal;
 mod report;
 mod sources;
+mod warnings;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,15 +15,16 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::{Action, hosts};
-use crate::ekcert::EkCertificate;
-use crate::ekcert::issuers::{Candidates, Contents, Search, Trust};
+use crate::ekcert::is_malformed_link;
+use crate::ekcert::issuers::{Candidates, Contents, Following, Permit, Search, Trust};
 use crate::error::Result;
-use crate::net::{Client, Destinations, Limits};
-use crate::parallel;
+use crate::net::{Client, Destinations, Host, Limits};
 use crate::protocol::{Answer, Request};
-use crate::teleport::{Identity, Token};
+use crate::teleport::Token;
+use certified::Certified;
 pub(super) use parameters::Asked;
 use parameters::Parameters;
+use refusal::Outcome;
 use report::Report;
 use sources::Given;
 
@@ -44,33 +49,47 @@ impl Action for Asked {
 fn find(request: &Request, asked: Asked) -> Result<Answer> {
     let Asked { given: mut parameters, hosts, current } = asked;
     let given = parameters.read_hosts(hosts, request)?;
-    let mut warnings: Vec<String> = given.problems.iter().map(hosts::warning).collect();
-    let (mut candidates, trust, left_out) = candidates(&parameters)?;
-    warnings.extend(left_out);
+    let problems: Vec<String> = given.unusable.iter().map(hosts::left_out).collect();
+    let (mut candidates, trust, mut warnings) = candidates(&parameters)?;
     let allowed = allowed_now(&current, &mut candidates);
 
     let mut hosts = Certified::of(&given.identities);
     let now = OffsetDateTime::now_utc();
     let mut search = Search::new(candidates, &trust, now);
     let fetcher = if parameters.fetch { Some(Fetcher::new(&mut parameters)?) } else { None };
-    let fetch = fetcher.as_ref().map(|fetcher| |url: &str| fetcher.get(url));
+    let fetch = fetcher.as_ref().map(|fetcher| |url: &str, permit: &Permit<'_>| fetcher.get(url, permit));
+    let following = fetcher.as_ref().zip(fetch.as_ref()).map(|(fetcher, fetch)| Following {
+        fetch,
+        deadline: fetcher.limits.deadline,
+        share: parameters.time_a_certificate(),
+    });
     let certificates = std::mem::take(&mut hosts.certificates);
+    for (number, chain) in &hosts.chains {
+        search.add_beside(*number, chain, &format!("the TPM of {}", hosts.names[*number]));
+    }
     search.keep(allowed);
-    let findings = search.run(&certificates, fetch.as_ref().map(|fetch| fetch as _));
+    let found = search.run(&certificates, following.as_ref());
 
     let mut report = Report::new(&search, &trust, parameters.fetch);
-    for ((host, certificate), finding) in hosts.names.iter().zip(&certificates).zip(findings) {
-        report.add(host, certificate, finding);
+    for (number, (certificate, found)) in certificates.iter().zip(found).enumerate() {
+        let has_chain = hosts.chains.contains_key(&number);
+        report.add(&hosts.names[number], certificate, has_chain, found);
     }
-    for (place, chain) in search.kept() {
-        report.keep(place, chain);
+    for (place, chain, ended) in search.kept() {
+        report.keep(place, chain, ended);
     }
     for (host, why) in hosts.unusable {
-        report.leave_out(host, None, why);
+        report.leave_out(host, None, why, false);
     }
-    if !parameters.skip_untrusted {
-        report.refuse_untrusted()?;
-    }
+    let outcome = Outcome {
+        without_certificate: &hosts.without_certificate,
+        has_hosts: !given.identities.is_empty(),
+        problems: &problems,
+        ..report.outcome()
+    };
+    outcome.check(parameters.skip_untrusted)?;
+    warnings.extend(hosts.damaged_chains);
+    warnings.extend(problems);
     warnings.extend(report.warnings(now));
     Ok(report
         .answer()?
@@ -109,41 +128,6 @@ fn allowed_now(tokens: &[Token], candidates: &mut Candidates) -> Vec<usize> {
     places
 }
 
-/// The hosts by what is known of their certificates.
-#[derive(Default)]
-struct Certified {
-    /// Hosts with a certificate that could be theirs, and these certificates.
-    names: Vec<String>,
-    certificates: Vec<EkCertificate>,
-    /// Hosts whose TPM has none.
-    without_certificate: Vec<String>,
-    /// Hosts of whose certificates too little is known, and why.
-    unusable: Vec<(String, String)>,
-}
-
-impl Certified {
-    fn of(identities: &[Identity]) -> Self {
-        let mut hosts = Self::default();
-        let certificates = parallel::map(identities, Identity::certificate);
-        for (identity, certificate) in identities.iter().zip(certificates) {
-            let name = identity.name().or(identity.hash()).unwrap_or("the given certificate").to_owned();
-            match certificate {
-                Ok(Some(certificate)) => {
-                    hosts.names.push(name);
-                    hosts.certificates.push(certificate);
-                }
-                Ok(None) if identity.ek_cert_present == Some(false) => hosts.without_certificate.push(name),
-                Ok(None) => hosts.unusable.push((
-                    name,
-                    "its EK certificate is not given (`ek_cert_pem`): identify the host again".to_owned(),
-                )),
-                Err(why) => hosts.unusable.push((name, why)),
-            }
-        }
-        hosts
-    }
-}
-
 /// Follows links, within the limits of the request.
 struct Fetcher {
     client: Client,
@@ -164,7 +148,10 @@ impl Fetcher {
         Ok(Self { client, limits, requests: AtomicUsize::new(0) })
     }
 
-    fn get(&self, url: &str) -> std::result::Result<Vec<u8>, String> {
+    fn get(&self, url: &str, permit: &Permit<'_>) -> std::result::Result<Vec<u8>, String> {
+        if is_malformed_link(url) {
+            return Err("it is malformed: download what it means, and give that in `ca_bundle`".to_owned());
+        }
         let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
         if !["http", "https"].contains(&scheme.as_str()) {
             return Err(
@@ -172,8 +159,9 @@ impl Fetcher {
             );
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let response =
-            self.client.get(url, Some(ACCEPTED), &self.limits).map_err(|failure| failure.to_string())?;
+        let permit = |host: &Host| permit(&host.to_string());
+        let response = self.client.get_where(url, Some(ACCEPTED), &self.limits, &permit);
+        let response = response.map_err(|failure| failure.to_string())?;
         match response.status {
             200 => Ok(response.body),
             status => Err(format!("the answer has status {status}")),

@@ -88,6 +88,7 @@ impl Parameters {
         let mut given = hosts.read(request)?;
         let is_archived = |name: &str| self.archived.iter().any(|archived| archived == name);
         given.identities.retain(|host| !host.name().is_some_and(is_archived));
+        given.unusable.retain(|file| !file.name.as_deref().is_some_and(is_archived));
         Ok(given)
     }
 
@@ -101,5 +102,10 @@ impl Parameters {
 
     pub(super) fn time_in_all(&self) -> Duration {
         self.total_timeout.duration()
+    }
+
+    /// What the links of one EK certificate may take of that.
+    pub(super) fn time_a_certificate(&self) -> Duration {
+        self.total_timeout.duration() / 2
     }
 }

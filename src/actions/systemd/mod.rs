@@ -1,18 +1,18 @@
 //! `systemd`: the service that runs `tbot`, as a unit or as a drop-in to another's.
 
 mod parameters;
+mod rendering;
 mod uses;
 
 use super::Action;
 use crate::error::{Error, Kind, Result};
 use crate::host::Accounts;
-use crate::host::unit::{
-    Command, ForeignService, Form, Found, Hardening, Placement, ServiceUnit, Step, UnitFiles, UnitName, Use,
-    Wanted,
-};
+use crate::host::unit::{Form, Found, Placement, Step, UnitFiles};
 use crate::protocol::{Answer, Diff, Request};
+use crate::secrets;
 pub(super) use parameters::Parameters;
 use parameters::State;
+use rendering::render;
 
 impl Action for Parameters {
     type Parameters = Self;
@@ -45,9 +45,6 @@ fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Res
         warnings.extend(obstacle(request, found)?);
     }
     let steps = found.present(&wanted, parameters.force)?;
-    for step in steps.iter().filter(|_| request.controls.check_mode) {
-        warnings.extend(step.missing_directory().map(super::foresee_missing));
-    }
     Ok(results(settle(request, &steps)?, steps.first()).warnings(warnings))
 }
 
@@ -63,11 +60,10 @@ fn missing_accounts(parameters: &Parameters) -> Result<Vec<String>> {
 }
 
 fn absent(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
-    // Only compared with, so it does not matter here why there is none.
-    let wanted = |form| render(parameters, found, form, &mut Vec::new()).ok();
-    let steps = found.absent(parameters.mode, wanted, parameters.force)?;
+    let steps = found.absent(parameters.mode, parameters.force);
+    let left = found.left_in_place(&steps)?;
     let step = steps.iter().find(|step| step.is_change()).or(steps.first());
-    Ok(results(settle(request, &steps)?, step).result("content", ""))
+    Ok(results(settle(request, &steps)?, step).result("content", "").warnings(left))
 }
 
 /// Does the steps, but in check mode, and says what changed.
@@ -91,7 +87,7 @@ fn results(answer: Answer, step: Option<&Step<'_>>) -> Answer {
     };
     answer
         .result("path", step.path().display().to_string())
-        .result("content", step.content())
+        .result("content", secrets::mask(step.content()))
         .result("mode", mode)
 }
 
@@ -105,61 +101,4 @@ fn obstacle(request: &Request, found: &Found<'_>) -> Result<Option<String>> {
         }
         obstacle => Ok(obstacle),
     }
-}
-
-fn render(
-    parameters: &Parameters,
-    found: &Found<'_>,
-    form: Form,
-    warnings: &mut Vec<String>,
-) -> Result<Wanted> {
-    let other = if form == Form::DropIn { found.foreign_service()? } else { ForeignService::default() };
-    let has_command = form == Form::Unit || parameters.names_command(&other);
-    let pid_file = parameters.pid_file()?;
-    let hardening = if parameters.hardening {
-        let used = uses::find(parameters, &other, has_command, warnings)?;
-        let directory = if has_command {
-            let directory = pid_file.as_ref().map(|file| file.runtime_directory(&parameters.name, &used));
-            directory.transpose()?.flatten()
-        } else {
-            kept_runtime_directory(&other, &parameters.name, &used, warnings)
-        };
-        Some(Hardening::new(&used, directory.as_deref())?)
-    } else {
-        None
-    };
-    ServiceUnit {
-        name: &parameters.name,
-        user: &parameters.user,
-        group: &parameters.group,
-        supplementary_groups: &parameters.supplementary_groups,
-        anonymous_telemetry: parameters.anonymous_telemetry,
-        command: Command {
-            config: parameters.config(&other),
-            tbot_path: parameters.tbot_path(&other),
-            pid_file: pid_file.as_ref(),
-        },
-        drop_in_has_command: has_command,
-        hardening: hardening.as_ref(),
-    }
-    .render(form)
-}
-
-/// The directory for the pid file that the command writes that a drop-in leaves to its unit. Elsewhere it is
-/// nothing that could be mended here without that command.
-fn kept_runtime_directory(
-    other: &ForeignService,
-    name: &UnitName,
-    used: &Use,
-    warnings: &mut Vec<String>,
-) -> Option<String> {
-    let pid_file = other.pid_file.as_ref()?;
-    pid_file.runtime_directory(name, used).unwrap_or_else(|_| {
-        warnings.push(format!(
-            "the command of the unit that the drop-in adds to writes a pid file, {}, and `hardening` does not let it; \
-             give another `pid_file`, or an empty one for none, and the drop-in has the command",
-            pid_file.path().as_str()
-        ));
-        None
-    })
 }

@@ -57,9 +57,19 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// The pid file that the command writes, if it is to write one.
+    /// The pid file that a command of ours writes, if it is to write one.
     pub fn pid_file(&self) -> Result<Option<PidFile>> {
-        PidFile::choose(self.pid_file.as_deref(), &self.name, self.hardening)
+        PidFile::choose(self.pid_file.as_deref(), &self.name, self.can_write_run())
+    }
+
+    /// Whether the request has a pid file, or an empty one for none.
+    pub fn gives_pid_file(&self) -> bool {
+        self.pid_file.is_some()
+    }
+
+    /// Whether the service may make files in `/run` itself.
+    pub fn can_write_run(&self) -> bool {
+        matches!(self.user.as_str(), "root" | "0") && !self.hardening
     }
 
     /// The configuration: what is given, else what the unit has that a drop-in adds to.

@@ -7,6 +7,7 @@ use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ForeignService, Use};
 use crate::host::{self, AbsolutePath, is_shared_directory};
+use crate::secrets::Known;
 use crate::teleport::config::{self, DEFAULT_STORAGE, Paths};
 
 /// What `tbot` uses by the configuration that is there now. Where there is none yet, that is its usual
@@ -71,7 +72,7 @@ fn read(file: &AbsolutePath, are_paths_given: bool, warnings: &mut Vec<String>) 
     };
     let text = String::from_utf8(bytes).map_err(|error| unreadable(file, &error.to_string()))?;
     let values = config::parse(&text, file.as_str())?.unwrap_or_default();
-    Paths::of(&values.into()).map_err(|why| unreadable(file, &why))
+    Paths::of(&values.into()).map_err(|why| Known::in_text(&text).hide_in_error(unreadable(file, &why)))
 }
 
 /// Where a path leads, by what of it is there.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Kind, Result};
 use crate::parallel;
-use crate::teleport::{Decision, Identity, Timestamp, Token, Wanted};
+use crate::teleport::{Decision, Description, Identity, Timestamp, Token, Wanted};
 
 /// Hosts that a message names.
 const SHOWN: usize = 5;
@@ -57,6 +57,34 @@ pub(super) fn skip(
     let hosts: HashSet<&Identity> = skipped.iter().map(|refused| &refused.host).collect();
     wanted.skip(|host| hosts.contains(host));
     Ok(skipped)
+}
+
+/// Takes the hosts out of what is wanted whose hash or serial number is to be removed. A host reports these itself, so that the
+/// claim of one must not stop the others. A description is the user's own word, and stays an error.
+pub(super) fn skip_removed(wanted: &mut Wanted) -> Vec<Refused> {
+    let removed: HashSet<String> = wanted.remove.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let is_removed = |host: &Identity| {
+        [host.hash(), host.serial()].into_iter().flatten().any(|name| removed.contains(name))
+            && ![host.name(), host.rule_text().map(Description::as_str)]
+                .into_iter()
+                .flatten()
+                .any(|name| wanted.remove.iter().any(|removed| removed == name))
+    };
+    let hosts: Vec<Identity> = wanted.hosts.iter().filter(|host| is_removed(host)).cloned().collect();
+    wanted.hosts.retain(|host| !hosts.contains(host));
+    let reason = "`remove` names its TPM: archive the host, or take its TPM out of `remove`";
+    hosts.into_iter().map(|host| Refused { host, reason: reason.to_owned() }).collect()
+}
+
+/// That hosts were left out by [`skip_removed`], in words.
+pub(super) fn removed_warning(removed: &[Refused]) -> Option<String> {
+    let names: Vec<String> = removed.iter().map(|refused| refused.host.label()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "left out {}: `remove` names the TPM. Archive the host, or take its TPM out of `remove`",
+            first(&names, ", ")
+        )
+    })
 }
 
 /// That hosts were skipped, in words.

@@ -4,6 +4,7 @@ mod known;
 mod lockout;
 mod output;
 mod parameters;
+mod without_cas;
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -11,6 +12,7 @@ use time::OffsetDateTime;
 use super::Action;
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
+use crate::message::sentence;
 use crate::protocol::{Answer, Request};
 use crate::teleport::{self, Merged, Outcome, Token, Wanted};
 use known::Known;
@@ -78,10 +80,15 @@ struct Plan {
 impl Plan {
     fn of(asked: Asked, known: Known, output: &Output<'_>) -> Result<Self> {
         let (allow_lockout, skip_refused) = (asked.given.allow_lockout, asked.given.skip_refused);
+        let allow_without_cas = asked.given.allow_without_cas;
         // One of several tokens may be for nobody, and so may one that TPMs are taken out of.
         let takes_away = !asked.given.remove.is_empty() || !known.archived.is_empty();
         let may_be_empty = asked.given.only.is_some() || takes_away;
-        let mut wanted = asked.wanted(known.hosts, known.archived)?;
+        let mut wanted = asked.wanted(known)?;
+        let removed = if skip_refused { lockout::skip_removed(&mut wanted) } else { Vec::new() };
+        if !removed.is_empty() && wanted.hosts.is_empty() && wanted.prune && !allow_lockout {
+            lockout::refuse(&removed, &[], removed.len())?;
+        }
         let mut merged = merge(output.current(), &wanted)?;
         let now = OffsetDateTime::now_utc();
         let mut skipped = Vec::new();
@@ -95,16 +102,19 @@ impl Plan {
                 lockout::refuse(&skipped, &[], skipped.len())?;
             }
         }
+        without_cas::refuse(&merged, &wanted, output, allow_without_cas)?;
         let (refused, ca_warnings) = lockout::refused(&merged.tokens, &wanted, now)?;
         if !allow_lockout {
             lockout::refuse_ended(&merged.tokens, &wanted, now)?;
             lockout::refuse(&refused, &merged.in_doubt, wanted.hosts.len())?;
         }
         let mut warnings: Vec<String> = ca_warnings.into_iter().collect();
+        warnings.extend(without_cas::warnings(&merged.tokens));
         warnings.extend(lockout::warnings(&refused, &merged.in_doubt));
+        warnings.extend(lockout::removed_warning(&removed));
         warnings.extend(lockout::skipped_warning(&skipped));
         warnings.extend(lockout::still_let_in(&merged.tokens, &wanted.archived, now));
-        skipped.extend(refused);
+        skipped.extend(removed.into_iter().chain(refused));
         Ok(Self { merged, wanted, refused: skipped, warnings })
     }
 }
@@ -140,7 +150,7 @@ fn results(merged: Merged, wanted: &Wanted, refused: &[Refused]) -> Result<Vec<(
     let refused: Vec<Value> = refused
         .iter()
         .map(|Refused { host, reason }| {
-            json!({ "description": host.description, "ek_public_hash": host.ek_public_hash, "reason": reason })
+            json!({ "description": host.description, "ek_public_hash": host.ek_public_hash, "reason": sentence(reason) })
         })
         .collect();
     let Outcome { added, updated, removed, kept, superseded } = merged.outcome;

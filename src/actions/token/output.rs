@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::actions::{foresee_directory, settle};
 use crate::error::{Kind, Result};
-use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile};
+use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile, Trust};
 use crate::message::shown;
 use crate::protocol::{Diff, Request};
 use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
@@ -31,7 +31,7 @@ impl<'a> Output<'a> {
     /// join tokens is a `conflict`.
     pub(super) fn inspect(path: Option<&'a AbsolutePath>, in_cluster: Option<Vec<Token>>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
-        let file = TextFile::inspect(path.as_ref())?;
+        let file = TextFile::inspect(path.as_ref(), Trust::in_team())?;
         let source = Source { name: path.as_str(), malformed: Kind::Conflict };
         let in_file = teleport::parse_tokens(file.text().unwrap_or_default(), source)?;
         Ok(Self { in_cluster, file: Some(file), in_file })
@@ -42,9 +42,17 @@ impl<'a> Output<'a> {
         self.in_cluster.as_deref().unwrap_or(&self.in_file)
     }
 
+    /// The tokens that the file has.
+    pub(super) fn in_file(&self) -> &[Token] {
+        &self.in_file
+    }
+
     /// Whether it is known which hosts have rules already.
     pub(super) fn knows_current(&self) -> bool {
-        self.in_cluster.is_some() || !self.in_file.is_empty()
+        // A token that the cluster has lost had the rules of its file.
+        self.in_cluster
+            .as_ref()
+            .map_or(!self.in_file.is_empty(), |tokens| !tokens.is_empty() || self.in_file.is_empty())
     }
 
     /// Refuses to overwrite a file with another fleet's tokens. Rules that neither the cluster has nor the

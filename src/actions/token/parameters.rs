@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::hosts::{self, Hosts};
+use super::known::Known;
+use super::without_cas;
 use crate::ekcert;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath};
@@ -21,6 +23,8 @@ pub(in crate::actions) struct Parameters {
     hosts: Option<Vec<Identity>>,
     registry: Option<AbsolutePath>,
     ekcert_allowed_cas: Option<Vec<String>>,
+    /// Whether a token may have no CAs; none where only an oversight is refused.
+    pub allow_without_cas: Option<bool>,
     /// The tokens as the cluster has them; an empty list or text where it has none.
     current: Option<Value>,
     expires: Option<End>,
@@ -34,6 +38,9 @@ pub(in crate::actions) struct Parameters {
     /// Hosts whose entries in the registry count as archived.
     #[serde(default)]
     pub archived: Vec<String>,
+    /// Whether rules of archived TPMs go, and nobody is added.
+    #[serde(default)]
+    pub withdraw: bool,
     #[serde(default)]
     replace: bool,
     #[serde(default)]
@@ -100,6 +107,11 @@ impl Parameters {
         let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
         let current = self.current.take().map(|given| teleport::read_tokens(given, source)).transpose()?;
         hosts::check_archived(&self.archived, self.hosts.as_deref(), self.registry.as_ref())?;
+        if self.withdraw && (self.registry.is_none() || self.prune) {
+            return Err(Error::invalid(
+                "`withdraw` takes away the rules of TPMs that `registry` has archived, and no others: it needs `registry`, and no `prune`",
+            ));
+        }
         let gives_none = self.hosts.is_none() && self.registry.is_none();
         let hosts = if gives_none && (self.retire || !self.remove.is_empty()) {
             None
@@ -107,6 +119,7 @@ impl Parameters {
             Some(Hosts::checked("token", self.hosts.take(), self.registry.take())?)
         };
         let given = self.ekcert_allowed_cas.take();
+        without_cas::refuse_empty(given.as_deref(), self.allow_without_cas)?;
         let cas = given.map(|given| given.iter().enumerate().map(Cas::parse).collect()).transpose()?;
         if self.remove.iter().any(|name| name.trim().is_empty()) {
             return Err(Error::invalid("`remove` has an empty element"));
@@ -117,9 +130,10 @@ impl Parameters {
 }
 
 impl Asked {
-    /// What they ask for, with the hosts and archived TPMs that they lead to.
-    pub(super) fn wanted(self, hosts: Vec<Identity>, archived: Vec<Identity>) -> Result<Wanted> {
+    /// What they ask for, with what is known of the hosts.
+    pub(super) fn wanted(self, known: Known) -> Result<Wanted> {
         let Self { given, shards, cas, .. } = self;
+        let Known { hosts, archived, names, untouched, .. } = known;
         Ok(Wanted {
             shards,
             changes: Changes {
@@ -132,6 +146,8 @@ impl Asked {
             hosts,
             skipped: Vec::new(),
             archived,
+            names,
+            untouched,
             compare: given.compare,
             remove: given.remove,
             prune: given.prune,

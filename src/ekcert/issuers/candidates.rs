@@ -18,6 +18,9 @@ pub struct Candidate {
     pub(super) certificate: EkCertificate,
     /// Where it came from: a path, a URL, or words.
     pub source: String,
+    /// Its issuer's Name, folded.
+    issuer: Vec<u8>,
+    is_self_issued: bool,
 }
 
 impl Candidate {
@@ -57,7 +60,7 @@ impl Candidate {
 
     /// Whether subject and issuer are equal, as RFC 5280 compares them.
     pub(super) fn is_self_issued(&self) -> bool {
-        folded(&self.certificate.issued().issuer) == folded(&self.authority.subject)
+        self.is_self_issued
     }
 }
 
@@ -80,10 +83,18 @@ impl Candidates {
             return Some(*place);
         }
         let place = self.all.len();
-        self.by_subject.entry(folded(&authority.subject)).or_default().push(place);
-        self.by_sha256.insert(authority.sha256().to_owned(), place);
         let certificate = EkCertificate::of(reading);
-        self.all.push(Candidate { authority, certificate, source: source.to_owned() });
+        let (subject, issuer) = (folded(&authority.subject), folded(&certificate.issued().issuer));
+        let is_self_issued = subject == issuer;
+        self.by_subject.entry(subject).or_default().push(place);
+        self.by_sha256.insert(authority.sha256().to_owned(), place);
+        self.all.push(Candidate {
+            authority,
+            certificate,
+            source: source.to_owned(),
+            issuer,
+            is_self_issued,
+        });
         Some(place)
     }
 
@@ -113,6 +124,11 @@ impl Candidates {
     pub(super) fn find(&self, certificate: &EkCertificate) -> Option<usize> {
         let places = self.called(&certificate.issued().subject).iter();
         places.copied().find(|place| self.get(*place).certificate.der() == certificate.der())
+    }
+
+    /// Those whose subject is the name of this candidate's issuer.
+    pub(super) fn parents(&self, candidate: &Candidate) -> &[usize] {
+        self.by_subject.get(&candidate.issuer).map_or(&[], Vec::as_slice)
     }
 
     /// Those whose subject is this issuer's Name, as RFC 5280 compares names.

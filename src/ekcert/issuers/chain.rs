@@ -12,12 +12,13 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::super::authorities::{Flaw, NotVerified};
+use super::super::signature::Scheme;
 use super::candidates::Candidates;
 
 /// Certificates in a chain, at most.
 const LONGEST: usize = 10;
-/// Signatures that are checked to find one chain: candidates can be made so that they are in each other's way.
-const MOST_SIGNATURES: usize = 200;
+/// Candidates that are looked at to find one chain: they can be made so that they are in each other's way.
+const MOST_STEPS: usize = 200;
 
 /// What the user trusts: SHA-256 of certificates in DER, lower-case hexadecimal.
 #[derive(Debug, Clone, Default)]
@@ -103,45 +104,98 @@ fn signature_words(why: &NotVerified) -> String {
     }
 }
 
-/// The chain of the candidate at this place, which is fit to have issued what it did: one that ends in something that is trusted, or else the longest.
-pub fn chain(candidates: &Candidates, trust: &Trust, issuer: usize, at: OffsetDateTime) -> Chain {
-    let mut climb =
-        Climb { candidates, trust, at, signatures: 0, best: Chain { places: Vec::new(), broken: None } };
-    let mut places = vec![issuer];
-    if trust.pinned.contains(candidates.get(issuer).sha256()) || climb.on(&mut places) {
-        return Chain { places, broken: None };
-    }
-    climb.best
+/// The candidates that count for one certificate: those that the user gave, and those to which its own links led. So no
+/// certificate can be in another one's way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    /// Those before this place were given.
+    pub given: usize,
+    /// Where those are to which its links led, and how many links that took.
+    pub own: &'a [(usize, usize)],
+    /// Those that are known to be trusted, and so can be nobody's trick.
+    pub proved: &'a [usize],
 }
 
-/// The same for a candidate of which it is not known whether it is fit to issue anything.
-pub fn chain_if_fit(candidates: &Candidates, trust: &Trust, place: usize, at: OffsetDateTime) -> Chain {
-    let candidate = candidates.get(place);
-    match candidate.authority.flaw(at) {
-        Some(flaw) if !trust.names(candidate.sha256()) => {
-            Chain { places: vec![place], broken: Some(Broken::Unfit(flaw)) }
+impl View<'_> {
+    pub(super) fn has(&self, place: usize) -> bool {
+        place < self.given || self.own.iter().any(|(own, _)| *own == place) || self.proved.contains(&place)
+    }
+}
+
+/// Which candidates issued which, as far as that was asked: by the place of what was issued.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts(Vec<Vec<(usize, Result<(), Flaw>)>>);
+
+impl Verdicts {
+    /// What is known of this one.
+    fn of(&mut self, child: usize) -> &mut Vec<(usize, Result<(), Flaw>)> {
+        if self.0.len() <= child {
+            self.0.resize_with(child + 1, Vec::new);
         }
-        _ => chain(candidates, trust, place, at),
+        &mut self.0[child]
     }
 }
 
-/// The search for a chain.
-struct Climb<'a> {
-    candidates: &'a Candidates,
-    trust: &'a Trust,
-    at: OffsetDateTime,
-    signatures: usize,
+/// Where chains are looked for.
+pub(super) struct Climber<'a> {
+    pub candidates: &'a Candidates,
+    pub trust: &'a Trust,
+    pub at: OffsetDateTime,
+    pub view: View<'a>,
+    pub verdicts: &'a mut Verdicts,
+    /// Signatures that may still be checked.
+    pub signatures: &'a mut usize,
+}
+
+impl Climber<'_> {
+    /// The chain of the candidate at this place: one that ends in something that is trusted, or else the longest.
+    pub(super) fn chain(&mut self, issuer: usize) -> Chain {
+        let candidate = self.candidates.get(issuer);
+        match candidate.authority.flaw(self.at) {
+            Some(flaw) if !self.trust.names(candidate.sha256()) => {
+                return Chain { places: vec![issuer], broken: Some(Broken::Unfit(flaw)) };
+            }
+            _ => {}
+        }
+        let mut places = vec![issuer];
+        let is_pinned = self.trust.pinned.contains(candidate.sha256());
+        let best = Chain { places: Vec::new(), broken: None };
+        let mut climb = Climb { climber: self, steps: 0, best };
+        if is_pinned || climb.on(&mut places) {
+            return Chain { places, broken: None };
+        }
+        climb.best
+    }
+
+    /// Whether a candidate counts as the issuer of another; none where too many signatures were checked.
+    fn verdict(&mut self, parent: usize, child: usize, scheme: Scheme) -> Option<Result<(), Flaw>> {
+        if let Some((_, known)) = self.verdicts.of(child).iter().find(|(known, _)| *known == parent) {
+            return Some(known.clone());
+        }
+        *self.signatures = self.signatures.checked_sub(1)?;
+        let issued = self.candidates.get(child).certificate.issued();
+        let verdict = self.candidates.get(parent).authority.vouch_for(issued, scheme, self.at);
+        self.verdicts.of(child).push((parent, verdict.clone()));
+        Some(verdict)
+    }
+}
+
+/// The search for one chain.
+struct Climb<'c, 'a> {
+    climber: &'c mut Climber<'a>,
+    steps: usize,
     /// The longest that proves nothing.
     best: Chain,
 }
 
-impl Climb<'_> {
+impl Climb<'_, '_> {
     /// Goes on from the last of these certificates, which is fit to be where it is. Where it answers true, they are
     /// a whole chain.
     fn on(&mut self, places: &mut Vec<usize>) -> bool {
         let Some(&last) = places.last() else { return false };
-        let child = self.candidates.get(last);
-        if self.trust.roots.contains(child.sha256()) {
+        let candidates = self.climber.candidates;
+        let child = candidates.get(last);
+        if self.climber.trust.roots.contains(child.sha256()) {
             return true;
         }
         let issued = child.certificate.issued();
@@ -151,16 +205,19 @@ impl Climb<'_> {
         };
         let mut why =
             if child.is_self_issued() { Broken::UnknownRoot } else { Broken::NoParent(issued.issuer_text()) };
-        for parent in self.candidates.called(&issued.issuer) {
-            if places.contains(parent) {
+        for parent in candidates.parents(child) {
+            if places.contains(parent) || !self.climber.view.has(*parent) {
                 continue;
             }
-            self.signatures += 1;
-            if self.signatures > MOST_SIGNATURES || places.len() == LONGEST {
+            self.steps += 1;
+            if self.steps > MOST_STEPS || places.len() == LONGEST {
                 return self.ends(places, Broken::TooMany);
             }
-            let authority = &self.candidates.get(*parent).authority;
-            match authority.vouch_for(issued, scheme, self.at) {
+            let Some(verdict) = self.climber.verdict(*parent, last, scheme) else {
+                return self.ends(places, Broken::TooMany);
+            };
+            let authority = &candidates.get(*parent).authority;
+            match verdict {
                 // Not the parent: another key of the same name, or the same key in another certificate.
                 Err(Flaw::OtherKey | Flaw::SameKey) => {}
                 Err(flaw) => why = Broken::Parent(authority.subject_text(), flaw),
@@ -181,7 +238,8 @@ impl Climb<'_> {
 
     /// The CAs in a chain that count for a path length (RFC 5280, section 6.1.4, step l).
     fn not_self_issued(&self, places: &[usize]) -> u64 {
-        places.iter().filter(|place| !self.candidates.get(**place).is_self_issued()).count() as u64
+        let candidates = self.climber.candidates;
+        places.iter().filter(|place| !candidates.get(**place).is_self_issued()).count() as u64
     }
 
     fn ends(&mut self, places: &[usize], why: Broken) -> bool {

@@ -1,6 +1,7 @@
-//! The certificates in a file or in what a link leads to, in whatever of the usual forms they are: DER, PEM, and
-//! PKCS #7 without signatures (`.p7c`, `.p7b`; RFC 5652, section 5.1; RFC 5280, section 4.2.2.1), in DER, BER or PEM.
+//! The certificates in a file or in what a link leads to, in whatever of the usual forms they are: DER, one or several one
+//! after another, PEM, and PKCS #7 without signatures (`.p7c`, `.p7b`; RFC 5652, section 5.1; RFC 5280, section 4.2.2.1), in DER, BER or PEM.
 
+use super::super::chain::sequences;
 use super::super::der::{self, Element, Reader};
 use super::super::pem::{self, Block};
 use super::super::strict;
@@ -44,6 +45,13 @@ impl Contents {
         contents
     }
 
+    /// What these bytes hold, which are certificates in DER one after another.
+    pub(in crate::ekcert) fn of_der(bytes: &[u8]) -> Self {
+        let mut contents = Self::default();
+        contents.take_der(bytes);
+        contents
+    }
+
     fn take_block(&mut self, block: &Block) {
         if CERTIFICATE_LABELS.contains(&block.label.as_str()) {
             self.take_certificate(&block.content);
@@ -55,8 +63,21 @@ impl Contents {
     fn take_binary(&mut self, bytes: &[u8]) {
         match signed_data_certificates(bytes) {
             Some(certificates) => certificates.into_iter().for_each(|it| self.take_certificate(it)),
-            None => self.take_certificate(bytes),
+            None => self.take_der(bytes),
         }
+    }
+
+    fn take_der(&mut self, bytes: &[u8]) {
+        let (certificates, end) = sequences(bytes);
+        if certificates.is_empty() && end.is_some() {
+            // It says what is wrong in better words.
+            self.take_certificate(bytes);
+            return;
+        }
+        for der in certificates {
+            self.take_certificate(der);
+        }
+        self.damaged.extend(end);
     }
 
     fn take_certificate(&mut self, bytes: &[u8]) {

@@ -1,46 +1,43 @@
-//! Links to issuers' certificates, each followed once.
+//! Links to issuers' certificates, and what came of each.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 
 use super::candidates::Candidates;
 use super::formats::Contents;
 
+/// Whether a server may be asked, by its name or address: asked before each request, also before the one that a redirect
+/// leads to. Otherwise why not.
+pub type Permit<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
+
 /// Gets what a URL leads to, or says in a few words why not. Called from several threads at once.
-pub type Fetch<'a> = dyn Fn(&str) -> Result<Vec<u8>, String> + Sync + 'a;
-
-/// Links that are to be followed, each once, in a fixed order.
-pub type Wanted = BTreeSet<String>;
-
-/// Requests at a time. One slow site keeps nobody waiting.
-const AT_ONCE: usize = 8;
+pub type Fetch<'a> = dyn Fn(&str, &Permit<'_>) -> Result<Vec<u8>, String> + Sync + 'a;
 
 /// What came of one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
     /// It was not followed.
     Untried,
-    /// It leads to certificates of these names.
-    Leads(Vec<String>),
+    /// It leads to certificates: where they are among the candidates.
+    Leads(Vec<usize>),
     /// It leads nowhere: why, in a few words.
     Dead(String),
 }
 
-/// All links that were followed.
+/// All links that were followed, each once.
 #[derive(Debug, Default)]
 pub struct Links {
     outcomes: BTreeMap<String, Link>,
 }
 
 impl Links {
-    /// The first of these links that was not followed yet.
-    pub(super) fn next_of(&self, links: &[String]) -> Option<String> {
-        links.iter().find(|link| !self.outcomes.contains_key(*link)).cloned()
+    /// What came of a link; none where it was not followed yet.
+    pub(super) fn outcome(&self, link: &str) -> Option<&Link> {
+        self.outcomes.get(link)
     }
 
     /// What came of these links.
     pub(super) fn outcomes(&self, links: &[String]) -> Vec<(String, Link)> {
-        let outcome = |link: &String| self.outcomes.get(link).cloned().unwrap_or(Link::Untried);
+        let outcome = |link: &String| self.outcome(link).cloned().unwrap_or(Link::Untried);
         links.iter().map(|link| (link.clone(), outcome(link))).collect()
     }
 
@@ -52,16 +49,19 @@ impl Links {
         })
     }
 
-    /// Follows links, and adds what they lead to to the candidates.
-    pub(super) fn follow(&mut self, wanted: &Wanted, fetch: &Fetch<'_>, candidates: &mut Candidates) {
-        for (link, outcome) in fetch_all(wanted, fetch) {
-            let outcome = outcome.map_or_else(Link::Dead, |bytes| take(&link, &bytes, candidates));
-            self.outcomes.insert(link, outcome);
-        }
+    /// Takes up what a link led to, and adds its certificates to the candidates.
+    pub(super) fn take(
+        &mut self,
+        link: String,
+        outcome: Result<Vec<u8>, String>,
+        candidates: &mut Candidates,
+    ) {
+        let outcome = outcome.map_or_else(Link::Dead, |bytes| read(&link, &bytes, candidates));
+        self.outcomes.insert(link, outcome);
     }
 }
 
-fn take(link: &str, bytes: &[u8], candidates: &mut Candidates) -> Link {
+fn read(link: &str, bytes: &[u8], candidates: &mut Candidates) -> Link {
     let contents = Contents::of(bytes);
     let places = contents.certificates.iter().filter_map(|der| candidates.add(der, link));
     let places: Vec<usize> = places.collect();
@@ -71,27 +71,5 @@ fn take(link: &str, bytes: &[u8], candidates: &mut Candidates) -> Link {
             None => "what it leads to is no certificate, in DER, PEM or PKCS #7".to_owned(),
         });
     }
-    Link::Leads(places.iter().map(|place| candidates.get(*place).subject()).collect())
-}
-
-/// What came of each link, in their order.
-fn fetch_all(wanted: &Wanted, fetch: &Fetch<'_>) -> Vec<(String, Result<Vec<u8>, String>)> {
-    let waiting = Mutex::new(wanted.iter());
-    let done = Mutex::new(BTreeMap::new());
-    let next = || waiting.lock().ok()?.next();
-    let work = || {
-        while let Some(link) = next() {
-            let outcome = fetch(link);
-            if let Ok(mut done) = done.lock() {
-                done.insert(link.clone(), outcome);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..wanted.len().min(AT_ONCE) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    done.into_inner().unwrap_or_default().into_iter().collect()
+    Link::Leads(places)
 }

@@ -3,31 +3,48 @@
 //!
 //! A search has EK certificates and candidates. Where no candidate issued a certificate, or its issuer has no chain
 //! to something trusted, it follows the links in the certificates (Authority Information Access, RFC 5280, section
-//! 4.2.2.1), round by round, until nothing is left to follow. What a link leads to proves nothing: it counts only
-//! by its chain.
+//! 4.2.2.1), until nothing is left to follow. What a link leads to proves nothing: it counts only by its chain.
+//!
+//! Whoever made one EK certificate may be an attacker. So what a link leads to counts for those certificates alone that
+//! led there, until it is proved, and each has a budget of its own ([`Ended`]).
 
+mod budget;
 mod candidates;
 mod chain;
 mod folded_name;
 mod formats;
 mod links;
+mod pursuit;
+mod seeker;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::EkCertificate;
-use super::authorities::{Authority, Flaw, NotVerified};
+use super::authorities::{Flaw, NotVerified};
+use super::{CertificateChain, EkCertificate};
 use crate::parallel;
 
+pub use budget::Ended;
 pub use candidates::{Candidate, Candidates};
 pub use chain::{Broken, Chain, Trust};
 pub use formats::Contents;
-pub use links::{Fetch, Link, Links};
+pub use links::{Fetch, Link, Links, Permit};
+pub use pursuit::Following;
 
-use links::Wanted;
+use chain::{Climber, Verdicts, View};
+use seeker::{Issuer, Seeker};
 
 /// What a search finds out about one EK certificate.
+#[derive(Debug)]
+pub struct Found {
+    /// What is known of its issuer.
+    pub finding: Finding,
+    /// What ended the search before everything was tried.
+    pub ended: Option<Ended>,
+}
+
+/// What is known of an EK certificate's issuer.
 #[derive(Debug)]
 pub enum Finding {
     /// It was issued by a candidate.
@@ -51,43 +68,38 @@ pub enum Finding {
 #[derive(Debug)]
 pub struct Search<'a> {
     candidates: Candidates,
+    /// How many of them the user gave.
+    given: usize,
     trust: &'a Trust,
     at: OffsetDateTime,
     links: Links,
+    verdicts: Verdicts,
     /// Candidates that need a chain whatever they issued.
     kept: Vec<usize>,
-}
-
-/// How far the search is with one certificate.
-#[derive(Debug)]
-struct Subject<'a> {
-    certificate: &'a EkCertificate,
-    links: &'a [String],
-    issuers: Vec<Issuer>,
-    /// A candidate that would be its issuer, and what is wrong with that.
-    unfit: Option<Unfit>,
-    /// Why no CA could make a cluster accept it.
-    refused: Option<NotVerified>,
-    /// Whether that is so, or one was found that does and is trusted.
-    is_settled: bool,
-}
-
-/// Where a candidate is, and what is wrong with it.
-type Unfit = (usize, Flaw);
-
-/// A candidate that issued a certificate, or is that certificate.
-#[derive(Debug, Clone, Copy)]
-struct Issuer {
-    place: usize,
-    /// Whether a cluster sees it so too: it compares names byte by byte.
-    is_accepted: bool,
+    chains_of_kept: Vec<(Chain, Option<Ended>)>,
+    /// Candidates that came with a certificate, by the certificate's number.
+    beside: BTreeMap<usize, Vec<usize>>,
+    /// Candidates that are trusted by a chain that was found.
+    proved: Vec<usize>,
 }
 
 impl<'a> Search<'a> {
     /// A search among these candidates, at this time.
     #[must_use]
     pub fn new(candidates: Candidates, trust: &'a Trust, at: OffsetDateTime) -> Self {
-        Self { candidates, trust, at, links: Links::default(), kept: Vec::new() }
+        let given = candidates.len();
+        Self {
+            candidates,
+            given,
+            trust,
+            at,
+            links: Links::default(),
+            verdicts: Verdicts::default(),
+            kept: Vec::new(),
+            chains_of_kept: Vec::new(),
+            beside: BTreeMap::new(),
+            proved: Vec::new(),
+        }
     }
 
     /// Has the search find chains of these candidates, too, whatever they issued.
@@ -95,10 +107,24 @@ impl<'a> Search<'a> {
         self.kept = places;
     }
 
-    /// Their chains, once the search has run.
-    pub fn kept(&self) -> impl Iterator<Item = (usize, Chain)> {
-        let chain = |place| chain::chain_if_fit(&self.candidates, self.trust, place, self.at);
-        self.kept.iter().map(move |place| (*place, chain(*place)))
+    /// Adds certificates that came with an EK certificate, by its number in [`Self::run`]. Whoever made that brought them,
+    /// so they count for it alone, like those that its links lead to.
+    pub fn add_beside(&mut self, number: usize, chain: &CertificateChain, source: &str) {
+        let places: Vec<usize> =
+            chain.certificates().iter().filter_map(|der| self.candidates.add(der, source)).collect();
+        self.beside.insert(number, places);
+    }
+
+    /// Whether a candidate came with a certificate alone.
+    #[must_use]
+    pub fn came_beside(&self, place: usize) -> bool {
+        place >= self.given && self.beside.values().any(|places| places.contains(&place))
+    }
+
+    /// Their chains, once the search has run, and what ended the search for more of them.
+    pub fn kept(&self) -> impl Iterator<Item = (usize, &Chain, Option<Ended>)> {
+        let chains = self.chains_of_kept.iter();
+        self.kept.iter().zip(chains).map(|(place, (chain, ended))| (*place, chain, *ended))
     }
 
     /// The candidate at a place of a finding.
@@ -121,162 +147,112 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Looks for the issuer of each certificate; the findings are in the same order. Without a way to fetch, no
-    /// link is followed.
-    pub fn run(&mut self, certificates: &[EkCertificate], fetch: Option<&Fetch<'_>>) -> Vec<Finding> {
-        let mut subjects: Vec<Subject<'_>> =
-            certificates.iter().map(|certificate| Subject::of(certificate, self.at)).collect();
-        let mut looked_at = 0;
-        let mut chains = HashMap::new();
-        loop {
-            // Chains may have become longer with the new candidates.
-            chains.clear();
-            self.look(&mut subjects, looked_at);
-            looked_at = self.candidates.len();
-            for subject in subjects.iter_mut().filter(|subject| !subject.is_settled) {
-                subject.is_settled = subject
-                    .issuers
-                    .iter()
-                    .any(|it| it.is_accepted && self.chain(&mut chains, it.place).broken.is_none());
-            }
-            let Some(fetch) = fetch else { break };
-            let mut wanted = self.wanted(&subjects);
-            for (place, chain) in self.kept() {
-                if chain.broken.is_some_and(|why| !matches!(why, Broken::Unfit(_))) {
-                    wanted.extend(self.links_above(place));
-                }
-            }
-            if wanted.is_empty() {
-                break;
-            }
-            self.links.follow(&wanted, fetch, &mut self.candidates);
+    /// Looks for the issuer of each certificate; what it finds is in the same order. Without a way to follow links, none
+    /// is followed.
+    pub fn run(&mut self, certificates: &[EkCertificate], following: Option<&Following<'_>>) -> Vec<Found> {
+        let of_certificates = certificates.iter().map(|certificate| Seeker::of(certificate, self.at));
+        let of_kept = self.kept.iter().map(|place| Seeker::of_candidate(*place));
+        let mut seekers: Vec<Seeker<'_>> = of_certificates.chain(of_kept).collect();
+        for (number, places) in &self.beside {
+            seekers[*number].bring(places, self.given);
         }
-        subjects.into_iter().map(|subject| self.finding(&mut chains, subject)).collect()
+        let all: Vec<usize> = (0..seekers.len()).collect();
+        match following {
+            Some(following) => pursuit::pursue(self, &mut seekers, following),
+            None => self.look(&mut seekers, &all),
+        }
+        // What is proved by now may help the others: nobody's trick is in it.
+        self.prove(&mut seekers);
+        let unsettled: Vec<usize> = all.into_iter().filter(|number| !seekers[*number].is_settled).collect();
+        for number in &unsettled {
+            seekers[*number].refresh(&self.proved);
+        }
+        self.look(&mut seekers, &unsettled);
+        let of_kept = seekers.split_off(certificates.len());
+        self.chains_of_kept = self
+            .kept
+            .clone()
+            .into_iter()
+            .zip(of_kept)
+            .map(|(place, mut seeker)| (self.chain(&mut seeker, place), seeker.ended))
+            .collect();
+        seekers.into_iter().map(|seeker| self.found(seeker)).collect()
     }
 
-    /// Holds certificates against the candidates from this place on.
-    fn look(&self, subjects: &mut [Subject<'_>], from: usize) {
-        let unsettled: Vec<&Subject<'_>> = subjects.iter().filter(|subject| !subject.is_settled).collect();
-        let found =
-            parallel::map(&unsettled, |subject| subject.look(&self.candidates, self.trust, from, self.at));
-        let unsettled = subjects.iter_mut().filter(|subject| !subject.is_settled);
-        for (subject, (issuers, unfit)) in unsettled.zip(found) {
-            subject.issuers.extend(issuers);
-            subject.unfit = unfit.or(subject.unfit.take());
+    /// Holds these certificates against the candidates that are new to them, and settles those whose issuer is trusted.
+    fn look(&mut self, seekers: &mut [Seeker<'_>], numbers: &[usize]) {
+        let (candidates, trust, given, at) = (&self.candidates, self.trust, self.given, self.at);
+        let sightings = {
+            let looking: Vec<&Seeker<'_>> = numbers.iter().map(|number| &seekers[*number]).collect();
+            parallel::map(&looking, |seeker| seeker.look(candidates, trust, given, at))
+        };
+        for (number, sighting) in numbers.iter().zip(sightings) {
+            let seeker = &mut seekers[*number];
+            seeker.see(sighting);
+            seeker.is_settled = seeker.is_settled || self.settles(seeker);
         }
     }
 
-    fn chain(&self, known: &mut HashMap<usize, Chain>, issuer: usize) -> Chain {
-        let climb = || chain::chain(&self.candidates, self.trust, issuer, self.at);
-        known.entry(issuer).or_insert_with(climb).clone()
+    /// Whether no link is needed any more: a trusted issuer was found, or none of its issuers can ever count.
+    fn settles(&mut self, seeker: &mut Seeker<'_>) -> bool {
+        let issuers: Vec<Issuer> =
+            seeker.issuers.iter().copied().filter(|issuer| issuer.is_accepted).collect();
+        issuers
+            .into_iter()
+            .any(|issuer| matches!(self.chain(seeker, issuer.place).broken, None | Some(Broken::Unfit(_))))
     }
 
-    /// The next link of each certificate that has one, and is not settled. Chains come before other issuers.
-    fn wanted(&self, subjects: &[Subject<'_>]) -> Wanted {
-        let mut wanted = Wanted::default();
-        let mut ancestors_of: HashMap<usize, Vec<String>> = HashMap::new();
-        for subject in subjects.iter().filter(|subject| !subject.is_settled) {
-            let mut above: Vec<String> = Vec::new();
-            for issuer in &subject.issuers {
-                let links =
-                    ancestors_of.entry(issuer.place).or_insert_with(|| self.links_above(issuer.place));
-                above.extend(links.iter().cloned());
-            }
-            if above.is_empty() {
-                wanted.extend(self.links.next_of(subject.links));
-            } else {
-                wanted.extend(above);
-            }
+    fn chain(&mut self, seeker: &mut Seeker<'_>, issuer: usize) -> Chain {
+        let view = View { given: self.given, own: &seeker.own, proved: &self.proved };
+        let (candidates, trust, at) = (&self.candidates, self.trust, self.at);
+        let (verdicts, signatures) = (&mut self.verdicts, &mut seeker.signatures);
+        let chain = Climber { candidates, trust, at, view, verdicts, signatures }.chain(issuer);
+        if seeker.signatures == 0 {
+            seeker.end(Ended::Signatures);
         }
-        wanted
+        chain
     }
 
-    /// The next link of each candidate on the way up from an issuer.
-    fn links_above(&self, issuer: usize) -> Vec<String> {
-        let mut seen = BTreeSet::from([issuer]);
-        let mut waiting = vec![issuer];
-        let mut next = Vec::new();
-        while let Some(place) = waiting.pop() {
-            let candidate = self.candidates.get(place);
-            next.extend(self.links.next_of(candidate.links()));
-            for parent in self.candidates.called(&candidate.certificate.issued().issuer) {
-                if seen.insert(*parent) {
-                    waiting.push(*parent);
+    /// Notes what is trusted.
+    fn prove(&mut self, seekers: &mut [Seeker<'_>]) {
+        let mut proved: Vec<usize> = Vec::new();
+        for seeker in seekers.iter_mut().filter(|seeker| seeker.is_settled) {
+            let own: Vec<usize> = seeker.issuers.iter().map(|issuer| issuer.place).collect();
+            for place in own.into_iter().filter(|place| !proved.contains(place)).collect::<Vec<_>>() {
+                let chain = self.chain(seeker, place);
+                if chain.broken.is_none() {
+                    proved.extend(chain.places);
+                    proved.sort_unstable();
+                    proved.dedup();
                 }
             }
         }
-        next
+        self.proved = proved;
     }
 
-    fn finding(&self, chains: &mut HashMap<usize, Chain>, subject: Subject<'_>) -> Finding {
+    fn found(&mut self, mut seeker: Seeker<'_>) -> Found {
         // One that is trusted and that a cluster accepts before the others, then the one with the longest validity.
-        let best = subject.issuers.iter().max_by_key(|issuer| {
+        let chains: Vec<(Issuer, Chain)> = seeker
+            .issuers
+            .clone()
+            .into_iter()
+            .map(|issuer| (issuer, self.chain(&mut seeker, issuer.place)))
+            .collect();
+        let best = chains.into_iter().max_by_key(|(issuer, chain)| {
             let candidate = self.candidates.get(issuer.place);
-            let is_trusted = self.chain(chains, issuer.place).broken.is_none();
-            (is_trusted, issuer.is_accepted, candidate.authority.validity.not_after, candidate.sha256())
+            let end = candidate.authority.validity.not_after;
+            (chain.broken.is_none(), issuer.is_accepted, end, candidate.sha256().to_owned())
         });
-        if let Some(Issuer { place, is_accepted }) = best {
-            let chain = self.chain(chains, *place);
-            return Finding::Issued { issuer: *place, chain, is_accepted: *is_accepted };
-        }
-        match (subject.refused, subject.unfit) {
-            (Some(why), _) => Finding::Refused(why),
-            (None, Some((place, flaw))) => Finding::Unfit(place, flaw),
-            (None, None) => Finding::NotFound(self.links.outcomes(subject.links)),
-        }
-    }
-}
-
-impl<'a> Subject<'a> {
-    fn of(certificate: &'a EkCertificate, at: OffsetDateTime) -> Self {
-        let issued = certificate.issued();
-        let refused = issued.check(at).and_then(|()| issued.scheme()).err();
-        let links = &certificate.links;
-        let is_settled = refused.is_some();
-        Self { certificate, links, issuers: Vec::new(), unfit: None, refused, is_settled }
-    }
-
-    /// Holds the certificate against the candidates from this place on.
-    fn look(
-        &self,
-        candidates: &Candidates,
-        trust: &Trust,
-        from: usize,
-        at: OffsetDateTime,
-    ) -> (Vec<Issuer>, Option<Unfit>) {
-        let (mut issuers, mut unfit) = (Vec::new(), None);
-        let issued = self.certificate.issued();
-        let Ok(scheme) = issued.scheme() else { return (issuers, unfit) };
-        let places = candidates.called(&issued.issuer).iter().copied();
-        let mut places: Vec<usize> = places.filter(|place| *place >= from).collect();
-        places.sort_by_key(|place| candidates.get(*place).authority.distance(issued));
-        let mut signer: Option<&Authority> = None;
-        for place in places {
-            let authority = &candidates.get(place).authority;
-            // Of several certificates of one key, as when a CA is renewed, one signature tells of all.
-            let is_signed = match signer {
-                Some(signer) => signer.has_key_of(authority).then_some(()).ok_or(Flaw::OtherKey),
-                None => authority.signed(issued, scheme),
-            };
-            if is_signed.is_ok() {
-                signer = Some(authority);
+        let links = seeker.links();
+        let ended = seeker.ended;
+        let finding = match (best, seeker.refused, seeker.unfit) {
+            (Some((Issuer { place, is_accepted }, chain)), ..) => {
+                Finding::Issued { issuer: place, chain, is_accepted }
             }
-            match is_signed.and_then(|()| authority.may_have_issued(issued, at)) {
-                Ok(()) => {
-                    let is_accepted = authority.subject == issued.issuer;
-                    issuers.push(Issuer { place, is_accepted });
-                }
-                // Not the issuer: another key of the same name, or the same key in another certificate.
-                Err(Flaw::OtherKey | Flaw::SameKey) => {}
-                Err(flaw) => unfit = Some((place, flaw)),
-            }
-        }
-        // A cluster accepts a certificate that is among its CAs itself.
-        if let Some(place) = candidates.find(self.certificate).filter(|place| *place >= from)
-            && trust.names(candidates.sha256(place))
-        {
-            issuers.push(Issuer { place, is_accepted: true });
-        }
-        (issuers, unfit)
+            (None, Some(why), _) => Finding::Refused(why),
+            (None, None, Some((place, flaw))) => Finding::Unfit(place, flaw),
+            (None, None, None) => Finding::NotFound(self.links.outcomes(links)),
+        };
+        Found { finding, ended }
     }
 }

@@ -28,11 +28,12 @@ use contents::Findings;
 use mount::is_mount_point;
 use removal::Inventory;
 use selinux::Label;
-use trust::Trust;
-use walk::{Place, Step, Walk};
-
 pub use system::is_shared_directory;
+pub use trust::Trust;
+pub(super) use walk::{Place, Step, Walk};
 
+/// What is refused, in a message.
+const DIRECTORIES: &str = "directories";
 /// The mode of parents that have to be made.
 const PARENT_MODE: Mode = Mode::new(0o755);
 /// The mode that a new directory has before it gets its owner.
@@ -62,12 +63,12 @@ impl<'a> Directory<'a> {
     /// `unsafe_path` where it is a directory of the system, a symbolic link or no directory, and where anyone
     /// could have led it elsewhere but root, the user that this process runs as, and its future owner.
     pub fn inspect(path: &'a AbsolutePath, accounts: Accounts) -> Result<Self> {
-        let trust = Trust::new(accounts.user);
-        let walk = Walk::new(path, trust);
+        let trust = Trust::in_owner(accounts.user);
+        let walk = Walk::to_own_directory(path.as_ref(), trust);
         let mut place = walk.to_the_end()?;
         let existing = match place.target.take() {
             Some((target, found)) => {
-                refuse_strangers(path.as_ref(), &place.parent, trust, found.st_uid)?;
+                refuse_strangers(&walk, &place.parent, trust, found.st_uid, DIRECTORIES)?;
                 let failed = |error| Error::io(&format!("look into {}", path.as_str()), &error);
                 let directory = reopened(target).map_err(failed)?;
                 let labels = if selinux::is_on() { selinux::wrong(&place.path())? } else { Vec::new() };
@@ -177,7 +178,7 @@ impl<'a> Directory<'a> {
         let prepare = || -> Result<()> {
             let directory = self.walk.open_directory(parent, name)?;
             let owner = fstat(&directory).map_err(|error| failed(error.into()))?.st_uid;
-            refuse_strangers(&self.path(), parent, self.trust, owner)?;
+            refuse_strangers(&self.walk, parent, self.trust, owner, DIRECTORIES)?;
             put_right(&directory, wanted).map_err(failed)?;
             label_new(&self.path())?;
             sync(&parent.directory).map_err(failed)
@@ -253,16 +254,21 @@ impl Existing {
     }
 }
 
-/// Where everybody may put something, a directory of somebody else's is not to be trusted: whatever is in it,
-/// and whoever has it open, was there before.
-fn refuse_strangers(path: &Path, parent: &Step, trust: Trust, owner: u32) -> Result<()> {
+/// Where everybody may put something, what is somebody else's is not to be trusted: whatever is in it, and whoever has it
+/// open, was there before.
+pub(super) fn refuse_strangers(
+    walk: &Walk<'_>,
+    parent: &Step,
+    trust: Trust,
+    owner: u32,
+    kind: &str,
+) -> Result<()> {
     if parent.is_shared && !trust.is_trusted(owner) {
-        let what = format!(
-            "belongs to {}, and anyone can make directories in {}",
+        return Err(walk.refused(&format!(
+            "belongs to {}, and anyone can make {kind} in {}",
             user_name(owner),
             parent.path.display()
-        );
-        return Err(unsafe_path(path, &what));
+        )));
     }
     Ok(())
 }
@@ -313,12 +319,9 @@ fn list(text: &mut String, title: &str, lines: &[String]) {
 /// Refuses a path that names a directory of the system, wherever it may lead.
 pub fn refuse_of_the_system(path: &AbsolutePath) -> Result<()> {
     if system::is_of_the_system(path.as_ref()) {
-        return Err(unsafe_path(path.as_ref(), "is a directory of the system"));
+        return Err(
+            Walk::to_own_directory(path.as_ref(), Trust::in_root()).refused("is a directory of the system")
+        );
     }
     Ok(())
-}
-
-fn unsafe_path(path: &Path, what: &str) -> Error {
-    Error::new(Kind::UnsafePath, format!("{} {what}; nothing was changed", path.display()))
-        .hint("give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot")
 }

@@ -25,13 +25,45 @@ const STAFF_MODE: u32 = 0o2775;
 pub struct Trust {
     caller: u32,
     owner: Option<u32>,
+    /// Whether a request may name that owner.
+    takes_owner: bool,
+    /// Whether whoever may write to the directories on the way is trusted as well.
+    is_shared: bool,
 }
 
 impl Trust {
-    /// Trust in the future owner, where one is given.
+    /// Trust in the future owner too, where one is given.
     #[must_use]
-    pub fn new(owner: Option<u32>) -> Self {
-        Self { caller: rustix::process::geteuid().as_raw(), owner }
+    pub fn in_owner(owner: Option<u32>) -> Self {
+        Self { owner, takes_owner: true, ..Self::in_root() }
+    }
+
+    /// Trust in root and the caller alone: for what root acts upon, such as units and udev's rules.
+    #[must_use]
+    pub fn in_root() -> Self {
+        let caller = rustix::process::geteuid().as_raw();
+        Self { caller, owner: None, takes_owner: false, is_shared: false }
+    }
+
+    /// For files of a checkout that a team may share, such as a registry. An ordinary user gains and risks there what
+    /// the team's playbooks do anyway; only what strangers left in a directory that everybody may write to is refused.
+    /// Root risks the whole machine, and is as strict as everywhere.
+    #[must_use]
+    pub fn in_team() -> Self {
+        let root = Self::in_root();
+        Self { is_shared: !is_root(root.caller), ..root }
+    }
+
+    /// Whether whoever may write to the directories on the way is trusted as well.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Whether a request may name the future owner.
+    #[must_use]
+    pub fn takes_owner(&self) -> bool {
+        self.takes_owner
     }
 
     /// Whether this user is trusted.
@@ -63,7 +95,7 @@ impl Trust {
 /// that is its owner's alone (as many distributions make one for each user), where no ACL adds anyone.
 #[must_use]
 pub fn others_write(directory: &OwnedFd, found: &Stat, path: &Path) -> bool {
-    if found.st_mode & OTHERS_WRITE != 0 {
+    if everybody_writes(found) {
         return true;
     }
     let is_harmless = || {
@@ -71,6 +103,12 @@ pub fn others_write(directory: &OwnedFd, found: &Stat, path: &Path) -> bool {
             && matches!(names_others(directory), Ok(false))
     };
     found.st_mode & GROUP_WRITES != 0 && !is_harmless()
+}
+
+/// Whether everybody may write to a directory.
+#[must_use]
+pub fn everybody_writes(found: &Stat) -> bool {
+    found.st_mode & OTHERS_WRITE != 0
 }
 
 /// Whether the directory lets each user change only what is the user's own (inode(7), "sticky bit").

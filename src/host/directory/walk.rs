@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::trust::{Trust, is_root, is_sticky, others_write};
-use super::{system, unsafe_path};
-use crate::error::{Error, Result};
-use crate::host::{AbsolutePath, user_name};
+use super::system;
+use super::trust::{Trust, everybody_writes, is_root, is_sticky, others_write};
+use crate::error::{Error, Kind, Result};
+use crate::host::user_name;
 
 /// Symbolic links that a path may go through, as in the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
+const OWN_HINT: &str = "give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot";
+const FILES_HINT: &str = "have each directory and link on the way belong to root or to the user who runs this, \
+    and writable by nobody else (chown, chmod go-w), or give another path";
 
 /// A directory on the way, opened as a place only (`O_PATH`).
 #[derive(Debug)]
@@ -28,9 +31,18 @@ pub struct Step {
     pub directory: OwnedFd,
     /// Whether others may put something into it.
     pub is_shared: bool,
-    /// Whether it and all above it are root's, and not writable by others.
+    /// Whose it is, together with all above it.
+    whose: Whose,
+}
+
+/// Whose a directory is, together with all above it.
+#[derive(Debug, Clone, Copy)]
+struct Whose {
+    /// Root's, and not writable by others.
     is_roots: bool,
-    /// Whether it and all above it are root's or the caller's, and not writable by others.
+    /// The same, but for directories in which each user can change only what is the user's own.
+    keeps_roots: bool,
+    /// Root's or the caller's, and not writable by others.
     is_own: bool,
 }
 
@@ -39,7 +51,7 @@ pub struct Step {
 pub struct Place {
     /// The last directory on the way that exists.
     pub parent: Step,
-    /// The names below it: directories that are missing, and last the target's own.
+    /// The names below it: directories that are missing, and last the target's own, where there is a target.
     pub names: Vec<OsString>,
     /// What the path leads to, as a place only, where it exists.
     pub target: Option<(OwnedFd, Stat)>,
@@ -55,36 +67,69 @@ impl Place {
     }
 }
 
+/// What a path is walked to for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A directory that is to be the bot's own, and no link.
+    Target,
+    /// A directory to put files into, wherever it is.
+    Directory,
+}
+
 /// One walk.
 pub struct Walk<'a> {
-    path: &'a AbsolutePath,
+    path: &'a Path,
     trust: Trust,
+    /// What is done with the path, in errors of the operating system.
+    verb: &'static str,
+    /// What to do where it is refused.
+    hint: &'static str,
     /// Whether the kernel has openat2(2), as far as it is known yet.
     has_openat2: Cell<bool>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk along `path` that trusts these users.
+    /// A walk along the absolute `path` to a directory of a bot's own that trusts these users.
     #[must_use]
-    pub fn new(path: &'a AbsolutePath, trust: Trust) -> Self {
-        Self { path, trust, has_openat2: Cell::new(true) }
+    pub fn to_own_directory(path: &'a Path, trust: Trust) -> Self {
+        Self { path, trust, verb: "look at", hint: OWN_HINT, has_openat2: Cell::new(true) }
+    }
+
+    /// The same to a file, or to a directory of files.
+    #[must_use]
+    pub fn to_files(path: &'a Path, trust: Trust) -> Self {
+        Self { verb: "read", hint: FILES_HINT, ..Self::to_own_directory(path, trust) }
     }
 
     /// Goes as far as the path exists. `unsafe_path` where it is a directory of the system, where a user who
     /// is not trusted could have placed or could replace what it goes through, or where it goes through
     /// something that is no directory.
     pub fn to_the_end(&self) -> Result<Place> {
-        super::refuse_of_the_system(self.path)?;
-        let place = self.follow()?;
+        if system::is_of_the_system(self.path) {
+            return Err(self.refused("is a directory of the system"));
+        }
+        let place = self.follow(self.path, End::Target)?;
         if system::is_of_the_system(&place.path()) {
-            let what = format!("leads to {}, a directory of the system", place.path().display());
-            return Err(unsafe_path(self.path.as_ref(), &what));
+            return Err(
+                self.refused(&format!("leads to {}, a directory of the system", place.path().display()))
+            );
         }
         Ok(place)
     }
 
-    fn follow(&self) -> Result<Place> {
-        let mut ahead: Vec<OsString> = components(self.path.as_ref());
+    /// Goes to the path as a directory of files, as far as it exists. `unsafe_path` where a user who is not trusted
+    /// could put something else there.
+    pub fn to_the_directory(&self) -> Result<Place> {
+        self.follow(self.path, End::Directory)
+    }
+
+    /// Goes to the directory of the file at the path, likewise.
+    pub fn to_the_parent(&self) -> Result<Place> {
+        self.follow(self.path.parent().unwrap_or(Path::new("/")), End::Directory)
+    }
+
+    fn follow(&self, path: &Path, end: End) -> Result<Place> {
+        let mut ahead: Vec<OsString> = components(path);
         let mut steps = vec![self.root()?];
         let mut links = 0;
         // Names that are no link's: they come last.
@@ -103,7 +148,7 @@ impl<'a> Walk<'a> {
                 }
                 Err(error) => return Err(self.failed(&error)),
             };
-            let is_last = ahead.is_empty();
+            let is_last = end == End::Target && ahead.is_empty();
             match FileType::from_raw_mode(found.st_mode) {
                 FileType::Symlink if is_last => return Err(self.refused("is a symbolic link")),
                 FileType::Symlink => {
@@ -122,13 +167,17 @@ impl<'a> Walk<'a> {
                     let step = self.step(Some(here), here.path.join(&name), entry, found)?;
                     steps.push(step);
                 }
+                _ if end == End::Directory => return Err(self.failed(&Errno::NOTDIR.into())),
                 _ => {
                     let what = here.path.join(&name);
                     return Err(self.refused(&format!("{}is not a directory", self.below(&what))));
                 }
             }
         }
-        Err(self.refused("leads nowhere"))
+        match end {
+            End::Target => Err(self.refused("leads nowhere")),
+            End::Directory => self.place(steps, Vec::new(), None),
+        }
     }
 
     fn root(&self) -> Result<Step> {
@@ -141,38 +190,51 @@ impl<'a> Walk<'a> {
 
     /// Steps into a directory that others than the trusted users can't have tampered with.
     fn step(&self, above: Option<&Step>, path: PathBuf, directory: OwnedFd, found: Stat) -> Result<Step> {
-        let is_shared = others_write(&directory, &found, &path);
         let owner = found.st_uid;
-        if !self.trust.is_trusted(owner) {
-            return Err(self.refused(&format!(
-                "{}belongs to {user}, who could put something else there (where {user} is the bot's user, give it as \
-                 `owner`)",
-                self.below(&path),
-                user = user_name(owner)
-            )));
+        let is_in_shared = above.is_some_and(|above| above.is_shared);
+        if !self.trust.is_trusted(owner) && (is_in_shared || !self.trust.is_shared()) {
+            let user = user_name(owner);
+            let advice = if self.trust.takes_owner() {
+                format!(" (where {user} is the bot's user, give it as `owner`)")
+            } else {
+                String::new()
+            };
+            let below = self.below(&path);
+            return Err(self
+                .refused(&format!("{below}belongs to {user}, who could put something else there{advice}")));
         }
-        if is_shared && !is_sticky(&found) {
+        let is_open = if self.trust.is_shared() {
+            everybody_writes(&found)
+        } else {
+            others_write(&directory, &found, &path)
+        };
+        if is_open && !is_sticky(&found) && !self.trust.is_shared() {
             return Err(self.refused(&format!(
                 "{}is writable by others than its owner, who could put something else there",
                 self.below(&path)
             )));
         }
-        let is_roots = above.is_none_or(|above| above.is_roots) && is_root(owner) && !is_shared;
-        let is_own = above.is_none_or(|above| above.is_own)
+        let is_shared = is_open && is_sticky(&found);
+        let is_roots_here = above.is_none_or(|above| above.whose.keeps_roots) && is_root(owner);
+        let is_roots = is_roots_here && !is_open;
+        let keeps_roots = is_roots_here && (!is_open || is_shared);
+        let is_own = above.is_none_or(|above| above.whose.is_own)
             && (is_root(owner) || self.trust.is_caller(owner))
-            && !is_shared;
-        Ok(Step { path, directory, is_shared, is_roots, is_own })
+            && !is_open;
+        Ok(Step { path, directory, is_shared, whose: Whose { is_roots, keeps_roots, is_own } })
     }
 
     /// Where a symbolic link on the way leads. It must be root's where only root can have placed it, or the
-    /// caller's in the caller's own home.
+    /// caller's in the caller's own home; where a team is trusted, it may be anyone's but in directories that everybody
+    /// may write to.
     fn link(&self, here: &Step, name: &OsStr, link: &OwnedFd, found: &Stat, count: usize) -> Result<PathBuf> {
         let path = here.path.join(name);
-        let is_roots = here.is_roots && is_root(found.st_uid);
-        let is_own = here.is_own
+        let is_roots = here.whose.is_roots && is_root(found.st_uid);
+        let is_own = here.whose.is_own
             && (is_root(found.st_uid) || self.trust.is_caller(found.st_uid))
             && self.trust.is_in_own_home(&here.path);
-        if !is_roots && !is_own {
+        let is_teams = self.trust.is_shared() && (!here.is_shared || self.trust.is_trusted(found.st_uid));
+        if !is_roots && !is_own && !is_teams {
             return Err(self.refused(&format!(
                 "goes through the symbolic link {}, which others than root could have placed or could replace",
                 path.display()
@@ -247,16 +309,18 @@ impl<'a> Walk<'a> {
 
     /// An error of the operating system on the way.
     fn failed(&self, error: &io::Error) -> Error {
-        Error::io(&format!("look at {}", self.path.as_str()), error)
+        Error::io(&format!("{} {}", self.verb, self.path.display()), error)
     }
 
-    fn refused(&self, what: &str) -> Error {
-        unsafe_path(self.path.as_ref(), what)
+    /// The error where the path is not to be trusted.
+    pub fn refused(&self, what: &str) -> Error {
+        Error::new(Kind::UnsafePath, format!("{} {what}; nothing was changed", self.path.display()))
+            .hint(self.hint)
     }
 
     /// The words that name a place on the way, where it is not the path itself.
     fn below(&self, place: &Path) -> String {
-        if place == Path::new(self.path.as_str()) {
+        if place == self.path {
             return String::new();
         }
         format!("lies below {}, which ", place.display())

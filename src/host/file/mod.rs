@@ -10,36 +10,46 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, Stat, fstat, open, openat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::directory::{Step, Walk, refuse_strangers};
 use super::reopen::sync;
-use super::{Accounts, Attributes, Mode};
+use super::{Accounts, Attributes, Mode, Trust, make_directory};
 use crate::error::{Error, Kind, Result};
 use temporary::{Temporary, is_temporary_name, sweep};
 
 /// Bytes of the largest file that is read: several times the tokens of 100,000 hosts.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
+/// What directories of files that anybody may read have.
+const DIRECTORY_MODE: Mode = Mode::new(0o755);
+
 /// Reads a regular file, through symbolic links. Anything that could block or never end, such as a
 /// FIFO or a device, is an error, and so is a file of more than 64 MiB.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Bits::empty());
-    read_regular(path, file).map(|(_, bytes)| bytes)
+    read_at_most(path, LARGEST_FILE)
 }
 
-fn read_regular(path: &Path, opened: rustix::io::Result<OwnedFd>) -> Result<(Stat, Vec<u8>)> {
+/// The same for a file that must have fewer bytes: one that has more is an error.
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Bits::empty());
+    read_regular(path, file, most).map(|(_, bytes)| bytes)
+}
+
+fn read_regular(path: &Path, opened: rustix::io::Result<OwnedFd>, most: u64) -> Result<(Stat, Vec<u8>)> {
     let failed = |error: io::Error| Error::io(&format!("read {}", path.display()), &error);
     let file = opened.map_err(|error| failed(error.into()))?;
     let found = fstat(&file).map_err(|error| failed(error.into()))?;
     if !FileType::from_raw_mode(found.st_mode).is_file() {
         return Err(not_a_file(path));
     }
-    let size = u64::try_from(found.st_size).unwrap_or_default().min(LARGEST_FILE);
+    let too_large = || Err(Error::new(Kind::Io, format!("{} is larger than {most} bytes", path.display())));
+    let size = u64::try_from(found.st_size).unwrap_or_default();
+    if size > most {
+        return too_large();
+    }
     // With room for one byte more, of which the last read finds that it is not there.
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    File::from(file).take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::new(Kind::Io, format!("{} is larger than {LARGEST_FILE} bytes", path.display())));
-    }
-    Ok((found, bytes))
+    File::from(file).take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most { too_large() } else { Ok((found, bytes)) }
 }
 
 fn not_a_file(path: &Path) -> Error {
@@ -77,10 +87,9 @@ struct Existing {
 }
 
 impl<'a> TextFile<'a> {
-    /// Looks at `path`. A symbolic link or anything else but a file there is `unsafe_path`, a file that
-    /// is no text a `conflict`.
-    pub fn inspect(path: &'a Path) -> Result<Self> {
-        let failed = |error: Errno| Error::io(&format!("read {}", path.display()), &error.into());
+    /// Looks at the absolute `path`. A symbolic link or anything else but a file there is `unsafe_path`, and so is a way
+    /// there that users can change who are not trusted. A file that is no text is a `conflict`.
+    pub fn inspect(path: &'a Path, trust: Trust) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_a_file(path))?;
         if is_temporary_name(name.as_bytes()) {
             let message = format!(
@@ -89,15 +98,17 @@ impl<'a> TextFile<'a> {
             );
             return Err(Error::new(Kind::UnsafePath, message).hint("give another path"));
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = match open(parent(path), flags, Bits::empty()) {
-            Ok(directory) => Some(directory),
-            Err(Errno::NOENT) => None,
-            Err(error) => return Err(failed(error)),
-        };
-        let existing =
-            directory.as_ref().map(|directory| Existing::read(path, directory, name)).transpose()?;
-        Ok(Self { path, name, directory, existing: existing.flatten() })
+        let walk = Walk::to_files(path, trust);
+        let place = walk.to_the_parent()?;
+        if !place.names.is_empty() {
+            return Ok(Self { path, name, directory: None, existing: None });
+        }
+        let Step { directory, .. } = &place.parent;
+        let existing = Existing::read(path, directory, name)?;
+        if let Some(existing) = &existing {
+            refuse_strangers(&walk, &place.parent, trust, existing.attributes.user, "files")?;
+        }
+        Ok(Self { path, name, directory: Some(place.parent.directory), existing })
     }
 
     /// Where it is.
@@ -147,22 +158,28 @@ impl<'a> TextFile<'a> {
         }
     }
 
+    /// The same, after the directories that are missing for a file that is written were made, with mode 0755.
+    pub fn settle_in_directory(&self, change: Change<'_>, trust: Trust) -> Result<()> {
+        if self.has_directory() || !matches!(change, Change::Write(..)) {
+            return self.settle(change);
+        }
+        make_directory(self.directory(), DIRECTORY_MODE, trust)?;
+        Self::inspect(self.path, trust)?.settle(change)
+    }
+
     fn replace(&self, content: &str, attributes: Attributes) -> Result<()> {
         let path = self.path.display();
         let Some(directory) = &self.directory else {
-            return Err(self.no_directory(self.directory()));
+            let directory = self.directory().display();
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("cannot write {path}: there is no directory {directory}"),
+            )
+            .hint("make it first, or give another one"));
         };
         Temporary::create(directory)
             .and_then(|temporary| temporary.take_place(self.name, content, attributes))
             .map_err(|error| Error::io(&format!("write {path}"), &error))
-    }
-
-    /// The error where this directory is missing.
-    #[must_use]
-    pub fn no_directory(&self, directory: &Path) -> Error {
-        let (path, directory) = (self.path.display(), directory.display());
-        Error::new(Kind::NotFound, format!("cannot write {path}: there is no directory {directory}"))
-            .hint("make it first, or give another one")
     }
 
     fn remove(&self) -> Result<()> {
@@ -191,7 +208,7 @@ impl Existing {
             Err(Errno::NOENT) => return Ok(None),
             opened => opened,
         };
-        let (found, bytes) = read_regular(path, opened)?;
+        let (found, bytes) = read_regular(path, opened, LARGEST_FILE)?;
         let text = String::from_utf8(bytes).map_err(|_| {
             Error::new(Kind::Conflict, format!("{} is not a text file", path.display()))
                 .hint("move it away, or give another path")

@@ -1,21 +1,16 @@
 //! The two files of a service in one directory, its unit and its drop-in, and what is to become of them.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode as Bits;
-use rustix::process::umask;
 use serde::Deserialize;
 
 use super::installed::{self, LOAD_PATH};
-use super::{ForeignService, Form, MARKER, UnitName, Wanted};
+use super::{Author, ForeignService, Form, UnitName, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, user_name};
+use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, Trust, user_name};
 
 const FILE_MODE: Mode = Mode::new(0o644);
-const DIRECTORY_MODE: u32 = 0o755;
 /// Sorts before `override.conf`, which `systemctl edit` writes, so that what that says wins (systemd.unit(5)).
 const DROP_IN: &str = "10-tbot-tpm.conf";
 
@@ -80,8 +75,9 @@ impl<'a> UnitFiles<'a> {
             let message = format!("{} is a symbolic link; nothing was changed", self.drop_ins.display());
             return Err(Error::new(Kind::UnsafePath, message).hint("remove it, or make it a directory"));
         }
-        let unit = if is_link(&self.unit) { None } else { Some(TextFile::inspect(&self.unit)?) };
-        Ok(Found { files: self, unit, drop_in: TextFile::inspect(&self.drop_in)? })
+        let unit =
+            if is_link(&self.unit) { None } else { Some(TextFile::inspect(&self.unit, Trust::in_root())?) };
+        Ok(Found { files: self, unit, drop_in: TextFile::inspect(&self.drop_in, Trust::in_root())? })
     }
 }
 
@@ -96,7 +92,9 @@ impl Found<'_> {
         }
         match placement {
             Placement::DropIn => Ok(Form::DropIn),
-            Placement::Unit if self.unit.is_none() => TextFile::inspect(&self.files.unit).map(|_| Form::Unit),
+            Placement::Unit if self.unit.is_none() => {
+                TextFile::inspect(&self.files.unit, Trust::in_root()).map(|_| Form::Unit)
+            }
             Placement::Auto if self.is_added_to(wanted)? => Ok(Form::DropIn),
             Placement::Unit | Placement::Auto => Ok(Form::Unit),
         }
@@ -125,8 +123,8 @@ impl Found<'_> {
         self.unit.as_ref().is_some_and(is_ours)
     }
 
-    /// Whether a drop-in belongs to the unit, if nothing else is asked for: the unit is a package's or a linked one,
-    /// there is one in another directory, or it is another's that has our drop-in already.
+    /// Whether a drop-in belongs to the unit, if nothing else is asked for: the unit is a package's, a linked one or
+    /// `teleport-update`'s, there is one in another directory, or it is another's that has our drop-in already.
     fn is_added_to(&self, wanted: impl FnOnce() -> Option<Wanted>) -> Result<bool> {
         let Some(file) = &self.unit else { return Ok(true) };
         if is_ours(&self.drop_in) && self.foreign_unit()?.is_some() {
@@ -137,7 +135,10 @@ impl Found<'_> {
         };
         // What needs no change needs none of the others asked: package managers take longest to answer.
         let is_right = wanted().is_some_and(|wanted| wanted.is_said_by(text)) && has_right_attributes(file);
-        Ok(!is_right && (self.elsewhere()?.is_some() || installed::is_packaged(&self.files.unit)))
+        let is_updaters = Author::of(text) == Author::TeleportUpdate;
+        let is_managed =
+            || Ok(is_updaters || self.elsewhere()?.is_some() || installed::is_packaged(&self.files.unit));
+        if is_right { Ok(false) } else { is_managed() }
     }
 
     /// A unit of this name in another directory.
@@ -171,10 +172,7 @@ impl Found<'_> {
         if let Some(file) = file {
             let kept = file.text().filter(|text| wanted.is_said_by(text));
             if kept.is_none() && !force && file.text().is_some() && !is_ours(file) {
-                return Err(conflict(
-                    file.path(),
-                    "to see what would replace it, use check mode with `force: true`; then force it",
-                ));
+                return Err(conflict(file));
             }
             let is_right = kept.is_some() && has_right_attributes(file);
             let content = kept.unwrap_or(&wanted.text);
@@ -187,36 +185,35 @@ impl Found<'_> {
         Ok(steps)
     }
 
-    /// What makes both files go that were written here. So does a file that says what would be written (`wanted`), but
-    /// for a unit where only a drop-in was asked for. Another's unit stays, unless a unit was asked for: then it is a
-    /// `conflict`, as another's drop-in always is, and goes only where that is forced. A link and a package's unit
-    /// stay in any case.
-    pub fn absent(
-        &self,
-        placement: Placement,
-        wanted: impl Fn(Form) -> Option<Wanted>,
-        force: bool,
-    ) -> Result<Vec<Step<'_>>> {
-        let says_the_same = |form, text: &str| wanted(form).is_some_and(|wanted| wanted.is_said_by(text));
-        let mut steps = Vec::new();
-        for (form, file) in [(Form::Unit, self.unit.as_ref()), (Form::DropIn, Some(&self.drop_in))] {
-            let Some(file) = file else { continue };
-            let is_unit = form == Form::Unit;
-            let goes = match file.text() {
-                None => false,
-                Some(_) if is_ours(file) => true,
-                Some(_) if is_unit && placement == Placement::DropIn => false,
-                Some(text) if says_the_same(form, text) => {
-                    !(is_unit && installed::is_packaged(&self.files.unit))
-                }
-                Some(_) if is_unit && placement == Placement::Auto => false,
-                Some(_) if is_unit && installed::is_packaged(&self.files.unit) => false,
-                Some(_) if force => true,
-                Some(_) => return Err(conflict(file.path(), "force its removal with `force: true`")),
+    /// What makes both files go that were written here. What others wrote stays, whatever it says, but where its removal
+    /// is forced; and a unit goes by force only where a unit was asked for. A link and a package's unit stay in any case.
+    #[must_use]
+    pub fn absent(&self, placement: Placement, force: bool) -> Vec<Step<'_>> {
+        let unit = self.unit.as_ref().map(|file| {
+            // Package managers take long to answer, so they are asked last.
+            let is_forced = || {
+                let is_wanted = force && placement == Placement::Unit && file.text().is_some();
+                is_wanted && !installed::is_packaged(file.path())
             };
-            steps.push(Step::removal(form, file, goes));
+            Step::removal(Form::Unit, file, is_ours(file) || is_forced())
+        });
+        let drop_in = &self.drop_in;
+        let goes = is_ours(drop_in) || (force && drop_in.text().is_some());
+        unit.into_iter().chain([Step::removal(Form::DropIn, drop_in, goes)]).collect()
+    }
+
+    /// What is there after these steps of [`Self::absent`], and why, one sentence each.
+    pub fn left_in_place(&self, steps: &[Step<'_>]) -> Result<Vec<String>> {
+        let kept = steps.iter().filter(|step| !step.is_change());
+        let mut left: Vec<String> = kept.filter_map(Step::reason_to_stay).collect();
+        if self.unit.is_none() && !installed::is_masked(&self.files.unit)? {
+            left.push(format!("{} stays: it is a symbolic link", self.files.unit.display()));
         }
-        Ok(steps)
+        if let Some(path) = self.elsewhere()? {
+            let directory = self.files.directory.display();
+            left.push(format!("{} stays: it is in another directory than {directory}", path.display()));
+        }
+        Ok(left)
     }
 }
 
@@ -230,23 +227,44 @@ fn has_right_attributes(file: &TextFile<'_>) -> bool {
     file.attributes() == Some(file.wanted(owner(), FILE_MODE))
 }
 
+fn author(file: &TextFile<'_>) -> Option<Author> {
+    file.text().map(Author::of)
+}
+
 fn is_ours(file: &TextFile<'_>) -> bool {
-    file.text().is_some_and(|text| text.starts_with(MARKER))
+    author(file) == Some(Author::TbotTpm)
 }
 
 /// Another person or program relies on the file.
-fn conflict(path: &Path, force: &str) -> Error {
-    Error::new(
-        Kind::Conflict,
-        format!("{} exists, says something else and was not written by tbot_tpm", path.display()),
-    )
-    .hint(format!("{force}, or move it away"))
+fn conflict(file: &TextFile<'_>) -> Error {
+    let author = author(file).unwrap_or(Author::Other);
+    let message = format!("{} exists, says something else and {}", file.path().display(), author.describe());
+    let way_out = match author {
+        Author::TeleportUpdate => "use `mode: drop_in`, which adds to it",
+        _ => {
+            "to see what would replace it, use check mode with `force: true`; then force it, or move it away"
+        }
+    };
+    Error::new(Kind::Conflict, message).hint(way_out)
 }
 
 impl<'a> Step<'a> {
     fn removal(form: Form, file: &'a TextFile<'a>, goes: bool) -> Self {
         let change = if goes { Change::Remove } else { Change::Keep };
         Self { form, file, change, matters: goes }
+    }
+
+    /// Why a file stays that is not this program's, in one sentence; none where there is no file.
+    fn reason_to_stay(&self) -> Option<String> {
+        let author = author(self.file)?;
+        let why = match author {
+            Author::TeleportUpdate => "teleport-update manages it, and would write it again",
+            Author::Tbot => "`tbot install systemd` wrote it; remove it yourself where it is to go",
+            Author::TbotTpm | Author::Other => {
+                "tbot_tpm did not write it; remove it, or its package, yourself where it is to go"
+            }
+        };
+        Some(format!("{} stays: {why}", self.path().display()))
     }
 
     /// The file's path.
@@ -287,34 +305,15 @@ impl<'a> Step<'a> {
         (before, after)
     }
 
-    /// The directory that has to be there, where it is not.
-    #[must_use]
-    pub fn missing_directory(&self) -> Option<&Path> {
-        let place = match self.form {
-            Form::Unit => self.file.directory(),
-            Form::DropIn => self.file.directory().parent()?,
-        };
-        (matches!(self.change, Change::Write(..)) && !place.is_dir()).then_some(place)
-    }
-
-    /// Does it. The drop-in's directory is made where it is missing, and goes with the last file in it.
+    /// Does it. Directories are made where they are missing, and the drop-in's goes with the last file in it.
     pub fn settle(&self) -> Result<()> {
         let drop_ins = self.file.directory();
-        if self.form == Form::DropIn && matches!(self.change, Change::Write(..)) && !self.file.has_directory()
-        {
-            if let Some(directory) = self.missing_directory() {
-                return Err(self.file.no_directory(directory));
-            }
-            let write = || {
-                make(drop_ins).map_err(|error| Error::io(&format!("make {}", drop_ins.display()), &error))?;
-                TextFile::inspect(self.path())?.settle(self.change)
-            };
-            return write().inspect_err(|_| {
+        self.file.settle_in_directory(self.change, Trust::in_root()).inspect_err(|_| {
+            if self.form == Form::DropIn && !self.file.has_directory() {
                 // Empty as it is; one that others have put something into stays.
                 let _ = fs::remove_dir(drop_ins);
-            });
-        }
-        self.file.settle(self.change)?;
+            }
+        })?;
         if self.form == Form::DropIn && self.change == Change::Remove {
             // It fails where there are others' drop-ins, or another run was faster. Empty as it is after a crash, it
             // means nothing to systemd, and a later run leaves it: it may be someone else's.
@@ -322,15 +321,4 @@ impl<'a> Step<'a> {
         }
         Ok(())
     }
-}
-
-/// Makes a directory, and brings it to the disk. It has the right mode from the start, whatever the umask was: a
-/// later run would not know that it is one to be put right.
-fn make(directory: &Path) -> io::Result<()> {
-    umask(Bits::from_raw_mode(!DIRECTORY_MODE & 0o777));
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(directory) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    directory.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

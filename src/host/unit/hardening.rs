@@ -84,11 +84,7 @@ impl Hardening {
     /// What suits a service that uses these, and has this directory below `/run` made for it. A path that a unit
     /// cannot hold is `invalid_request`.
     pub fn new<'a>(used: &'a Use, runtime_directory: Option<&str>) -> Result<Self> {
-        let mut directives = Vec::new();
         let own = runtime_directory.map(|directory| format!("/run/{directory}"));
-        if let (Some(directory), Some(own)) = (runtime_directory, own.as_deref()) {
-            directives.extend(made_by_systemd(directory, Path::new(own), used));
-        }
         let others = |paths: &'a [AbsolutePath]| -> Result<Vec<&'a str>> {
             let is_own = |path: &&AbsolutePath| {
                 own.as_ref().is_some_and(|own| Path::new(path.as_str()).starts_with(own))
@@ -99,7 +95,7 @@ impl Hardening {
         let writes = others(&used.writes)?;
         let mut may_write = others(&used.may_write)?;
         may_write.retain(|path| !writes.contains(path));
-        directives.extend(file_system(&writes, &may_write, &used.reads));
+        let mut directives = file_system(&writes, &may_write, &used.reads);
         if !used.looks_at_processes {
             directives.extend(["ProtectProc=invisible", "ProcSubset=pid"].map(str::to_owned));
         }
@@ -117,8 +113,11 @@ impl Hardening {
     }
 }
 
-/// The directory at `own`. systemd empties it as the service stops, which is not for what `tbot` keeps there.
-fn made_by_systemd(directory: &str, own: &Path, used: &Use) -> Vec<String> {
+/// What has systemd make this directory below `/run` for a service that uses these. systemd empties it as the service
+/// stops, which is not for what `tbot` keeps there.
+#[must_use]
+pub fn runtime_directory(directory: &str, used: &Use) -> Vec<String> {
+    let own = &Path::new("/run").join(directory);
     let mut directives = vec![format!("RuntimeDirectory={directory}")];
     let is_within = |path: &AbsolutePath| AsRef::<Path>::as_ref(path).starts_with(own);
     if used.writes.iter().chain(&used.may_write).any(is_within) {

@@ -17,10 +17,44 @@ pub enum Form {
     DropIn,
 }
 
-/// Whether two units, or two drop-ins, mean the same to systemd.
+/// Whether two units, or two drop-ins, mean the same to systemd. A description means nothing to it.
 #[must_use]
 pub fn same_directives(one: &str, other: &str, form: Form) -> bool {
     meaning(one, form) == meaning(other, form)
+}
+
+/// Whether two units mean the same but for the pid file and a directory for it.
+#[must_use]
+pub fn same_but_for_pid_file(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(|text| {
+        let mut settings = meaning(text, Form::Unit);
+        settings.retain(|(section, name), setting| {
+            if section == "Service" && name == "ExecStart" {
+                setting.items.iter_mut().for_each(remove_pid_file);
+            }
+            section != "Service" || !OF_PID_FILE.contains(&name.as_str())
+        });
+        settings
+    });
+    one == other
+}
+
+/// What a unit says of the pid file besides its command.
+const OF_PID_FILE: [&str; 4] =
+    ["PIDFile", "RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve"];
+
+/// Takes the flag for the pid file out of a command, whose words have zero bytes between them.
+fn remove_pid_file(command: &mut String) {
+    let mut kept = Vec::new();
+    let mut words = command.split('\0');
+    while let Some(word) = words.next() {
+        if word == "--pid-file" {
+            words.next();
+        } else if !word.starts_with("--pid-file=") {
+            kept.push(word);
+        }
+    }
+    *command = kept.join("\0");
 }
 
 /// What is assigned to each directive of each section in the end.
@@ -33,7 +67,10 @@ fn meaning(text: &str, form: Form) -> BTreeMap<(String, String), Setting> {
     for ((section, name), setting) in &mut settings {
         setting.settle(Kind::of(section, name), form);
     }
-    settings.retain(|_, setting| setting.is_reset || !setting.items.is_empty());
+    settings.retain(|(section, name), setting| {
+        let is_description = section == "Unit" && name == "Description";
+        !is_description && (setting.is_reset || !setting.items.is_empty())
+    });
     settings
 }
 
@@ -64,8 +101,6 @@ enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scalar {
     Text,
-    /// Not every version of tbot puts the description in quotes.
-    Description,
     /// systemd's words for true and false; other words stand for themselves.
     Boolean,
     /// systemd.time(7), as far as one number with a unit.
@@ -78,7 +113,6 @@ enum Scalar {
 impl Kind {
     fn of(section: &str, name: &str) -> Self {
         match (section, name) {
-            ("Unit", "Description") => Self::Scalar(Scalar::Description),
             ("Unit", "After" | "Before" | "Wants" | "Requires") => Self::Dependencies,
             ("Install", "WantedBy" | "RequiredBy") => Self::Words,
             ("Service", name) => Self::of_service(name),
@@ -126,7 +160,7 @@ impl Kind {
             "AmbientCapabilities" | "RestrictAddressFamilies" | "SystemCallFilter" => Self::Filter,
             "CapabilityBoundingSet" => Self::Capabilities,
             "DeviceAllow" => Self::Lines,
-            "ExecStart" | "ExecReload" => Self::Commands,
+            "ExecStart" | "ExecStartPre" | "ExecReload" => Self::Commands,
             "Environment" => Self::Environment,
             _ => Self::Unknown,
         }
@@ -212,9 +246,6 @@ impl Scalar {
     fn normal(self, value: &str) -> String {
         let normal = match self {
             Self::Text => None,
-            Self::Description => {
-                value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned)
-            }
             Self::Boolean => truth(value),
             Self::Time => milliseconds(value),
             Self::Limit => {

@@ -15,21 +15,19 @@ impl PidFile {
     /// The one that a request asks for: none where `given` is empty, and the usual one where it is not
     /// given, `/run/NAME.pid` as `tbot install systemd` has it.
     ///
-    /// Only root can write to `/run` itself, and not even root where the file system is read-only. So a
-    /// hardened service has `/run/NAME/NAME.pid` instead, in a directory that systemd makes for it.
-    pub fn choose(given: Option<&str>, name: &UnitName, is_hardened: bool) -> Result<Option<Self>> {
+    /// Only root can write to `/run` itself, and not even root where the file system is read-only. So the service
+    /// of another user (`can_write_run` is false), and a hardened one, has `/run/NAME/NAME.pid` instead, in a
+    /// directory that systemd makes for it.
+    pub fn choose(given: Option<&str>, name: &UnitName, can_write_run: bool) -> Result<Option<Self>> {
         let text = match given {
             Some("") => return Ok(None),
             Some(given) => given.to_owned(),
-            None if is_hardened => format!("{}/{name}.pid", own_directory(name)),
-            None => format!("/run/{name}.pid"),
+            None if can_write_run => format!("/run/{name}.pid"),
+            None => format!("{}/{name}.pid", own_directory(name)),
         };
         let path = AbsolutePath::try_from(text)
             .map_err(|why| Error::invalid(format!("parameter `pid_file` of action `systemd`: {why}")))?;
-        // One directory by two names; systemd uses the newer (systemd.service(5), `PIDFile=`).
-        let newer = path.as_str().strip_prefix("/var").filter(|rest| rest.starts_with("/run/"));
-        let newer = newer.and_then(|path| AbsolutePath::try_from(path.to_owned()).ok());
-        Ok(Some(Self(newer.unwrap_or(path))))
+        Ok(Some(Self::at(path)))
     }
 
     /// The file's path.
@@ -40,25 +38,41 @@ impl PidFile {
 
     /// The one at this path.
     pub(super) fn at(path: AbsolutePath) -> Self {
-        Self(path)
+        // One directory by two names; systemd uses the newer (systemd.service(5), `PIDFile=`).
+        let newer = path.as_str().strip_prefix("/var").filter(|rest| rest.starts_with("/run/"));
+        let newer = newer.and_then(|path| AbsolutePath::try_from(path.to_owned()).ok());
+        Self(newer.unwrap_or(path))
     }
 
-    /// The directory below `/run` that systemd has to make for a hardened service to write its pid file
+    /// Whether it is in `/run` itself, where only root can make it.
+    #[must_use]
+    pub fn is_right_in_run(&self) -> bool {
+        Path::new(self.0.as_str()).parent() == Some(Path::new("/run"))
+    }
+
+    /// The directory below `/run` that systemd has to make for the service to write its pid file
     /// (`RuntimeDirectory=`); none where the file is in a directory that the service has a use for anyway.
-    /// Anywhere else is `invalid_request`: systemd gives the directory to the service and removes it when that
-    /// stops, so it has to be the service's alone, and a file in a directory of many would open all of it.
-    pub fn runtime_directory(&self, name: &UnitName, used: &Use) -> Result<Option<String>> {
+    /// systemd gives the directory to the service and removes it when that stops, so it has to be the service's
+    /// alone, else that is `invalid_request`.
+    ///
+    /// With `hardening`, a file anywhere else is `invalid_request` as well: one in a directory of many would open
+    /// all of it.
+    pub fn runtime_directory(
+        &self,
+        name: &UnitName,
+        used: &Use,
+        is_hardened: bool,
+    ) -> Result<Option<String>> {
         let path: &Path = self.0.as_ref();
         let own = own_directory(name);
         let is_own = is_below(path, Path::new(&own));
-        if !is_own && used.may_make(path) {
+        if !is_own && (!is_hardened || used.may_make(path)) {
             return Ok(None);
         }
         let directory = path.parent().and_then(Path::to_str).unwrap_or("/");
         let refused = |why: &str, hint: String| {
-            let file = self.0.as_str();
-            let message =
-                format!("parameter `pid_file`: with `hardening`, {file} cannot be written, since {why}");
+            let (file, with) = (self.0.as_str(), if is_hardened { "with `hardening`, " } else { "" });
+            let message = format!("parameter `pid_file`: {with}{file} cannot be written, since {why}");
             Err(Error::invalid(message).hint(hint))
         };
         if !is_own {

@@ -1,6 +1,7 @@
 //! What systemd says of a service.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::host::program::said_by;
 const BOOTED: &str = "/run/systemd/system";
 /// What is asked; all of it is known to systemd 239.
 const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,\
-    MainPID,FragmentPath,DropInPaths,NeedDaemonReload,ExecStart";
+    MainPID,ControlGroup,FragmentPath,DropInPaths,NeedDaemonReload,ExecStart";
 /// States of unit files that `systemctl enable` has nothing to add to (systemctl(1), `is-enabled`). Those in `/run`
 /// are gone at the next boot.
 const ENABLED: [&str; 4] = ["alias", "enabled", "generated", "static"];
@@ -89,6 +90,20 @@ impl ServiceState {
     #[must_use]
     pub fn main_pid(&self) -> Option<u32> {
         self.get("MainPID").parse().ok().filter(|id| *id != 0)
+    }
+
+    /// The ids of all its processes: its main process may be a wrapper around another.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let group = self.get("ControlGroup").trim_start_matches('/');
+        let mut processes: Vec<u32> = self.main_pid().into_iter().collect();
+        if !group.is_empty() {
+            // With the second version of control groups, with the first, and with both.
+            for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"] {
+                add_processes(&Path::new(root).join(group), &mut processes);
+            }
+        }
+        processes
     }
 
     /// Whether it runs with a main process that has been there so long. One that ended while systemd was asked has not.
@@ -166,6 +181,17 @@ impl ServiceState {
             // CLD_KILLED and CLD_DUMPED of waitid(2).
             (result, "2" | "3", status) => format!(" (result {result}, signal {status})"),
             (result, _, _) => format!(" (result {result})"),
+        }
+    }
+}
+
+/// The processes of a control group and of those in it (cgroups(7)).
+fn add_processes(group: &Path, processes: &mut Vec<u32>) {
+    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    processes.extend(members.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|id| *id != 0));
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_processes(&entry.path(), processes);
         }
     }
 }

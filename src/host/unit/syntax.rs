@@ -58,22 +58,39 @@ pub fn rest_of_line(path: &AbsolutePath, parameter: &str) -> Result<String> {
 /// One word of a list or command line, in quotes where it needs them. Inside, only `\\` and `\"` are
 /// escaped, which every directive reads alike; other C-style escapes some take and some do not.
 pub fn word(text: &str) -> String {
+    quoted(&without_specifiers(text))
+}
+
+/// A word as it was read from a unit: its specifiers keep their meaning.
+pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.:+@,=%$".contains(c);
-    let text = without_specifiers(text);
-    if text.chars().all(is_plain) {
-        return text;
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
     }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// A part of a command line.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// A word that stands for itself.
+    Plain(&'a str),
+    /// A word as a unit has it, with what systemd puts in there.
+    AsRead(&'a str),
+}
+
 /// A command line (systemd.service(5), "Command lines"). Where there is a `$`, the prefix `:` keeps
 /// systemd from putting environment variables there: in the arguments, and in the program's own path,
-/// which is passed as the first of them.
-pub fn command_line(program: &str, arguments: &[&str]) -> String {
-    let takes_variables = [program].iter().chain(arguments).any(|word| word.contains('$'));
-    let program = format!("{}{program}", if takes_variables { ":" } else { "" });
-    let words = [program.as_str()].into_iter().chain(arguments.iter().copied());
-    words.map(word).collect::<Vec<String>>().join(" ")
+/// which is passed as the first of them. `is_verbatim` asks for that prefix in any case.
+pub fn command_line(program: &str, arguments: &[Part<'_>], is_verbatim: bool) -> String {
+    let is_plain_dollar = |part: &Part<'_>| matches!(part, Part::Plain(text) if text.contains('$'));
+    let takes_no_variables = is_verbatim || program.contains('$') || arguments.iter().any(is_plain_dollar);
+    let program = word(&format!("{}{program}", if takes_no_variables { ":" } else { "" }));
+    let arguments = arguments.iter().map(|part| match part {
+        Part::Plain(text) => word(text),
+        Part::AsRead(text) => (*text).to_owned(),
+    });
+    [program].into_iter().chain(arguments).collect::<Vec<String>>().join(" ")
 }
 
 /// systemd.unit(5), "Specifiers".

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::check::{BOOLEANS, STORAGE_TYPES, check, is_set, is_set_within, object, truth};
-use super::{CaPin, DEFAULT_STORAGE, KNOWN_KEYS, Settings, conflict, unrecognised};
+use super::check::{BOOLEANS, check, is_set, is_set_within, object, truth};
+use super::join_uri::JoinUri;
+use super::{CaPin, DEFAULT_STORAGE, KNOWN_KEYS, Settings, advice, conflict, unrecognised};
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 
@@ -38,16 +39,21 @@ impl Settings {
         for name in ["onboarding", "storage"] {
             object(&values, name).map_err(|why| conflict(path, &format!("cannot be used: {why}")))?;
         }
+        let mut warnings = replace_join_uri(&mut values, &given, path)?;
         refuse_foreign_token(&values, &given, path)?;
-        let mut warnings = make_room(&mut values, &given);
+        warnings.extend(take_former_method_away(&mut values));
+        warnings.extend(make_room(&mut values, &given));
         self.take_pins_away(&mut values);
-        merge(&mut values, given);
+        merge(&mut values, given.clone());
         let has_default_storage = self.add_defaults(&mut values);
         self.complete(&mut values, is_new || has_default_storage, is_new);
         require(&values, path, is_new)?;
-        check(&values, true).map_err(|why| conflict(path, &format!("would not be valid: {why}")))?;
-        warnings.extend(unknown_keys(&values));
-        warnings.extend(unknown_storage(&values));
+        let doubts = check(&values, true)
+            .tolerated()
+            .map_err(|why| conflict(path, &format!("would not be valid: {why}")))?;
+        let doubts = doubts.iter().map(|why| format!("{path} keeps a value that may not work: {why}"));
+        warnings.extend(advice::bounded(doubts.collect()));
+        warnings.extend(advice::of(&values, &given));
         Ok(Wanted { values, warnings })
     }
 
@@ -90,13 +96,59 @@ impl Settings {
     }
 }
 
+/// Puts what `join_uri` says in its place, as far as neither the file nor the request says something else. `tbot` takes
+/// it neither beside a server nor beside `onboarding`.
+fn replace_join_uri(values: &mut Values, given: &Values, path: &str) -> Result<Vec<String>> {
+    if !is_set(values, "join_uri") {
+        return Ok(Vec::new());
+    }
+    let goes = "`join_uri` goes, since tbot does not start with `proxy_server` and `onboarding` beside it";
+    let uri = values.shift_remove("join_uri").and_then(|uri| JoinUri::parse(uri.as_str()?));
+    // What cannot be read may be a secret anywhere.
+    let Some(uri) = uri else { return Ok(vec![format!("{goes}; it could not be read")]) };
+    let has_server = |values: &Values| is_set(values, "proxy_server") || is_set(values, "auth_server");
+    if !has_server(values) && !has_server(given) {
+        values.insert(uri.server.to_owned(), json!(uri.address));
+    }
+    let has_token = |values| is_set_within(values, "onboarding", "token");
+    if !has_token(values) && !has_token(given) {
+        let onboarding = match (&uri.token, uri.method.as_str()) {
+            (Some(token), method) => json!({ "join_method": method, "token": token }),
+            (None, "tpm") => json!({}),
+            (None, method) => return Err(needs_token(path, method)),
+        };
+        merge(values, Map::from_iter([("onboarding".to_owned(), onboarding)]));
+    }
+    Ok(vec![format!("{goes}; it said {}", uri.shown())])
+}
+
+/// Takes away the settings of another join method than `tpm`, which may hold secrets, and says which they were.
+fn take_former_method_away(values: &mut Values) -> Vec<String> {
+    let Some(Value::Object(onboarding)) = values.get_mut("onboarding") else { return Vec::new() };
+    if onboarding.get("join_method").is_some_and(|method| method == "tpm") {
+        return Vec::new();
+    }
+    let is_own = |(name, value): (&String, &Value)| value.is_object().then(|| name.clone());
+    let own: Vec<String> = onboarding.iter().filter_map(is_own).collect();
+    let goes = |name: String| {
+        onboarding.shift_remove(&name);
+        format!("`onboarding.{}` goes, since it is for the former join method", advice::printed(&name))
+    };
+    advice::bounded(own.into_iter().map(goes).collect())
+}
+
+fn needs_token(path: &str, method: &str) -> Error {
+    Error::invalid(format!(
+        "action `config` needs parameter `token`, since {path} joins by `{}`, and its token is for that",
+        advice::printed(method)
+    ))
+}
+
 /// The token of another join method is none for TPMs.
 fn refuse_foreign_token(values: &Values, given: &Values, path: &str) -> Result<()> {
     let method = values.get("onboarding").and_then(|onboarding| onboarding["join_method"].as_str());
     match method.filter(|method| !["", "tpm"].contains(method)) {
-        Some(method) if !is_set_within(given, "onboarding", "token") => Err(Error::invalid(format!(
-            "action `config` needs parameter `token`, since {path} joins by `{method}`, and its token is for that"
-        ))),
+        Some(method) if !is_set_within(given, "onboarding", "token") => Err(needs_token(path, method)),
         _ => Ok(()),
     }
 }
@@ -108,9 +160,6 @@ fn refuse_version(values: &Values, path: &str) -> Result<()> {
     });
     let has_destinations = values.contains_key("destinations");
     let version = match values.get("version") {
-        Some(Value::String(version)) if version == "v2" && has_destinations => {
-            return Err(conflict(path, "has `destinations`, which version v2 has not").hint(MIGRATE));
-        }
         Some(Value::String(version)) if version == "v2" => return Ok(()),
         Some(Value::String(version)) => version.clone(),
         None | Some(Value::Null) if has_destinations || is_old_storage => "v1".to_owned(),
@@ -193,20 +242,4 @@ fn require(values: &Values, path: &str, is_new: bool) -> Result<()> {
         return Ok(());
     };
     Err(Error::invalid(format!("action `config` needs parameter `{missing}`{because}")))
-}
-
-fn unknown_keys(values: &Values) -> Option<String> {
-    let unknown: Vec<String> = values
-        .keys()
-        .filter(|key| !KNOWN_KEYS.contains(&key.as_str()))
-        .map(|key| format!("`{key}`"))
-        .collect();
-    (!unknown.is_empty()).then(|| {
-        format!("tbot may not know these keys of the configuration, which stay: {}", unknown.join(", "))
-    })
-}
-
-fn unknown_storage(values: &Values) -> Option<String> {
-    let kind = values.get("storage")?["type"].as_str().filter(|kind| !STORAGE_TYPES.contains(kind))?;
-    Some(format!("tbot may not know this type of storage, which stays: `{kind}`"))
 }

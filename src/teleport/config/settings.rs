@@ -3,13 +3,15 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::check::check;
+use super::check::{check, is_set};
 use super::{CaPin, HostPort};
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::teleport::Name;
 
 type Values = Map<String, Value>;
+
+const GIVE_PARAMETERS: &str = "give the parameters `proxy_server` and `token`";
 
 /// The base of a configuration. What is not given stays as the file has it.
 #[derive(Debug, Default)]
@@ -96,7 +98,13 @@ impl Settings {
         }
         add(&mut values, &self.extra, "")
             .map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
+        if is_set(&values, "join_uri") {
+            let why =
+                "`join_uri` stands for `proxy_server` and `onboarding`, and tbot does not start with both";
+            return Err(Error::invalid(format!("parameter `extra`: {why}")).hint(GIVE_PARAMETERS));
+        }
         check(&values, false)
+            .none()
             .map_err(|why| Error::invalid(format!("the configuration would not be valid: {why}")))?;
         self.check_defaults(&values)?;
         Ok(values)
@@ -111,10 +119,16 @@ impl Settings {
                 )));
             }
         }
+        if is_set(&self.defaults, "join_uri") {
+            return Err(wrong(
+                "`join_uri` stands for `onboarding`, which this action always gives".to_owned(),
+            )
+            .hint(GIVE_PARAMETERS));
+        }
         // A contradiction among what is given has been found before.
         let mut values = self.defaults.clone();
         values.retain(|name, _| !given.contains_key(name));
-        check(&values, false).map_err(wrong)
+        check(&values, false).none().map_err(wrong)
     }
 }
 

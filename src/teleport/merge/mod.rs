@@ -9,14 +9,16 @@ mod placement;
 mod removal;
 mod rules;
 mod sizes;
+mod untouched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 
 use super::shards::Place;
 use super::{Identity, Label, Name, Role, Settings, Shards, Timestamp, Token};
 use crate::error::{Error, Kind, Result};
+pub use untouched::Untouched;
 
 /// What a rule compares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -42,6 +44,11 @@ pub struct Wanted {
     pub skipped: Vec<Identity>,
     /// TPMs that are out of use: the rules of their hashes go. No host has one of them.
     pub archived: Vec<Identity>,
+    /// The names of all hosts that are or were known, and what else their rules say or said. A rule that says something else
+    /// is somebody else's: it stays so, and goes only where that is asked for by name, or where all others go.
+    pub names: HashSet<String>,
+    /// Hosts of which too little is known to take rules away that may be theirs.
+    pub untouched: Untouched,
     /// What the hosts' rules compare.
     pub compare: Match,
     /// Hashes, serial numbers or descriptions of rules to remove.
@@ -87,7 +94,8 @@ pub struct Merged {
     pub warnings: Vec<String>,
 }
 
-/// Rules by what became of them, each by its description, or else its hash or serial number; sorted.
+/// Rules by what became of them, each by its host's name where that is given, or else its description, its hash or its serial
+/// number; sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// New ones.
@@ -107,15 +115,21 @@ pub struct Outcome {
 /// Tokens of other names or another bot are a `conflict`, and so is what is ambiguous; something that
 /// contradicts itself is `invalid_request`; a token that grows beyond `max_bytes` is `token_too_large`.
 pub fn merge(current: &[Token], wanted: &Wanted) -> Result<Merged> {
+    super::identity::refuse_same_rule_texts(wanted.given())?;
     let current = of_one_fleet(current, wanted)?;
     let mut union = rules::Union::of(&current);
     let mut warnings = union.oddities();
-    warnings.extend(removal::remove(&mut union, wanted)?);
-    removal::drop_archived(&mut union, wanted);
-    let superseded = rules::replace(&mut union, wanted)?;
+    let doubt = wanted.untouched.may_have_any(&union).filter(|_| wanted.prune || wanted.replace);
+    let (prunes, replaces) = (wanted.prune && doubt.is_none(), wanted.replace && doubt.is_none());
+    warnings.extend(doubt.map(|why| {
+        format!("`prune` and `replace` remove no rule in this run, since any rule may be needed: {why}")
+    }));
+    warnings.extend(removal::remove(&mut union, wanted, prunes)?);
+    warnings.extend(removal::drop_archived(&mut union, wanted));
+    let superseded = rules::replace(&mut union, wanted, replaces)?;
     warnings.extend(superseded.iter().map(rules::Superseded::warning));
-    rules::add_hosts(&mut union, wanted)?;
-    let mut outcome = union.outcome();
+    warnings.extend(rules::add_hosts(&mut union, wanted, prunes)?);
+    let mut outcome = union.outcome(wanted);
     outcome.superseded = superseded.into_iter().map(|old| old.label).collect();
     let placed = placement::place(union, &current, wanted)?;
     warnings.extend(placed.warnings);
@@ -129,6 +143,12 @@ impl Wanted {
     /// Leaves these hosts out, but for rules that they have.
     pub fn skip(&mut self, is_skipped: impl Fn(&Identity) -> bool) {
         self.skipped.extend(self.hosts.extract_if(.., |host| is_skipped(host)));
+    }
+
+    /// Whether the rule, which is of a TPM of this fleet, is one that the fleet may change: it says nothing, or what the rules of
+    /// hosts that are or were known say. What rules of other TPMs say does not matter.
+    fn owns(&self, rule: &super::Rule) -> bool {
+        rule.description.is_empty() || self.names.contains(&rule.description)
     }
 
     /// The hosts that the request gives, skipped ones included.

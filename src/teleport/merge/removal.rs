@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::rules::{Union, given_hashes};
 use super::{Error, Kind, Result, Wanted};
-use crate::message::shown;
-use crate::teleport::{Identity, Rule};
+use crate::message::{first, shown};
+use crate::teleport::{Description, Identity, Rule};
 
 /// Drops the rules that the request names, and those of hosts that it does not give where it prunes.
 /// Returns warnings.
-pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
+pub fn remove(union: &mut Union, wanted: &Wanted, prunes: bool) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let mut named: BTreeSet<usize> = BTreeSet::new();
     if !wanted.remove.is_empty() {
@@ -27,21 +27,43 @@ pub fn remove(union: &mut Union, wanted: &Wanted) -> Result<Vec<String>> {
         }
     }
     union.drop_all(named);
-    if wanted.prune {
+    if prunes {
         warnings.extend(prune(union, wanted));
     }
     Ok(warnings)
 }
 
-/// Drops the rules of archived TPMs, by their hashes.
-pub fn drop_archived(union: &mut Union, wanted: &Wanted) {
+/// Drops the rules of archived TPMs, by their hashes, but for those under names that were never known: they are another
+/// inventory's, or somebody's own. Returns a warning about these.
+pub fn drop_archived(union: &mut Union, wanted: &Wanted) -> Option<String> {
     if wanted.archived.is_empty() {
-        return;
+        return None;
     }
     let by_hash = union.by(|rule| &rule.ek_public_hash);
-    let rules = wanted.archived.iter().filter_map(|tpm| by_hash.get(tpm.hash()?)).flatten();
-    let rules: Vec<usize> = rules.copied().collect();
-    union.drop_all(rules);
+    let mut dropped: Vec<usize> = Vec::new();
+    let mut left: Vec<String> = Vec::new();
+    for tpm in &wanted.archived {
+        for index in tpm.hash().and_then(|hash| by_hash.get(hash)).into_iter().flatten() {
+            let rule = &union.entries[*index].rule;
+            if wanted.untouched.covers(rule) {
+                continue;
+            }
+            if wanted.owns(rule) {
+                dropped.push(*index);
+            } else {
+                left.push(format!("`{}` (the TPM of {})", rule.label(), tpm.label()));
+            }
+        }
+    }
+    union.drop_all(dropped);
+    left.sort();
+    (!left.is_empty()).then(|| {
+        format!(
+            "the TPMs of these rules are archived, but the rules stay, since this registry does not know their names: {}. If \
+             nobody else needs them, name them in `remove`",
+            first(&left)
+        )
+    })
 }
 
 /// Drops the rules of all hashes that no given host has. Rules without a hash may be anybody's, and stay.
@@ -52,6 +74,7 @@ fn prune(union: &mut Union, wanted: &Wanted) -> Option<String> {
         .into_iter()
         .filter(|(hash, _)| !given.contains(hash))
         .flat_map(|(_, indexes)| indexes)
+        .filter(|index| !wanted.untouched.covers(&union.entries[*index].rule))
         .collect();
     union.drop_all(others);
     let serials: HashSet<&str> = wanted.given().filter_map(Identity::serial).collect();
@@ -126,8 +149,8 @@ impl<'a> Given<'a> {
         let names = |host: &'a Identity| {
             let hash = host.hash();
             let serial = host.serial();
-            let description = host.name();
-            [hash, serial, description].into_iter().flatten()
+            let texts = [host.name(), host.rule_text().map(Description::as_str)];
+            [hash, serial].into_iter().chain(texts).flatten()
         };
         Self(wanted.given().flat_map(names).collect())
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::{Current, Match, Outcome, Place, Wanted};
 use crate::ekcert::Serial;
 use crate::error::{Error, Kind, Result};
-use crate::message::shown;
+use crate::message::{first, shown};
 use crate::teleport::{Identity, Rule};
 
 /// Every rule once, whatever tokens it is in.
@@ -101,10 +101,18 @@ impl Union {
         warnings
     }
 
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self, wanted: &Wanted) -> Outcome {
+        let by_hash: HashMap<&str, &Identity> =
+            wanted.given().filter_map(|host| Some((host.hash()?, host))).collect();
+        let label = |rule: &Rule| {
+            let host = by_hash.get(rule.ek_public_hash.as_str());
+            let own =
+                host.filter(|host| host.rule_text().is_some_and(|text| text.as_str() == rule.description));
+            own.and_then(|host| host.name()).unwrap_or_else(|| rule.label()).to_owned()
+        };
         let labels = |fate| {
             let entries = self.entries.iter().filter(|entry| entry.fate == fate);
-            let mut labels: Vec<String> = entries.map(|entry| entry.rule.label().to_owned()).collect();
+            let mut labels: Vec<String> = entries.map(|entry| label(&entry.rule)).collect();
             labels.sort();
             labels
         };
@@ -139,7 +147,7 @@ impl Superseded {
 /// host has. They go where that is wanted; the others come back.
 ///
 /// Descriptions need not be unique, so to replace two TPMs under one is a `conflict`.
-pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
+pub fn replace(union: &mut Union, wanted: &Wanted, replaces: bool) -> Result<Vec<Superseded>> {
     let given = given_hashes(wanted);
     let by_description = union.by(|rule| &rule.description);
     let mut old: BTreeSet<usize> = BTreeSet::new();
@@ -149,13 +157,14 @@ pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
         let former: Vec<usize> = same
             .copied()
             .filter(|index| {
-                let hash = union.entries[*index].rule.ek_public_hash.as_str();
-                !hash.is_empty() && !given.contains(hash)
+                let rule = &union.entries[*index].rule;
+                let hash = rule.ek_public_hash.as_str();
+                !hash.is_empty() && !given.contains(hash) && !wanted.untouched.covers(rule)
             })
             .collect();
         let tpms: BTreeSet<&str> =
             former.iter().map(|index| union.entries[*index].rule.ek_public_hash.as_str()).collect();
-        if wanted.replace && tpms.len() > 1 {
+        if replaces && tpms.len() > 1 {
             let hashes = tpms.into_iter().collect::<Vec<_>>().join(", ");
             return Err(Error::new(
                 Kind::Conflict,
@@ -165,7 +174,7 @@ pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
         }
         old.extend(former);
     }
-    if wanted.replace {
+    if replaces {
         union.drop_all(old);
         return Ok(Vec::new());
     }
@@ -177,11 +186,13 @@ pub fn replace(union: &mut Union, wanted: &Wanted) -> Result<Vec<Superseded>> {
 }
 
 /// Adds a rule for each host that has none, and brings the one that it has up to date. Where a host has
-/// several, these are alternatives, which stay as they are.
-pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
+/// several, these are alternatives, which stay as they are; and so does one under a name that was never known, but where
+/// all other rules go. Returns a warning about the latter.
+pub fn add_hosts(union: &mut Union, wanted: &Wanted, prunes: bool) -> Result<Option<String>> {
     let by_hash = union.by(|rule| &rule.ek_public_hash);
     let by_serial =
         union.by(|rule| if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { "" });
+    let mut strangers: Vec<String> = Vec::new();
     let mut updates: Vec<(usize, Rule)> = Vec::new();
     let mut added: Vec<Rule> = Vec::new();
     for host in &wanted.hosts {
@@ -198,10 +209,17 @@ pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
             None => serial.and_then(|serial| by_serial.get(serial.as_str())),
         };
         let same = same.map_or(&[][..], Vec::as_slice);
+        let is_strange = |index: &usize| !prunes && !wanted.owns(&union.entries[*index].rule);
+        let is_stranger =
+            host.ek_public_hash.is_some() && host.description.is_some() && same.iter().all(is_strange);
+        if is_stranger && let Some(index) = same.first() {
+            let label = union.entries[*index].rule.label();
+            strangers.push(format!("{} has the TPM that the token lists as `{label}`", host.label()));
+        }
         match same {
             [] => added.push(Rule::for_host(host, serial)),
             [_] if host.ek_public_hash.is_none() => {}
-            [index] => {
+            [index] if !is_stranger => {
                 let rule = &union.entries[*index].rule;
                 let newer = rule.updated(&Rule::for_host(host, serial));
                 if newer != *rule {
@@ -209,9 +227,11 @@ pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
                 }
             }
             alternatives => {
+                updates.extend(renamed(union, alternatives, host));
                 let is_there = |index: &usize| {
                     let rule = &union.entries[*index].rule;
-                    serial.is_none_or(|serial| rule.ek_certificate_serial == serial.as_str())
+                    let is_open = is_stranger && rule.ek_certificate_serial.is_empty();
+                    is_open || serial.is_none_or(|serial| rule.ek_certificate_serial == serial.as_str())
                 };
                 if !alternatives.iter().any(is_there) {
                     added.push(Rule::for_host(host, serial));
@@ -225,7 +245,35 @@ pub fn add_hosts(union: &mut Union, wanted: &Wanted) -> Result<()> {
     }
     let new = |rule| Entry { rule, places: Vec::new(), matching: Vec::new(), fate: Fate::Added };
     union.entries.extend(added.into_iter().map(new));
-    Ok(())
+    Ok(strangers_warning(strangers))
+}
+
+/// The host's own rules among several of its TPM that have a former text of it, with the present one. Others' keep theirs.
+fn renamed(union: &Union, alternatives: &[usize], host: &Identity) -> Vec<(usize, Rule)> {
+    let Some(text) = host.rule_text() else { return Vec::new() };
+    let is_former = |rule: &Rule| {
+        let mut texts = host.description.iter().chain(&host.former_rule_descriptions);
+        rule.description != text.as_str() && texts.any(|former| former.as_str() == rule.description)
+    };
+    let rules = alternatives.iter().map(|index| (*index, &union.entries[*index].rule));
+    let renamed = |(index, rule): (usize, &Rule)| {
+        let mut newer = rule.clone();
+        text.as_str().clone_into(&mut newer.description);
+        (index, newer)
+    };
+    rules.filter(|(_, rule)| is_former(rule)).map(renamed).collect()
+}
+
+/// That hosts have the TPMs of rules under names that were never known.
+fn strangers_warning(mut strangers: Vec<String>) -> Option<String> {
+    strangers.sort();
+    (!strangers.is_empty()).then(|| {
+        format!(
+            "{}, which this registry does not know: such a rule lets the host in, and stays as it is. If nobody else needs it, \
+             name it in `remove`: then it is written under the host's name",
+            first(&strangers)
+        )
+    })
 }
 
 /// The serial number that the host's rule compares. A host without hash and serial number is an error.

@@ -1,28 +1,30 @@
 //! The registry's archive: the entries of TPMs that are out of use, each in a file of its own, so that what
-//! was let in once is known to be taken out.
+//! was let in once is known to be taken out. An entry that nobody could read is there as it was, under a name that
+//! says so.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, is_part_of_registry};
+use super::{Entry, Unusable, entry, is_part_of_registry};
 use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
-use crate::host;
 use crate::teleport::{HostName, Identity};
 
 /// The folder of the registry.
 const FOLDER: &str = "archive";
 /// Hex digits of a hash that tell a host's former TPMs apart.
 const DIGITS: usize = 16;
+/// What the name of a file has in the place of these digits where nobody knows them. A number follows, but for the first.
+const UNREADABLE: &str = "unreadable";
 
 /// What the archive holds.
 #[derive(Debug, Default)]
 pub struct Archive {
     /// The TPMs, each with its host's name as description, by file name.
     pub tpms: Vec<Identity>,
-    /// The files that cannot be read or are malformed, each with the reason.
-    pub problems: Vec<Error>,
+    /// The files that cannot be read or are malformed.
+    pub unusable: Vec<Unusable>,
 }
 
 impl Archive {
@@ -32,7 +34,14 @@ impl Archive {
         for path in files(registry)? {
             match read_file(&path) {
                 Ok(identity) => archive.tpms.push(identity),
-                Err(problem) => archive.problems.push(problem),
+                Err(problem) => {
+                    let name = name(&path).map(str::to_owned);
+                    let problem = problem.hint(
+                        "correct it, or restore it from version control; if neither is possible, name its host's rule in `remove`, then \
+                         remove the file",
+                    );
+                    archive.unusable.push(Unusable { name, problem });
+                }
             }
         }
         Ok(archive)
@@ -44,6 +53,29 @@ impl Archive {
 pub fn archived_path(registry: &Path, host: &HostName, hash: &EkPublicHash) -> PathBuf {
     let digits: String = hash.as_str().chars().take(DIGITS).collect();
     registry.join(FOLDER).join(format!("{host}.{digits}.json"))
+}
+
+/// Where an entry of the host goes that cannot be read: the first free one of `archive/HOST.unreadable.json`,
+/// `archive/HOST.unreadable-2.json`, and so on.
+#[must_use]
+pub fn unreadable_path(registry: &Path, host: &HostName) -> PathBuf {
+    let place = |end: &str| registry.join(FOLDER).join(format!("{host}.{UNREADABLE}{end}.json"));
+    let numbered = (2_u64..).map(|number| place(&format!("-{number}")));
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    std::iter::once(place("")).chain(numbered).find(is_free).unwrap_or_else(|| place(""))
+}
+
+/// The hosts that a TPM is archived for, each with the file that says so, sorted. Of a file that cannot be read, its name
+/// tells.
+pub fn archived_for(registry: &Path, hash: &EkPublicHash) -> Result<Vec<(String, PathBuf)>> {
+    let is_its = |path: &PathBuf| match read_file(path) {
+        Ok(identity) => identity.hash() == Some(hash.as_str()),
+        Err(_) => {
+            split(path).is_some_and(|(_, digits)| !digits.is_empty() && hash.as_str().starts_with(digits))
+        }
+    };
+    let its = files(registry)?.into_iter().filter(is_its);
+    Ok(its.map(|path| (name(&path).unwrap_or_default().to_owned(), path)).collect())
 }
 
 /// The archive's files of this host, sorted.
@@ -72,18 +104,27 @@ fn files(registry: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The host's name and the digits in a file's name, where it has both.
+/// The host's name and the digits in a file's name, where it has both; no digits where the entry could not be read.
 fn split(path: &Path) -> Option<(&str, &str)> {
-    let (name, digits) = path.file_stem()?.to_str()?.rsplit_once('.')?;
+    let (name, mark) = path.file_stem()?.to_str()?.rsplit_once('.')?;
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (digits.len() == DIGITS && digits.bytes().all(is_digit)).then_some((name, digits))
+    if mark.len() == DIGITS && mark.bytes().all(is_digit) {
+        return Some((name, mark));
+    }
+    let number = mark.strip_prefix(UNREADABLE)?;
+    let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (number.is_empty() || number.strip_prefix('-').is_some_and(is_number)).then_some((name, ""))
 }
 
-/// A file that a person put there may be called as in the registry itself.
+/// The name of the host that a file is of. One that a person put there may be called as in the registry itself.
+fn name(path: &Path) -> Option<&str> {
+    split(path).map(|(name, _)| name).or_else(|| path.file_stem()?.to_str())
+}
+
 fn read_file(path: &Path) -> Result<Identity> {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let (name, digits) = split(path).unwrap_or((stem, ""));
-    let entry = Entry::parse(path, &host::read(path)?, name)?;
+    let digits = split(path).map_or("", |(_, digits)| digits);
+    let name = name(path).unwrap_or_default();
+    let entry = Entry::parse(path, &entry::read(path)?, name)?;
     if !entry.hash().as_str().starts_with(digits) {
         return Err(Error::new(
             Kind::Conflict,

@@ -11,25 +11,30 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{HostName, Identity};
-use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
-use crate::host;
 use crate::parallel;
 
-pub use archive::{Archive, archived_files, archived_path};
-pub use entry::{Entry, Found, text};
+pub use archive::{Archive, archived_files, archived_for, archived_path, unreadable_path};
+pub use entry::{Entry, Found, RuleText, text};
 
 /// What the registry holds.
 #[derive(Debug, Default)]
 pub struct Registry {
     /// The identities, by file name.
     pub identities: Vec<Identity>,
-    /// The files that cannot be read or are malformed, each with the reason.
-    pub problems: Vec<Error>,
-    /// The names of the hosts whose files these are, as far as they are text.
-    pub unusable: Vec<String>,
+    /// The files that cannot be read or are malformed.
+    pub unusable: Vec<Unusable>,
     /// The entries that given hosts stand above.
     pub overridden: Vec<Identity>,
+}
+
+/// A file of which nothing is known but its name.
+#[derive(Debug)]
+pub struct Unusable {
+    /// The name of the host whose file it is, where that is text.
+    pub name: Option<String>,
+    /// Why it cannot be used, and what to do.
+    pub problem: Error,
 }
 
 impl Registry {
@@ -44,20 +49,41 @@ impl Registry {
         for ((name, _), identity) in hosts.into_iter().zip(read) {
             match identity {
                 Ok(identity) => registry.identities.push(identity),
-                Err(problem) => {
-                    registry.problems.push(problem);
-                    registry.unusable.extend(name.into_string());
-                }
+                Err(problem) => registry.unusable.push(Unusable { name: name.into_string().ok(), problem }),
             }
         }
         Ok(registry)
     }
 
-    /// Puts these hosts above the entries of the same description.
+    /// The archived TPMs that no host has, or may have: nobody knows which TPM a host has whose file is malformed.
+    pub fn withdrawn<'a>(&'a self, archive: &'a Archive) -> impl Iterator<Item = &'a Identity> {
+        let known: HashSet<&str> = self.identities.iter().filter_map(Identity::hash).collect();
+        archive.tpms.iter().filter(move |tpm| {
+            let is_malformed =
+                |name: &str| self.unusable.iter().any(|file| file.name.as_deref() == Some(name));
+            let is_in_use = tpm.hash().is_some_and(|hash| known.contains(hash));
+            !is_in_use && !tpm.name().is_some_and(is_malformed)
+        })
+    }
+
+    /// The names of all hosts that it and its archive know, and what else the rules of these say or said.
+    #[must_use]
+    pub fn names(&self, archive: &Archive) -> HashSet<String> {
+        let unusable = self.unusable.iter().chain(&archive.unusable);
+        let mut names: HashSet<String> = unusable.filter_map(|file| file.name.clone()).collect();
+        for host in [&self.identities, &self.overridden, &archive.tpms].into_iter().flatten() {
+            let texts = host.description.iter().chain(&host.rule_description);
+            names.extend(texts.chain(&host.former_rule_descriptions).cloned().map(String::from));
+        }
+        names
+    }
+
+    /// Puts these hosts above the entries of the same description, be they readable or not.
     pub fn put_above(&mut self, hosts: Vec<Identity>) {
         let named: HashSet<String> = hosts.iter().filter_map(Identity::name).map(str::to_owned).collect();
         let is_named = |entry: &mut Identity| entry.name().is_some_and(|name| named.contains(name));
         self.overridden.extend(self.identities.extract_if(.., is_named));
+        self.unusable.retain(|file| !file.name.as_ref().is_some_and(|name| named.contains(name)));
         self.identities.extend(hosts);
     }
 }
@@ -88,25 +114,80 @@ pub fn refuse_other_files(registry: &Path, host: &HostName) -> Result<()> {
     }
 }
 
-/// Refuses a TPM that another host of the registry has, as `conflict`. Files that are malformed have none.
-pub fn refuse_shared(registry: &Path, host: &HostName, hash: &EkPublicHash) -> Result<()> {
-    let others = Registry::read(registry)?.identities;
-    let mut others = others.into_iter().filter(|other| other.name() != Some(host.as_str()));
-    match others.find(|other| other.hash() == Some(hash.as_str())) {
-        Some(other) => Err(Error::new(
-            Kind::Conflict,
-            format!(
-                "`{host}` has the same TPM as {}, which the registry {} has already: the EK public hash {hash}",
-                other.label(),
-                registry.display()
-            ),
-        )
-        .hint(format!(
+/// Refuses a TPM, and a text for the rule, that another host of the registry has, as `conflict`. Files that are malformed
+/// have neither.
+pub fn refuse_shared(registry: &Path, host: &HostName, own: &Identity) -> Result<()> {
+    let mut others = Registry::read(registry)?.identities;
+    others.retain(|other| other.name() != Some(host.as_str()));
+    let hash = own.hash().unwrap_or_default();
+    if let Some(other) = others.iter().find(|other| other.hash() == Some(hash)) {
+        let message = format!(
+            "`{host}` has the same TPM as {}, which the registry {} has already: the EK public hash {hash}",
+            other.label(),
+            registry.display()
+        );
+        return Err(Error::new(Kind::Conflict, message).hint(format!(
             "{}; where it is one host under another name, archive the old entry first (`state: archived`)",
             super::ONE_TPM_HINT
-        ))),
+        )));
+    }
+    let same = |other: &&Identity| other.rule_text().is_some() && other.rule_text() == own.rule_text();
+    match others.iter().find(same).zip(own.rule_text()) {
+        Some((other, text)) => Err(super::identity::same_rule_text(text, own, other)),
         None => Ok(()),
     }
+}
+
+/// Refuses a TPM that is archived for another host, as `identity_changed`: whoever has it now could be let in again by a new
+/// name. So is one that was archived for this host where the host has no entry, and another TPM of it is archived as well: it
+/// may be the one that was replaced.
+///
+/// A TPM that the host has already was accepted before.
+pub fn refuse_archived(
+    registry: &Path,
+    host: &HostName,
+    former: Option<&Entry>,
+    found: &Found,
+) -> Result<()> {
+    if former.is_some_and(|former| former.hash() == found.hash()) {
+        return Ok(());
+    }
+    let places = archived_for(registry, found.hash())?;
+    let others = places.iter().find(|(name, _)| name != host.as_str());
+    let message = if let Some((other, path)) = others {
+        format!(
+            "`{host}` has a TPM that was archived for host `{other}` ({}): the EK public hash {}",
+            path.display(),
+            found.hash()
+        )
+    } else if let Some((_, path)) = places.first()
+        && archived_files(registry, host)?.len() > places.len()
+    {
+        format!(
+            "`{host}` has one of several TPMs that were archived for it ({}), which may be one that was replaced: the EK \
+             public hash {}",
+            path.display(),
+            found.hash()
+        )
+    } else {
+        return Ok(());
+    };
+    let accept = entry::accept(host);
+    Err(Error::new(Kind::IdentityChanged, message).hint(format!(
+        "if that TPM may join as `{host}` again, run once with {accept} (parameter `accept_identity_change`); if not, find out \
+         why it came back"
+    )))
+}
+
+/// Adds to an error about a TPM for which other host it was archived, if for any.
+#[must_use]
+pub fn note_archived(mut error: Error, registry: &Path, host: &HostName, found: &Found) -> Error {
+    let places = archived_for(registry, found.hash()).unwrap_or_default();
+    if let Some((other, path)) = places.iter().find(|(name, _)| name != host.as_str()) {
+        error.message =
+            format!("{}; that TPM was archived for host `{other}` ({})", error.message, path.display());
+    }
+    error
 }
 
 /// The registry's files by host, each list sorted.
@@ -134,7 +215,7 @@ fn is_part_of_registry(path: &Path) -> bool {
 fn read_host(paths: &[PathBuf]) -> Result<Identity> {
     if let [path] = paths {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        return Ok(Entry::parse(path, &host::read(path)?, name)?.into_identity());
+        return Ok(Entry::parse(path, &entry::read(path)?, name)?.into_identity());
     }
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     Err(Error::new(

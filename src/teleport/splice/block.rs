@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::flow;
+use super::is_new;
 use super::tree::{Entry, Node, Style, colon_end, line_end, line_start};
 use crate::teleport::yaml;
 
@@ -62,10 +63,9 @@ impl<'a> Splicer<'a> {
                 _ => {}
             }
         }
-        let is_new = |name: &String| !entries.iter().any(|entry| entry.name.as_ref() == Some(name));
         let added: Map<String, Value> = new
             .iter()
-            .filter(|(name, _)| is_new(name))
+            .filter(|(name, value)| is_new(entries, old, name, value))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if !added.is_empty() {

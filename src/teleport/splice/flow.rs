@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::is_new;
 use super::tree::{Entry, Style};
 use crate::teleport::yaml;
 
@@ -33,10 +34,9 @@ pub fn spliced(
         }
     }
     let lead = lead_of_new(&pieces);
-    let is_new = |name: &&String| !entries.iter().any(|entry| entry.name.as_ref() == Some(*name));
-    for name in new.keys().filter(is_new) {
+    for (name, value) in new.iter().filter(|(name, value)| is_new(entries, old, name, value)) {
         let key = yaml::write_flow(&Value::from(name.as_str()));
-        let entry = format!("{key}: {}", yaml::write_flow(&new[name]));
+        let entry = format!("{key}: {}", yaml::write_flow(value));
         pieces.push(Piece { lead: lead.clone(), entry, tail: "" });
     }
     let (first, last) = (gaps.first().map_or("", |gap| gap.tail), gaps.last().map_or("", |gap| gap.lead));

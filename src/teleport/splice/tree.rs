@@ -34,7 +34,7 @@ pub enum Style {
 /// A key of a mapping with its value.
 #[derive(Debug)]
 pub struct Entry {
-    /// What the key says; none where it is no text.
+    /// What the key says; none where it is no text, or takes over the fields of other mappings (`<<`).
     pub name: Option<String>,
     pub key: Range<usize>,
     pub value: Node,
@@ -175,7 +175,14 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, first: Place<'a>, before: usize, in_flow: bool) -> Result<Entry, String> {
         let name = match &first.0 {
+            Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<" => None,
+            // To some readers it is a key like any other.
+            Event::Scalar(text, ..) if text == "<<" => {
+                return Err("a key `<<` in quotes: leave them out".into());
+            }
             Event::Scalar(text, ..) => Some(Cow::clone(text).into_owned()),
+            // It may stand for `<<`, which then merges for some readers.
+            Event::Alias(_) => return Err("a key is an alias (*name): write it out".into()),
             _ => None,
         };
         let key = self.node(first, before, in_flow)?;

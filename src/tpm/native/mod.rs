@@ -23,7 +23,9 @@ use tpm2_protocol::{TpmError, TpmUnmarshal};
 
 use self::response::{Response, counted};
 use self::transport::Transport;
-use super::commands::{Commands, Failure, NvAuthorization, Outcome, Primary, PropertyList};
+use super::commands::{
+    Commands, Failure, HandleList, NvAuthorization, NvPublic, Outcome, Primary, PropertyList,
+};
 use super::public::{Key, Public};
 use super::tcti::Tcti;
 use crate::error::{Error, Kind, Result};
@@ -82,14 +84,24 @@ impl Commands for Native {
         response::properties(response.parameters()?, first, count)
     }
 
-    fn nv_size(&mut self, index: u32) -> Outcome<u16> {
+    fn nv_indexes(&mut self, first: u32, count: u32) -> Outcome<HandleList> {
+        let response = self.send(&TpmGetCapabilityCommand {
+            handles: [],
+            cap: TpmCap::Handles,
+            property: TpmUint32::new(first),
+            property_count: TpmUint32::new(count),
+        })?;
+        response::handles(response.parameters()?, first, count)
+    }
+
+    fn nv_public(&mut self, index: u32) -> Outcome<NvPublic> {
         let response = self.send(&TpmNvReadPublicCommand { handles: [TpmHandle::new(index)] })?;
         let read: TpmNvReadPublicResponse = response.unmarshal()?;
         let Tpm2bNvPublic { inner: public } = read.nv_public;
         if public.nv_index.value() != index {
             return Err(Failure::malformed("the public area of another NV index than asked for"));
         }
-        Ok(public.data_size.value())
+        Ok(NvPublic::new(public.data_size.value(), public.attributes.bits()))
     }
 
     fn nv_read(&mut self, index: u32, by: NvAuthorization, size: u16, offset: u16) -> Outcome<Vec<u8>> {

@@ -4,7 +4,7 @@ use tpm2_protocol::TpmUnmarshal;
 use tpm2_protocol::data::{TpmCap, TpmsAuthResponse};
 use tpm2_protocol::frame::TpmUnmarshalBody;
 
-use crate::tpm::commands::{Failure, Outcome, PropertyList};
+use crate::tpm::commands::{Failure, HandleList, Outcome, PropertyList};
 use crate::tpm::response_code::ResponseCode;
 
 /// Bytes of a response's header: tag, size and response code (TPM 2.0 Library, part 1, section 18).
@@ -101,24 +101,44 @@ impl Response {
 /// anyone or not, but ascending from `first`, and no more than `count`.
 pub(super) fn properties(parameters: &[u8], first: u32, count: u32) -> Outcome<PropertyList> {
     let wrong = || Failure::malformed("a list of properties that makes no sense");
-    let (head, body) = parameters.split_first_chunk::<9>().ok_or_else(wrong)?;
-    let [more, capability @ .., _, _, _, _] = *head;
-    let announced = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    let (pairs, rest) = body.as_chunks::<8>();
+    let (more, pairs) = capability::<8>(parameters, TpmCap::TpmProperties, count).ok_or_else(wrong)?;
     let list: Vec<(u32, u32)> = pairs
         .iter()
         .map(|[a, b, c, d, e, f, g, h]| {
             (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]))
         })
         .collect();
-    let fits = u32::from_be_bytes(capability) == TpmCap::TpmProperties as u32
-        && u32::try_from(list.len()) == Ok(announced)
+    let ascends = list.first().is_none_or(|(number, _)| *number >= first)
+        && list.is_sorted_by(|before, after| before.0 < after.0);
+    if ascends { Ok(PropertyList { list, more }) } else { Err(wrong()) }
+}
+
+/// The handles in the parameters of such a response, by the same rules.
+pub(super) fn handles(parameters: &[u8], first: u32, count: u32) -> Outcome<HandleList> {
+    let wrong = || Failure::malformed("a list of handles that makes no sense");
+    let (more, handles) = capability::<4>(parameters, TpmCap::Handles, count).ok_or_else(wrong)?;
+    let list: Vec<u32> = handles.iter().map(|handle| u32::from_be_bytes(*handle)).collect();
+    let ascends = list.first().is_none_or(|handle| *handle >= first)
+        && list.is_sorted_by(|before, after| before < after);
+    if ascends { Ok(HandleList { list, more }) } else { Err(wrong()) }
+}
+
+/// Whether there is more, and the elements of `SIZE` bytes: of this capability, and no more than `count`.
+fn capability<const SIZE: usize>(
+    parameters: &[u8],
+    wanted: TpmCap,
+    count: u32,
+) -> Option<(bool, &[[u8; SIZE]])> {
+    let (head, body) = parameters.split_first_chunk::<9>()?;
+    let [more, capability @ .., _, _, _, _] = *head;
+    let announced = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    let (elements, rest) = body.as_chunks::<SIZE>();
+    let fits = u32::from_be_bytes(capability) == wanted as u32
+        && u32::try_from(elements.len()) == Ok(announced)
         && announced <= count
         && rest.is_empty()
-        && more <= 1
-        && list.first().is_none_or(|(number, _)| *number >= first)
-        && list.is_sorted_by(|before, after| before.0 < after.0);
-    if fits { Ok(PropertyList { list, more: more == 1 }) } else { Err(wrong()) }
+        && more <= 1;
+    fits.then_some((more == 1, elements))
 }
 
 /// A counted buffer (`TPM2B`, part 2, section 10.4) at the start of `bytes`, and what follows it.

@@ -78,6 +78,10 @@ func tries() map[string]string {
 		if path, ok := strings.CutPrefix(argument, "--pid-file="); ok {
 			try("pid file", os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())), 0o644))
 		}
+		if path, ok := strings.CutPrefix(argument, "--diag-socket-for-updater="); ok {
+			_, err := net.Listen("unix", path)
+			try("the updater's socket", err)
+		}
 	}
 	try("null device", os.WriteFile("/dev/null", []byte("x"), 0o600))
 	_, err := os.Stat("/proc/1")

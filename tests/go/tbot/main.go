@@ -16,8 +16,7 @@ const usage = `This is a stand-in for tbot, for tests. It knows:
   tbot version
   tbot start -c CONFIG [--pid-file=PATH] [--diag-socket-for-updater=PATH]
   tbot tpm identify
-The environment's STAND_IN_TCTI names a TPM in place of the machine's own, as swtpm:host=HOST,port=PORT.
-STAND_IN_PID_FILE=warn lets it go on without its pid file.`
+The environment's STAND_IN_TCTI names a TPM in place of the machine's own, as swtpm:host=HOST,port=PORT.`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -3,6 +3,8 @@
 // Each line of standard input is a document as a JSON string. For each it prints one line, a JSON list of what
 // go.yaml.in/yaml/v2, gopkg.in/yaml.v3 and sigs.k8s.io/yaml (YAML to JSON) read, in this order: {"read": VALUE} or
 // {"refused": MESSAGE}.
+//
+// With the argument "first", the list has one answer: what gopkg.in/yaml.v3 reads of the first document, as tbot does.
 package main
 
 import (
@@ -35,15 +37,20 @@ func main() {
 		} else if err != nil {
 			log.Fatal(err)
 		}
-		text := []byte(document)
-		read := []answer{answered(byV2(text)), answered(byV3(text)), answered(yaml.YAMLToJSON(text))}
-		if err := answers.Encode(read); err != nil {
+		if err := answers.Encode(read([]byte(document))); err != nil {
 			log.Fatal(err)
 		}
 	}
 	if err := out.Flush(); err != nil {
 		log.Fatal(err)
 	}
+}
+
+func read(text []byte) []answer {
+	if len(os.Args) > 1 && os.Args[1] == "first" {
+		return []answer{answered(byV3(text, false))}
+	}
+	return []answer{answered(byV2(text)), answered(byV3(text, true)), answered(yaml.YAMLToJSON(text))}
 }
 
 func answered(read []byte, err error) answer {
@@ -61,14 +68,14 @@ func byV2(text []byte) ([]byte, error) {
 	return toJSON(value)
 }
 
-// byV3 reads as programs do that take exactly one document.
-func byV3(text []byte) ([]byte, error) {
+// byV3 reads the first document, which is the only one for programs that take exactly one.
+func byV3(text []byte, isOnly bool) ([]byte, error) {
 	var value any
 	decoder := yamlv3.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&value); err != nil {
 		return nil, err
 	}
-	if err := decoder.Decode(new(any)); err != io.EOF {
+	if err := decoder.Decode(new(any)); isOnly && err != io.EOF {
 		return nil, fmt.Errorf("after the document: %v", err)
 	}
 	return toJSON(value)

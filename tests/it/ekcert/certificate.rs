@@ -1,7 +1,9 @@
 //! EK certificates, valid and damaged: what `tbot` would make of each.
 
-use tbot_tpm::ekcert::{pem_certificates, pem_encode};
+use serde_json::json;
+use tbot_tpm::ekcert::{EkCertificate, pem_certificates, pem_encode};
 use tbot_tpm::error::Kind;
+use tbot_tpm::teleport::registry::Found;
 
 use crate::support::certificates::{Fixture, answer, fixtures};
 
@@ -16,6 +18,24 @@ fn every_certificate_gets_the_answer_that_tbot_gives() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_identity_that_tbot_could_have_can_be_recorded() {
+    let mut recorded = 0;
+    for fixture in fixtures() {
+        let Ok(certificate) = EkCertificate::from_nv(&fixture.der) else { continue };
+        let Ok(key) = certificate.public_key() else { continue };
+        // As `identify` answers it.
+        let identity = json!({
+            "ek_public_hash": key.hash(), "ek_cert_present": true, "ek_cert_serial": certificate.serial,
+            "ek_cert_sha256": certificate.sha256(), "ek_cert_pem": certificate.to_pem().unwrap(),
+        });
+        let found = serde_json::from_value::<Found>(identity);
+        assert!(found.is_ok(), "{}: {found:?}", fixture.name);
+        recorded += 1;
+    }
+    assert!(recorded > 50, "{recorded}");
 }
 
 #[test]

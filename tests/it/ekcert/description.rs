@@ -122,21 +122,34 @@ fn hostile_texts_are_escaped_and_cut() {
 }
 
 #[test]
-fn only_links_to_the_issuer_that_are_urls_are_shown() {
+fn links_to_the_issuer_are_shown_as_they_are_asked_for_and_malformed_ones_escaped() {
     let access = |method: &str, location: Vec<u8>| sequence(&[oid(method), location]);
     let (issuers, ocsp) = ("1.3.6.1.5.5.7.48.2", "1.3.6.1.5.5.7.48.1");
     let value = sequence(&[
         access(ocsp, context(6, b"http://ocsp.example.com")),
         access(issuers, tagged(4, &sequence(&[]))),
         access(issuers, context(6, b"http://example.com/\x1b[2J")),
-        access(issuers, context(6, "http://exämple.com/".as_bytes())),
+        access(issuers, context(6, "http://exämple.com/a b".as_bytes())),
         access(issuers, context(6, &b"x".repeat(3000))),
         access(issuers, context(6, b"")),
+        access(issuers, context(6, b"http:\\\\example.com\\1.crt")),
         access(issuers, context(6, b"http://example.com/1.crt")),
-        access(issuers, context(6, b"https://example.com/2.crt")),
+        access(issuers, context(6, b" https://example.com/NTC TPM%20Root  CA.cer ")),
     ]);
     let description = changed(|parts| parts.extensions = vec![extension("1.3.6.1.5.5.7.1.1", &value)]);
-    assert_eq!(description["ca_issuers"], json!(["http://example.com/1.crt", "https://example.com/2.crt"]));
+    let long = format!("{}…", "x".repeat(256));
+    assert_eq!(
+        description["ca_issuers"],
+        json!([
+            r"http://example.com/\1B[2J",
+            "http://exämple.com/a b",
+            long,
+            "(an empty link)",
+            r"http:\5C\5Cexample.com\5C1.crt",
+            "http://example.com/1.crt",
+            "https://example.com/NTC%20TPM%20Root%20%20CA.cer",
+        ])
+    );
     let many = sequence(&vec![access(issuers, context(6, b"http://example.com/ca.crt")); 100]);
     let description = changed(|parts| parts.extensions = vec![extension("1.3.6.1.5.5.7.1.1", &many)]);
     assert_eq!(description["ca_issuers"].as_array().unwrap().len(), 8);

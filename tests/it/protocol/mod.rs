@@ -1,4 +1,7 @@
 //! Requests and responses.
 
 mod edge;
+mod limits;
+mod secrets;
+mod slow_memory;
 mod validation;

@@ -282,3 +282,37 @@ fn a_question_denied_is_a_request() {
     assert_eq!(answer["changed"], true, "{answer}");
     assert!(path.is_dir());
 }
+
+/// What `module_defaults` say is meant for all actions together.
+#[test]
+fn a_default_of_another_action_is_left_out() {
+    let request = |action: &str, defaults: Value| {
+        json!({
+            "action": action, "path": "/srv/bot", "tcti": "device", "wait": 5, "pid_file": "no path",
+            "_tbot_defaults": defaults, "_tbot_validate_only": true,
+        })
+    };
+    let all = json!(["path", "tcti", "wait", "pid_file"]);
+    let shown = |action: &str| succeed(&request(action, all.clone()))["invocation"]["module_args"].clone();
+    assert_eq!(shown("storage"), json!({ "action": "storage", "path": "/srv/bot" }));
+    assert_eq!(shown("identify"), json!({ "action": "identify", "tcti": "device" }));
+    assert_eq!(shown("service"), json!({ "action": "service", "wait": 5 }));
+    // Its own is not left out, and the value is checked.
+    snapshot!(fail(&request("systemd", all.clone()), "invalid_request"), @r#"parameter `pid_file` of action `systemd`: the path "no path" is not absolute; write it from the root (/…)"#);
+}
+
+#[test]
+fn what_a_task_gives_is_never_left_out() {
+    let request = |name: &str, defaults: Value| {
+        let mut request = json!({ "action": "storage", "path": "/srv/bot", "_tbot_validate_only": true });
+        request[name] = "device".into();
+        request["_tbot_defaults"] = defaults;
+        fail(&request, "invalid_request")
+    };
+    snapshot!(request("tcti", json!([])), @"action `storage` has no parameter `tcti`; did you mean (nearest first): path, state, mode, owner, group");
+    snapshot!(request("tcti", json!(["path"])), @"action `storage` has no parameter `tcti`; did you mean (nearest first): path, state, mode, owner, group");
+    // No action has it.
+    snapshot!(request("tctii", json!(["tctii"])), @"action `storage` has no parameter `tctii`; did you mean (nearest first): path, state, owner, group, mode");
+    snapshot!(request("tcti", json!("tcti")), @"`_tbot_defaults` is a list of names of parameters");
+    snapshot!(request("tcti", json!([1])), @"`_tbot_defaults` is a list of names of parameters");
+}

@@ -6,10 +6,12 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 fn length(length: usize) -> Vec<u8> {
-    match u16::try_from(length).unwrap().to_be_bytes() {
-        [0, short] if short < 0x80 => vec![short],
-        [0, long] => vec![0x81, long],
-        [high, low] => vec![0x82, high, low],
+    match u32::try_from(length).unwrap().to_be_bytes() {
+        [0, 0, 0, short] if short < 0x80 => vec![short],
+        [0, 0, 0, long] => vec![0x81, long],
+        [0, 0, high, low] => vec![0x82, high, low],
+        [0, high, middle, low] => vec![0x83, high, middle, low],
+        all => [&[0x84], &all[..]].concat(),
     }
 }
 

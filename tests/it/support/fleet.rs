@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 use tbot_tpm::error::Kind;
-use tbot_tpm::teleport::{Changes, Decision, Identity, Match, Shards, Source, Token, Wanted, read_tokens};
+use tbot_tpm::teleport::{
+    Changes, Decision, Identity, Match, Shards, Source, Token, Untouched, Wanted, read_tokens,
+};
 use time::OffsetDateTime;
 
 /// TPMs' hashes, which spread over tokens in different ways.
@@ -166,8 +168,10 @@ pub fn fleet() -> impl Strategy<Value = Wanted> {
     let compare = select(vec![Match::Hash, Match::HashAndSerial]);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let archived = subsequence(HASHES.to_vec(), 0..3);
-    let parts = (hosts(), archived, 1..5_u64, compare, remove, flags);
-    parts.prop_map(|(hosts, archived, count, compare, remove, flags)| {
+    // What else is or was known; hosts are in any case.
+    let names = subsequence(NAMES.to_vec(), 0..=NAMES.len());
+    let parts = (hosts(), archived, names, 1..5_u64, compare, remove, flags);
+    parts.prop_map(|(hosts, archived, names, count, compare, remove, flags)| {
         let (prune, replace, retire) = flags;
         let is_free = |hash: &&str| !hosts.iter().any(|host| host.hash() == Some(hash));
         let tpm = |hash| serde_json::from_value(json!({ "ek_public_hash": hash })).unwrap();
@@ -175,6 +179,12 @@ pub fn fleet() -> impl Strategy<Value = Wanted> {
         Wanted {
             skipped: Vec::new(),
             archived,
+            names: names
+                .into_iter()
+                .chain(hosts.iter().filter_map(Identity::name))
+                .map(str::to_owned)
+                .collect(),
+            untouched: Untouched::default(),
             shards: shards(count),
             changes: Changes {
                 bot_name: Some("web-bot".to_owned().try_into().unwrap()),

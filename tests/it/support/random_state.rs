@@ -47,6 +47,8 @@ impl Random {
 pub struct State {
     pub certificate: Option<Index>,
     pub nonce: Option<Index>,
+    /// What the first two indexes of the chain hold.
+    pub chain: [Option<Index>; 2],
     /// Keys at the handles of the storage key and of the EK.
     pub storage: Option<&'static str>,
     pub endorsement: Option<&'static str>,
@@ -114,6 +116,8 @@ impl State {
             passwords: settable.filter(|(_, times)| random.once_in(*times)).map(|(name, _)| *name).collect(),
             certificate: (!random.once_in(4)).then(|| Index::for_certificate(random, certificates)),
             nonce: random.once_in(3).then(|| Index::for_nonce(random)),
+            chain: [3, 6]
+                .map(|times| random.once_in(times).then(|| Index::for_certificate(random, certificates))),
             storage: random.once_in(2).then(|| random.one_of(&KEYS)),
             endorsement: random.once_in(2).then(|| random.one_of(&KEYS)),
             in_lockout,
@@ -138,7 +142,13 @@ impl State {
     }
 
     fn indexes(&self) -> impl Iterator<Item = (&Index, &'static str)> {
-        let indexes = [(&self.certificate, "0x01c00002"), (&self.nonce, "0x01c00003")];
+        let [first, second] = &self.chain;
+        let indexes = [
+            (&self.certificate, "0x01c00002"),
+            (&self.nonce, "0x01c00003"),
+            (first, "0x01c00100"),
+            (second, "0x01c00101"),
+        ];
         indexes.into_iter().filter_map(|(index, at)| Some((index.as_ref()?, at)))
     }
 

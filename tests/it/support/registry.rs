@@ -3,10 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use tbot_tpm::ekcert::EkCertificate;
 use tempfile::TempDir;
 
+use super::manufacturer::Manufacturer;
 use super::tokens::hash;
 use super::{fail, succeed};
 
@@ -20,13 +23,26 @@ pub fn found(digit: char) -> Value {
     })
 }
 
-/// The same with one.
-pub fn certified(digit: char) -> Value {
-    let mut found = found(digit);
-    found["ek_cert_present"] = json!(true);
-    found["ek_cert_serial"] = json!("0f:ff");
-    found["ek_cert_sha256"] = json!(hash('f'));
-    found["ek_cert_pem"] = json!("-----BEGIN CERTIFICATE-----\n");
+/// What `identify` returns for a TPM with an EK certificate: always the same one.
+pub fn certified() -> Value {
+    static IDENTITY: OnceLock<Value> = OnceLock::new();
+    let make = || {
+        let tpm = Manufacturer::new("Acme").tpm(HOST, "0f:ff");
+        let mut found = found('0');
+        for name in ["ek_public_hash", "ek_cert_present", "ek_cert_serial", "ek_cert_pem"] {
+            found[name] = tpm[name].clone();
+        }
+        let certificate = EkCertificate::from_pem(tpm["ek_cert_pem"].as_str().unwrap()).unwrap();
+        found["ek_cert_sha256"] = json!(certificate.sha256());
+        found
+    };
+    IDENTITY.get_or_init(make).clone()
+}
+
+/// The same TPM without its certificate.
+pub fn uncertified() -> Value {
+    let mut found = found('0');
+    found["ek_public_hash"] = certified()["ek_public_hash"].clone();
     found
 }
 
@@ -50,7 +66,13 @@ impl Place {
 
     /// The archived entry of the host's TPM with a hash of this digit.
     pub fn archived(&self, host: &str, digit: char) -> PathBuf {
-        self.registry().join("archive").join(format!("{host}.{}.json", digit.to_string().repeat(16)))
+        self.archived_of(host, &found(digit))
+    }
+
+    /// The archived entry of the host's TPM with this identity.
+    pub fn archived_of(&self, host: &str, identity: &Value) -> PathBuf {
+        let digits = &identity["ek_public_hash"].as_str().unwrap()[..16];
+        self.registry().join("archive").join(format!("{host}.{digits}.json"))
     }
 
     pub fn request(&self, extra: Value) -> Value {
@@ -109,7 +131,8 @@ impl Place {
         let mut directories = vec![self.0.path().to_owned()];
         while let Some(directory) = directories.pop() {
             for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-                let text = if path.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
+                let bytes = if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+                let text = String::from_utf8_lossy(&bytes).into_owned();
                 if path.is_dir() && !path.is_symlink() {
                     directories.push(path.clone());
                 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tbot_tpm::teleport::registry::Found;
 
 use super::{BACKENDS, SoftwareTpm, attest, hash_by_openssl, run};
 
@@ -247,9 +248,11 @@ pub fn identify_expecting(tpm: &SoftwareTpm, hash: &str) -> Value {
     success(ask(tpm, &json!({ "expected_ek_public_hash": hash })))
 }
 
+/// An answer that is no failure, and that can be recorded.
 fn success(answer: Value) -> Value {
     assert!(answer.get("failed").is_none(), "{answer}");
     assert_eq!(answer["changed"], false);
+    assert!(serde_json::from_value::<Found>(answer.clone()).is_ok(), "{answer}");
     answer
 }
 

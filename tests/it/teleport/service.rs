@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::messages::snapshot;
+use crate::support::messages::{listed, snapshot};
+use crate::support::privileges::is_root;
 use crate::support::{fail, succeed};
 
 /// A unit that no machine has.
@@ -41,12 +42,82 @@ fn seen(address: &str) -> Value {
     succeed(&json!({ "action": "service", "name": NAME, "diag_addr": address }))
 }
 
+/// What `tbot` answers that is ready, with these fields more.
+fn healthy(more: Value) -> Value {
+    let mut body = json!({ "status": "healthy", "services": { "identity": { "status": "healthy" } } });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+/// Whether systemd runs here, so that a service without processes cannot have answered.
+fn has_systemd() -> bool {
+    succeed(&json!({ "action": "service", "name": NAME, "diag_addr": "127.0.0.1:1" }))["systemd"] == true
+}
+
 #[test]
-fn a_service_that_answers_200_is_ready() {
-    let answer = seen(&answering("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"healthy\"}"));
-    assert_eq!((&answer["ready"], &answer["changed"]), (&json!(true), &json!(false)));
+fn a_service_that_says_it_is_healthy_is_ready() {
+    if has_systemd() {
+        return;
+    }
+    let answer = seen(&answering(&format!("HTTP/1.1 200 OK\r\n\r\n{}", healthy(json!({})))));
+    assert_eq!((&answer["ready"], &answer["changed"]), (&json!(true), &json!(false)), "{answer}");
     assert_eq!((&answer["exists"], &answer["up_to_date"]), (&json!(false), &json!(false)));
-    assert_eq!(answer["status"], json!({ "status": "healthy" }));
+    assert_eq!((&answer["status"], &answer["warnings"]), (&healthy(json!({})), &json!([])));
+}
+
+#[test]
+fn what_does_not_answer_as_tbot_does_is_not_ready() {
+    if has_systemd() {
+        return;
+    }
+    let pretended = json!({ "status": "healthy", "services": { "x": { "status": "unhealthy" } } });
+    let said = listed(
+        [
+            ("200 OK", "<html><body>ready</body></html>".to_owned()),
+            ("200 OK", "ok".to_owned()),
+            ("200 OK", json!({ "status": "ok" }).to_string()),
+            ("200 OK", pretended.to_string()),
+            ("503 Service Unavailable", healthy(json!({})).to_string()),
+            ("404 Not Found", "404 page not found".to_owned()),
+        ],
+        |(status, body)| {
+            let answer = seen(&answering(&format!("HTTP/1.1 {status}\r\n\r\n{body}")));
+            assert_eq!((&answer["ready"], &answer["status"]), (&json!(false), &Value::Null), "{answer}");
+            (format!("{status} {body}"), answer["health"].as_str().unwrap().to_owned())
+        },
+    );
+    snapshot!(said, @r#"
+    200 OK <html><body>ready</body></html>
+        /readyz answers with status 200, but names no services: an older tbot, or another program
+    200 OK ok
+        /readyz answers with status 200, but names no services: an older tbot, or another program
+    200 OK {"status":"ok"}
+        /readyz answers with status 200, but names no services: an older tbot, or another program
+    200 OK {"status":"healthy","services":{"x":{"status":"unhealthy"}}}
+        /readyz answers with status 200, which contradicts what it says of its services
+    503 Service Unavailable {"status":"healthy","services":{"identity":{"status":"healthy"}}}
+        /readyz answers with status 503, which contradicts what it says of its services
+    404 Not Found 404 page not found
+        /readyz answers with status 404
+    "#);
+}
+
+#[test]
+fn a_process_that_says_another_number_than_its_own_is_not_the_service() {
+    if has_systemd() {
+        return;
+    }
+    let with_number = |number: Value| format!("HTTP/1.1 200 OK\r\n\r\n{}", healthy(json!({ "pid": number })));
+    let answer = seen(&answering(&with_number(json!(std::process::id()))));
+    assert_eq!(answer["ready"], true, "{answer}");
+    if !is_root() {
+        return;
+    }
+    for wrong in [json!(1), json!("x"), json!(-1), json!(null)] {
+        let answer = seen(&answering(&with_number(wrong)));
+        assert_eq!((&answer["ready"], &answer["status"]), (&json!(false), &Value::Null), "{answer}");
+        assert!(answer["health"].as_str().unwrap().contains("which does not listen there"), "{answer}");
+    }
 }
 
 #[test]
@@ -55,8 +126,9 @@ fn a_service_that_is_not_healthy_says_which_part() {
         "identity": { "status": "healthy" }, "ssh": { "status": "unhealthy", "reason": "no route" } } });
     let address = answering(&format!("HTTP/1.0 503 Service Unavailable\r\n\r\n{body}"));
     let answer = seen(&address);
-    assert_eq!((&answer["ready"], &answer["status"]), (&json!(false), &body));
+    assert_eq!(answer["ready"], false);
     if answer["systemd"] == false {
+        assert_eq!(answer["status"], body);
         let request = json!({ "action": "service", "name": NAME, "diag_addr": address, "wait": 1 });
         let message = fail(&request, "not_ready");
         snapshot!(message, @r#"tbot-tpm-no-such-unit.service is not ready after 1 s: /readyz answers with status 503; unhealthy: "ssh" ("no route"); see `journalctl -u tbot-tpm-no-such-unit`"#);
@@ -100,9 +172,10 @@ fn the_address_is_the_configurations_unless_one_is_given() {
     let path = directory.path().join("tbot.yaml");
     let request = json!({ "action": "service", "name": NAME, "config": path });
     assert_eq!(succeed(&request)["ready"], Value::Null);
-    let address = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let body = healthy(json!({})).to_string();
+    let address = answering(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     std::fs::write(&path, format!("version: v2\ndiag_addr: {address}\n")).unwrap();
-    assert_eq!(succeed(&request)["ready"], true);
+    assert_eq!(succeed(&request)["ready"], !has_systemd());
     std::fs::write(&path, "diag_addr: [\n").unwrap();
     let answer = succeed(&request);
     assert_eq!((&answer["ready"], answer["warnings"].as_array().unwrap().len()), (&Value::Null, 1));

@@ -1,11 +1,15 @@
 //! Changes to a configuration leave every byte that has nothing to do with them.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tbot_tpm::teleport::splice;
 
-/// The values of a text with others merged in, null taking a key away (RFC 7396).
+/// The values of a text's first document with others merged in, null taking a key away (RFC 7396).
 pub(super) fn merged(text: &str, changes: &Value) -> Map<String, Value> {
-    let old: serde_yaml::Value = serde_yaml::from_str(text.trim_start_matches('\u{feff}')).unwrap();
+    let first = serde_yaml::Deserializer::from_str(text.trim_start_matches('\u{feff}')).next();
+    let mut old =
+        first.map_or(serde_yaml::Value::Null, |first| serde_yaml::Value::deserialize(first).unwrap());
+    old.apply_merge().unwrap();
     let mut values: Map<String, Value> = match serde_yaml::from_value(old).unwrap() {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -272,6 +276,44 @@ fn a_text_that_says_nothing_is_continued() {
 }
 
 #[test]
+fn other_documents_stay_whatever_they_say() {
+    for rest in
+        ["---\nb: 2\n", "---\n*broken\n", "--- {b: 2", "...\n# b\n%YAML 1.2\n---\nb: 2", "---\n", "...\n"]
+    {
+        for (before, after) in [
+            ("b: x # why\n\n", "b: new # why\n\n"),
+            ("---\nb: |\n  x\n", "---\nb: new\n"),
+            ("%YAML 1.1\n# why\n--- # why\nb:\n\n# c\n", "%YAML 1.1\n# why\n--- # why\nb: new\n\n# c\n"),
+            ("\u{feff}--- {b: x}\n", "\u{feff}--- {b: \"new\"}\n"),
+            ("a: x\r\n", "a: x\r\nb: new\r\n"),
+        ] {
+            let mut wanted = merged(before.trim_start_matches("%YAML 1.1\n"), &json!({ "b": "new" }));
+            assert_eq!(splice(&format!("{before}{rest}"), &wanted), Ok(format!("{after}{rest}")));
+            wanted.shift_remove("b");
+            let without = splice(&format!("{before}{rest}"), &wanted);
+            assert!(without.is_err() || without.is_ok_and(|text| text.ends_with(rest)), "{before:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_taken_over_from_elsewhere_stays_so() {
+    let base = "x: &x\n  a: 1\n  b: 2\n";
+    for (before, changes, after) in [
+        ("y:\n  <<: *x\n  c: 3 # why\n", json!({ "c": 4 }), "y:\n  <<: *x\n  c: 4 # why\n"),
+        ("y:\n  <<: *x\n", json!({ "a": 9 }), "y:\n  <<: *x\n  a: 9\n"),
+        ("y:\n  c: 3\n  <<: *x\n", json!({ "c": null, "d": 5 }), "y:\n  <<: *x\n  d: 5\n"),
+        ("y: {<<: *x, b: 7}\n", json!({ "b": 8, "d": 5 }), "y: {<<: *x, b: 8, \"d\": 5}\n"),
+        ("y: {<<: [*x, {c: 3}]}\n", json!({ "a": 9 }), "y: {<<: [*x, {c: 3}], \"a\": 9}\n"),
+    ] {
+        let text = format!("{base}{before}");
+        let wanted = merged(&text, &json!({ "y": changes }));
+        assert_eq!(splice(&text, &wanted), Ok(format!("{base}{after}")));
+        assert_eq!(merged(&format!("{base}{after}"), &json!({})), wanted);
+    }
+}
+
+#[test]
 fn what_cannot_be_changed_alone_is_not_changed() {
     for (before, changes) in [
         // Others refer to it.
@@ -279,9 +321,16 @@ fn what_cannot_be_changed_alone_is_not_changed() {
         ("a: &a x\nb: *a\n", json!({ "a": null })),
         // Empty lines would get to the text before.
         ("a: |+\n  x\nb: 2\n\n", json!({ "b": null })),
-        // What follows would be another document.
-        ("---\n...\n", json!({ "b": 2 })),
-        ("a: 1\n---\nb: 2\n", json!({ "b": 3 })),
+        // Readers look ahead.
+        ("a: 1\n...\n\0", json!({ "b": 2 })),
+        ("a: 1\n---\nx: \u{7f}\n", json!({ "b": 2 })),
+        // Nothing in the first document.
+        ("---\n---\na: 1\n", json!({ "b": 2 })),
+        ("...\na: 1\n", json!({ "b": 2 })),
+        // Taken over from elsewhere.
+        ("x: &x {a: 1}\nb:\n  <<: *x\n  c: 1\n", json!({ "b": { "a": null } })),
+        ("x: &x {a: 1}\nb:\n  <<: *x\n", json!({ "x": { "a": 2 } })),
+        ("b:\n  \"<<\": {a: 1}\n", json!({ "c": 2 })),
         ("- a\n", json!({ "b": 3 })),
         ("a\n", json!({ "b": 3 })),
         ("null\n", json!({ "b": 3 })),

@@ -65,7 +65,7 @@ fn find(ek: &[u8], candidates: &[Vec<u8>], roots: &[Vec<u8>]) -> Found {
     let trust = Trust { roots, ..Trust::default() };
     let certificate = EkCertificate::from_pem(&pem(ek)).unwrap();
     let mut search = Search::new(all, &trust, noon());
-    match search.run(&[certificate], None).pop().unwrap() {
+    match search.run(&[certificate], None).pop().unwrap().finding {
         Finding::Issued { issuer, chain, is_accepted } => Found::Issued {
             issuer: search.candidate(issuer).to_pem().unwrap(),
             length: chain.places.len(),

@@ -37,6 +37,37 @@ fn linked(name: &str, server: &Server) -> Manufacturer {
 }
 
 #[test]
+fn a_file_of_certificates_in_der_one_after_another_is_read_whole() {
+    let server = Server::http();
+    let (acme, other) = (Manufacturer::new("ACME"), linked("OTHER", &server));
+    let both = [der(&other.issuing), der(&acme.issuing)].concat();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for padding in [&b""[..], &[0xff; 40], b"\r\n"] {
+        fs::write(file.path(), [&both, padding].concat()).unwrap();
+        let answer = succeed(&json!({
+            "action": "ekcert_ca", "hosts": [acme.tpm("a", "01")], "ca_bundle": [file.path()],
+            "trusted_roots": [acme.root], "fetch": false,
+        }));
+        assert_eq!(answer["ekcert_allowed_cas"], json!([acme.issuing]));
+        assert!(!answer["warnings"].to_string().contains("left out"), "{answer}");
+    }
+    // What a link leads to is read the same way.
+    let server = server.on("/issuing", Reply::ok([der(&acme.issuing), der(&other.issuing)].concat()));
+    let mut request = json!({
+        "action": "ekcert_ca", "hosts": [other.tpm("b", "02")], "trusted_roots": [other.root],
+        "allowed_urls": allowed(&server),
+    });
+    assert_eq!(succeed(&request)["ekcert_allowed_cas"], json!([other.issuing]));
+    // What comes before something else counts, with a warning.
+    fs::write(file.path(), [&both[..], b"something else"].concat()).unwrap();
+    request["ca_bundle"] = json!([file.path()]);
+    let answer = succeed(&request);
+    assert_eq!(answer["ekcert_allowed_cas"], json!([other.issuing]));
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(warning.ends_with("other data follow certificate 2"), "{warning}");
+}
+
+#[test]
 fn a_bundle_and_a_root_prove_the_issuer_without_a_request() {
     let acme = Manufacturer::new("ACME");
     let bundle = tempfile::tempdir().unwrap();
@@ -143,6 +174,7 @@ fn a_dead_link_is_told_with_its_reason_and_stops_no_other_host() {
         let answer = succeed(&json!({
             "action": "ekcert_ca", "hosts": [acme.tpm("a", "01"), other.tpm("b", "01")],
             "ca_bundle": [acme.issuing], "trusted_roots": [acme.root], "allowed_urls": allowed(&server),
+            "skip_untrusted": true,
         }));
         assert_eq!(answer["ekcert_allowed_cas"], json!([acme.issuing]));
         assert_eq!(answer["unresolved"][0]["hosts"], json!(["b"]));
@@ -156,11 +188,11 @@ fn links_to_this_machine_are_not_followed_unless_named() {
     let server = Server::http();
     let acme = linked("ACME", &server);
     let server = server.on("/issuing", Reply::ok(der(&acme.issuing)));
-    let answer = succeed(&json!({
-        "action": "ekcert_ca", "hosts": [acme.tpm("a", "01")], "trusted_roots": [acme.root],
-    }));
-    let reason = answer["unresolved"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("loopback"), "{reason}");
+    let message = fail(
+        &json!({ "action": "ekcert_ca", "hosts": [acme.tpm("a", "01")], "trusted_roots": [acme.root] }),
+        "network",
+    );
+    assert!(message.contains("loopback"), "{message}");
     assert_eq!(server.count("/issuing"), 0);
 }
 
@@ -172,14 +204,16 @@ fn hosts_without_a_usable_certificate_are_told_apart() {
     let hash = "ab".repeat(32);
     let answer = succeed(&json!({
         "action": "ekcert_ca", "fetch": false, "ca_bundle": [acme.issuing], "trusted_roots": [acme.root],
+        "skip_untrusted": true,
         "hosts": [
             { "description": "none", "ek_public_hash": hash, "ek_cert_present": false },
             wrong,
+            acme.tpm("good", "03"),
         ],
     }));
     assert_eq!(answer["without_certificate"], json!(["none"]));
     assert_eq!(answer["unresolved"][0]["hosts"], json!(["wrong"]));
-    assert_eq!(answer["ekcert_allowed_cas"], json!([]));
+    assert_eq!(answer["ekcert_allowed_cas"], json!([acme.issuing]));
 }
 
 #[test]

@@ -4,3 +4,4 @@ mod concurrency;
 mod slow_crash;
 mod slow_full_disk;
 mod unchanged;
+mod ways;

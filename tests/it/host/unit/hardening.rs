@@ -160,7 +160,7 @@ fn a_configuration_that_tells_nothing_certain_is_a_conflict() {
     for config in [
         "a: [",
         "a: 1\na: 2\n",
-        "a: 1\n---\nb: 2\n",
+        "---\n---\na: 1\n",
         "storage: {type: directory, path: /srv/../etc}\n",
         "storage: {type: directory, path: /}\n",
         "services: [{type: application-tunnel, listen: 'unix:///app.sock'}]\n",
@@ -186,6 +186,21 @@ fn a_configuration_that_tells_nothing_certain_is_a_conflict() {
     fs::remove_file(&fifo.config).unwrap();
     tool("mkfifo", &[fifo.config.to_str().unwrap()]);
     fifo.refused(json!({}), "unsafe_path");
+}
+
+#[test]
+fn the_first_document_with_what_it_takes_over_tells_the_paths() {
+    let place = Place::with(
+        "storage: &d {type: directory, path: /srv/bot}\n\
+         services: [{type: identity, destination: {<<: *d, path: /opt/a}}]\n---\n\
+         services: [{type: identity, destination: {type: directory, path: /opt/b}}]\n*broken\n",
+    );
+    let answer = place.install(json!({}));
+    let writes = values(&answer, "ReadWritePaths").join(" ");
+    assert!(
+        writes.contains("/srv/bot") && writes.contains("/opt/a") && !writes.contains("/opt/b"),
+        "{writes}"
+    );
 }
 
 #[test]

@@ -16,8 +16,9 @@ fn mode(path: &std::path::Path) -> u32 {
 #[test]
 fn the_unit_is_what_tbot_itself_installs() {
     let directory = tempfile::tempdir().unwrap();
-    let answer = install(directory.path(), json!({}));
-    let expected = format!("{MARKER} tbot\n{BY_TBOT}");
+    let answer = install(directory.path(), json!({ "user": "root", "group": "root" }));
+    let by_tbot = BY_TBOT.replace("=teleport", "=root");
+    let expected = format!("{MARKER} tbot\n{by_tbot}");
     assert_eq!(answer["content"], expected);
     let path = directory.path().join("tbot.service");
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
@@ -80,13 +81,15 @@ fn accounts_that_do_not_exist_are_warnings() {
 }
 
 #[test]
-fn a_missing_directory_is_an_error_and_in_check_mode_a_warning() {
+fn a_missing_directory_is_made_but_in_check_mode() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
-    let message = fail(&request(&missing, json!({})), "not_found");
-    assert!(message.contains(&format!("there is no directory {}", missing.display())), "{message}");
     let foreseen = succeed(&request(&missing, json!({ "_ansible_check_mode": true })));
-    assert_eq!((&foreseen["changed"], warnings(&foreseen).len()), (&json!(true), 1));
+    assert_eq!((&foreseen["changed"], warnings(&foreseen).len()), (&json!(true), 0));
+    assert!(!missing.exists(), "check mode made something");
+    assert_eq!(install(&missing, json!({}))["content"], foreseen["content"]);
+    assert_eq!(mode(&missing), 0o755);
+    assert_eq!(install(&missing, json!({}))["changed"], false);
 }
 
 #[test]
@@ -168,7 +171,8 @@ fn a_masked_unit_is_an_error_that_says_how_to_unmask_it() {
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     // It is nobody's unit, so there is nothing to remove.
-    assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], false);
+    let absent = succeed(&request(directory.path(), json!({ "state": "absent" })));
+    assert_eq!((&absent["changed"], &absent["warnings"]), (&json!(false), &json!([])));
     assert!(path.is_symlink());
 }
 
@@ -210,30 +214,6 @@ fn our_unit_is_removed_and_then_nothing_is_left_to_remove() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     let missing = request(&directory.path().join("missing"), absent(false));
     assert_eq!(succeed(&missing)["changed"], false);
-}
-
-#[test]
-fn a_unit_of_someone_else_is_removed_only_where_it_says_the_same_or_is_asked_for_by_force() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("tbot.service");
-    let absent = |mode: &str, force: bool| {
-        request(directory.path(), json!({ "state": "absent", "mode": mode, "force": force }))
-    };
-    let content = install(directory.path(), json!({}))["content"].as_str().unwrap().to_owned();
-    let theirs = content.lines().skip(1).collect::<Vec<_>>().join("\n");
-    fs::write(&path, &theirs).unwrap();
-    // A drop-in that is not wanted says nothing of the unit.
-    assert_eq!(succeed(&absent("drop_in", true))["changed"], false);
-    assert_eq!(succeed(&absent("auto", false))["changed"], true);
-    assert!(!path.exists());
-    fs::write(&path, theirs.replace("User=teleport", "User=web")).unwrap();
-    for (mode, force) in [("auto", false), ("auto", true), ("drop_in", false), ("drop_in", true)] {
-        assert_eq!(succeed(&absent(mode, force))["changed"], false);
-    }
-    fail(&absent("unit", false), "conflict");
-    assert!(path.exists());
-    assert_eq!(succeed(&absent("unit", true))["changed"], true);
-    assert!(!path.exists());
 }
 
 #[test]

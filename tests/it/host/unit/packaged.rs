@@ -69,7 +69,13 @@ fn a_unit_anywhere_else_gets_a_drop_in_and_ours_goes() {
         assert_eq!(install(directory.path(), extra("unit"))["mode"], "unit");
         assert_eq!(install(directory.path(), extra("drop_in"))["mode"], "drop_in");
         let absent = request(directory.path(), json!({ "name": name, "state": "absent" }));
-        assert_eq!(succeed(&absent)["changed"], true);
+        let removed = succeed(&absent);
+        let expected = format!(
+            "{} stays: it is in another directory than {}",
+            theirs.path.display(),
+            directory.path().display()
+        );
+        assert_eq!((&removed["changed"], &removed["warnings"]), (&json!(true), &json!([expected])));
         assert_eq!(fs::read_to_string(&theirs.path).unwrap(), PACKAGED);
         // Where it is the directory itself, a unit there is no other.
         fail(&request(theirs.path.parent().unwrap(), extra("auto")), "conflict");
@@ -132,8 +138,15 @@ fn a_packages_unit_gets_a_drop_in_and_stays() {
     for force in [false, true] {
         install(&directory, json!({}));
         let absent = request(&directory, json!({ "state": "absent", "force": force }));
-        assert_eq!(succeed(&absent)["changed"], true);
+        let removed = succeed(&absent);
+        let expected = format!(
+            "{} stays: tbot_tpm did not write it; remove it, or its package, yourself where it is to go",
+            unit.display()
+        );
+        assert_eq!((&removed["changed"], &removed["warnings"]), (&json!(true), &json!([expected])));
         assert_eq!(fs::read_to_string(&unit).unwrap(), PACKAGED);
+        let forced = request(&directory, json!({ "state": "absent", "mode": "unit", "force": true }));
+        assert_eq!(succeed(&forced)["changed"], false);
     }
     // A unit beside it that no package has is not the package's.
     fs::write(directory.join("other.service"), PACKAGED).unwrap();

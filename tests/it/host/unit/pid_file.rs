@@ -1,12 +1,14 @@
-//! Where a hardened service keeps its pid file, and what else it has below `/run`.
+//! Where a service keeps its pid file, and what else it has below `/run`.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 
+use crate::support::fail;
 use crate::support::hardened::{Place, value, values};
-use crate::support::systemd::{PACKAGED, install};
+use crate::support::messages::snapshot;
+use crate::support::systemd::{BY_TBOT, MARKER, PACKAGED, install, request};
 
 #[test]
 fn the_pid_file_is_in_a_directory_that_the_service_may_write_to() {
@@ -117,8 +119,8 @@ fn the_pid_file_of_a_units_own_command_is_let_be_written_or_warned_of() {
     }
     for (flag, runtime_directory, warns) in [
         ("", None, false),
-        ("--pid-file=/run/tbot.pid", None, true),
-        ("--pid-file '/run/tbot.pid'", None, true),
+        ("--pid-file=/run/tbot.pid", None, false),
+        ("--pid-file '/var/run/tbot.pid'", None, false),
         ("--pid-file=/run/tbot/tbot.pid", Some("tbot"), false),
         ("\"--pid-file=/var/lib/teleport/bot/tbot.pid\"", None, false),
         ("--pid-file", None, false),
@@ -134,5 +136,61 @@ fn the_pid_file_of_a_units_own_command_is_let_be_written_or_warned_of() {
         let expected: Vec<&str> = runtime_directory.into_iter().collect();
         assert_eq!(values(&answer, "RuntimeDirectory"), expected, "{flag}");
         assert_eq!(answer["warnings"].to_string().contains("writes a pid file"), warns, "{flag}: {answer}");
+        // What a hardened service could not make in /run is there before it starts.
+        let is_made = value(&answer, "ReadWritePaths") == "-/run/tbot.pid /var/lib/teleport/bot";
+        assert_eq!(is_made, flag.contains("run/tbot.pid"), "{flag}: {answer}");
+        assert_eq!(values(&answer, "ExecStartPre").len(), usize::from(is_made), "{flag}: {answer}");
     }
+}
+
+#[test]
+fn a_user_but_root_gets_a_directory_for_the_pid_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let answer = install(directory.path(), json!({ "name": "tbot-web" }));
+    let content = answer["content"].as_str().unwrap();
+    assert!(content.contains(" --pid-file=/run/tbot-web/tbot-web.pid\n"), "{content}");
+    assert_eq!(value(&answer, "PIDFile"), "/run/tbot-web/tbot-web.pid");
+    assert_eq!(value(&answer, "RuntimeDirectory"), "tbot-web");
+    assert_eq!(install(directory.path(), json!({ "name": "tbot-web" }))["changed"], false);
+    for root in [json!({ "user": "root" }), json!({ "user": 0 })] {
+        let answer = install(directory.path(), root);
+        assert_eq!(value(&answer, "PIDFile"), "/run/tbot.pid");
+        assert!(values(&answer, "RuntimeDirectory").is_empty(), "{answer}");
+    }
+    let message = fail(&request(directory.path(), json!({ "name": "systemd" })), "invalid_request");
+    snapshot!(message, @"parameter `pid_file`: /run/systemd/systemd.pid cannot be written, since /run/systemd is a directory of the system; give the service another `name`, or do without the file: `pid_file: \"\"`");
+}
+
+#[test]
+fn our_unit_whose_user_cannot_write_its_pid_file_is_corrected() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    fs::write(&path, format!("{MARKER} tbot\n{BY_TBOT}")).unwrap();
+    let answer = install(directory.path(), json!({}));
+    assert_eq!((&answer["changed"], &answer["needs_daemon_reload"]), (&json!(true), &json!(true)));
+    assert_eq!(value(&answer, "PIDFile"), "/run/tbot/tbot.pid");
+}
+
+#[test]
+fn what_the_bot_keeps_below_run_outlasts_a_service_without_hardening_too() {
+    let place = Place::with("services: [{type: application-tunnel, listen: 'unix:///run/tbot/app.sock'}]\n");
+    let answer = place.install(json!({ "hardening": false }));
+    assert_eq!(value(&answer, "RuntimeDirectoryPreserve"), "yes");
+    let other = Place::with("- nonsense\n").install(json!({ "hardening": false }));
+    assert_eq!(value(&other, "RuntimeDirectory"), "tbot");
+}
+
+#[test]
+fn a_pid_file_in_run_that_was_asked_for_is_made_by_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let given = json!({ "pid_file": "/run/a b.pid", "user": "web", "group": 1500 });
+    let answer = install(directory.path(), given.clone());
+    assert_eq!(
+        value(&answer, "ExecStartPre"),
+        "+/usr/bin/install -m 0644 -o web -g 1500 /dev/null \"/run/a b.pid\""
+    );
+    assert!(values(&answer, "RuntimeDirectory").is_empty());
+    assert_eq!(install(directory.path(), given)["changed"], false);
+    let elsewhere = install(directory.path(), json!({ "pid_file": "/srv/x.pid" }));
+    assert!(values(&elsewhere, "ExecStartPre").is_empty());
 }

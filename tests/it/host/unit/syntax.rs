@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tbot_tpm::host::unit::{Form, same_directives};
 
+use crate::support::fail;
 use crate::support::systemd::{BY_TBOT, install, request};
-use crate::support::{fail, succeed};
 
 /// A program that systemd-analyze takes for one, in a folder of this name.
 fn program(directory: &Path, folder: &str) -> PathBuf {
@@ -47,7 +47,7 @@ fn a_plain_command_line_has_no_quotes_and_no_prefix() {
     let extra = json!({ "config": "/etc/a-b_c.d:e+f@g,h=i.yaml", "tbot_path": program });
     let content = install(directory.path(), extra)["content"].as_str().unwrap().to_owned();
     let expected = format!(
-        "\nExecStart={}/100%%/tbot start -c /etc/a-b_c.d:e+f@g,h=i.yaml --pid-file=/run/tbot.pid\n",
+        "\nExecStart={}/100%%/tbot start -c /etc/a-b_c.d:e+f@g,h=i.yaml --pid-file=/run/tbot/tbot.pid\n",
         directory.path().display()
     );
     assert!(content.contains(&expected), "{content}");
@@ -124,17 +124,45 @@ fn the_unit_that_tbot_itself_installed_is_unchanged() {
 fn the_unit_that_an_older_tbot_installed_is_unchanged_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tbot.service");
-    let older = changed(" --pid-file=/run/tbot.pid", "");
-    fs::write(&path, &older).unwrap();
-    assert_eq!(install(directory.path(), json!({}))["changed"], false);
-    for other in
-        [json!({ "pid_file": "" }), json!({ "pid_file": "/run/x.pid" }), json!({ "hardening": true })]
-    {
-        fail(&request(directory.path(), other), "conflict");
+    let description = "tbot - Teleport Machine & Workload Identity Service";
+    let older = changed(description, "tbot - Teleport Machine ID Service");
+    let oldest = older.replace(" --pid-file=/run/tbot.pid", "");
+    for text in [older, oldest] {
+        fs::write(&path, &text).unwrap();
+        assert_eq!(install(directory.path(), json!({}))["changed"], false, "{text}");
+        for other in
+            [json!({ "pid_file": "" }), json!({ "pid_file": "/run/x.pid" }), json!({ "hardening": true })]
+        {
+            fail(&request(directory.path(), other), "conflict");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
-    assert_eq!(fs::read_to_string(&path).unwrap(), older);
-    assert_eq!(succeed(&request(directory.path(), json!({ "state": "absent" })))["changed"], true);
-    assert!(!path.exists());
+}
+
+#[test]
+fn the_pid_file_of_anothers_unit_belongs_to_who_wrote_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tbot.service");
+    for pid_file in [
+        "--pid-file=/run/tbot/other.pid",
+        "--pid-file /run/tbot/other.pid",
+        "\"--pid-file=%t/tbot/other.pid\"",
+        "",
+    ] {
+        let text = changed("--pid-file=/run/tbot.pid", pid_file)
+            .replace("PIDFile=/run/tbot.pid", "PIDFile=/run/tbot/other.pid\nRuntimeDirectory=tbot");
+        fs::write(&path, &text).unwrap();
+        assert_eq!(install(directory.path(), json!({}))["changed"], false, "{text}");
+    }
+    for other in [
+        changed("--pid-file=/run/tbot.pid", "--pid-file=/run/tbot.pid --fips"),
+        changed("--pid-file=/run/tbot.pid", "--pid-files=/run/tbot.pid"),
+        changed("--pid-file=/run/tbot.pid", "'-d --pid-file=/run/tbot.pid'"),
+        changed("PIDFile=/run/tbot.pid", "RuntimeMaxSec=1"),
+    ] {
+        fs::write(&path, &other).unwrap();
+        fail(&request(directory.path(), json!({})), "conflict");
+    }
 }
 
 #[test]
@@ -214,7 +242,6 @@ fn units_that_say_something_else_differ() {
         changed("RestartSec=5", "RestartSec=5ms"),
         changed("LimitNOFILE=524288", "LimitNOFILE=1024:524288"),
         changed("WantedBy=multi-user.target", "WantedBy=multi\\x2duser.target"),
-        changed("PIDFile=/run/tbot.pid", "PIDFile=\"/run/tbot.pid\""),
     ] {
         fs::write(&path, &other).unwrap();
         fail(&request(directory.path(), json!({})), "conflict");

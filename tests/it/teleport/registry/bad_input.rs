@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
 
+use crate::support::manufacturer::Manufacturer;
 use crate::support::messages::{listed, snapshot};
 use crate::support::registry::{HOST, Place, certified, found};
 use crate::support::tokens::hash;
@@ -19,7 +20,6 @@ fn a_malformed_entry_is_left_as_it_is_and_named() {
             fs::write(place.entry(HOST), text).unwrap();
             let accepted = json!({ "identity": found('a'), "accept_identity_change": true });
             let message = place.refuse(accepted, "invalid_request");
-            assert_eq!(place.refuse(json!({ "state": "archived" }), "invalid_request"), message);
             // Other hosts are none the worse for it.
             place.change(json!({ "host": "web-2", "identity": found('a') }));
             ((*text).to_owned(), message)
@@ -130,37 +130,75 @@ fn an_identity_that_says_too_little_or_contradicts_itself_is_refused() {
         identity[name] = value;
         identity
     };
+    let other = Manufacturer::new("Other").tpm(HOST, "0f:fe");
+    let pem = certified()["ek_cert_pem"].as_str().unwrap().to_owned();
+    let unlike = |name: &str| with(certified(), name, other[name].clone());
     let place = Place::new();
     let said = listed(
         [
-            Value::Null,
-            json!({}),
-            json!({ "ek_public_hash": hash('a') }),
-            with(found('a'), "ek_public_hash", json!("ab")),
-            with(found('a'), "ek_cert_present", json!(true)),
-            with(certified('a'), "ek_cert_pem", Value::Null),
-            with(certified('a'), "ek_cert_present", json!(false)),
-            with(certified('a'), "ek_cert_serial", json!(754)),
+            ("nothing", Value::Null),
+            ("an empty one", json!({})),
+            ("a hash alone", json!({ "ek_public_hash": hash('a') })),
+            ("a hash that is none", with(found('a'), "ek_public_hash", json!("ab"))),
+            ("no certificate that is there", with(found('a'), "ek_cert_present", json!(true))),
+            ("no PEM", with(certified(), "ek_cert_pem", Value::Null)),
+            ("a certificate that is not there", with(certified(), "ek_cert_present", json!(false))),
+            ("a number as serial number", with(certified(), "ek_cert_serial", json!(754))),
+            (
+                "an endless serial number",
+                with(certified(), "ek_cert_serial", json!(vec!["0f"; 200_000].join(":"))),
+            ),
+            ("another's hash", unlike("ek_public_hash")),
+            ("another's serial number", unlike("ek_cert_serial")),
+            ("another's certificate", unlike("ek_cert_pem")),
+            ("another fingerprint", with(certified(), "ek_cert_sha256", json!(hash('f')))),
+            ("an empty fingerprint", with(certified(), "ek_cert_sha256", json!(""))),
+            ("no certificate", with(certified(), "ek_cert_pem", json!("-----BEGIN CERTIFICATE-----\n"))),
+            ("two certificates", with(certified(), "ek_cert_pem", json!(pem.repeat(2)))),
+            (
+                "a long text",
+                with(certified(), "ek_cert_pem", json!(format!("{pem}{}", "x".repeat(66399 - pem.len())))),
+            ),
         ],
-        |identity| (identity.to_string(), place.refuse(json!({ "identity": identity }), "invalid_request")),
+        |(what, identity)| {
+            ((*what).to_owned(), place.refuse(json!({ "identity": identity }), "invalid_request"))
+        },
     );
     snapshot!(said, @r#"
-    null
+    nothing
         action `registry` needs parameter `identity`; give what `identify` returned for the host, or `state: archived`
-    {}
+    an empty one
         action `registry` needs parameter `identity.ek_public_hash`
-    {"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+    a hash alone
         action `registry` needs parameter `identity.ek_cert_present`
-    {"changed":false,"ek_public_hash":"ab","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+    a hash that is none
         parameter `identity.ek_public_hash` of action `registry`: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "ab"
-    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+    no certificate that is there
         parameter `identity` of action `registry`: it has no `ek_cert_serial`, and `ek_cert_present` says that there is one
-    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":"0f:ff","ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}
+    no PEM
         parameter `identity` of action `registry`: it has no `ek_cert_pem`, and `ek_cert_present` says that there is one
-    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":"0f:ff","ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":"-----BEGIN CERTIFICATE-----\n","ek_cert":null,"tpm":{},"warnings":[]}
+    a certificate that is not there
         parameter `identity` of action `registry`: it has `ek_cert_serial`, and `ek_cert_present` says that there is none
-    {"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":true,"ek_cert_serial":754,"ek_cert_sha256":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","ek_cert_pem":"-----BEGIN CERTIFICATE-----\n","ek_cert":null,"tpm":{},"warnings":[]}
+    a number as serial number
         parameter `identity.ek_cert_serial` of action `registry`: expected a text (quote it, as in "12:34"), found the number 754
+    an endless serial number
+        parameter `identity.ek_cert_serial` of action `registry`: an EK certificate serial has at most 64 pairs of hexadecimal digits, this has 200000
+    another's hash
+        parameter `identity` of action `registry`: its EK certificate is for another key, with the hash [HASH], than `ek_public_hash` says: identify the host again
+    another's serial number
+        parameter `identity` of action `registry`: its EK certificate has the serial number 0f:ff, and `ek_cert_serial` says 0f:fe: identify the host again
+    another's certificate
+        parameter `identity` of action `registry`: its EK certificate is for another key, with the hash [HASH], than `ek_public_hash` says: identify the host again
+    another fingerprint
+        parameter `identity` of action `registry`: its EK certificate has the SHA-256 [HASH], and `ek_cert_sha256` says another: identify the host again
+    an empty fingerprint
+        parameter `identity` of action `registry`: its EK certificate has the SHA-256 [HASH], and `ek_cert_sha256` says another: identify the host again
+    no certificate
+        parameter `identity` of action `registry`: its `ek_cert_pem` is no EK certificate that the cluster could read (it is not one PEM block of type CERTIFICATE): identify the host again
+    two certificates
+        parameter `identity` of action `registry`: its `ek_cert_pem` is no EK certificate that the cluster could read (it is not one PEM block of type CERTIFICATE): identify the host again
+    a long text
+        parameter `identity` of action `registry`: its `ek_cert_pem` has 66399 bytes, and at most 65536 are recorded: no TPM has room for such a certificate
     "#);
     let said = listed(
         [
@@ -174,7 +212,7 @@ fn an_identity_that_says_too_little_or_contradicts_itself_is_refused() {
     {"registry":"registry","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
         parameter `registry` of action `registry`: the path "registry" is not absolute; write it from the root (/…)
     {"state":"absent","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
-        parameter `state` of action `registry`: `absent` is none of its values: present, archived
+        parameter `state` of action `registry`: `absent` is none of its values: present, listed, leaving, archived
     {"registry":null,"identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
         action `registry` needs parameter `registry`
     "#);

@@ -5,26 +5,26 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::registry::{HOST, Place, certified, found, mode, read};
+use crate::support::registry::{HOST, Place, certified, found, mode, read, uncertified};
 use crate::support::tokens::hash;
-use crate::support::{run, succeed, tool};
+use crate::support::{fail, run, succeed, tool};
 
 #[test]
 fn a_new_host_is_recorded_with_what_stays_the_same_as_long_as_its_tpm_does() {
     let place = Place::new();
-    let answer = place.record(certified('a'));
+    let identity = certified();
+    let answer = place.record(identity.clone());
     let expected = format!(
         r#"{{
   "description": "web-1",
-  "ek_cert_pem": "-----BEGIN CERTIFICATE-----\n",
+  "ek_cert_pem": {},
   "ek_cert_present": true,
   "ek_cert_serial": "0f:ff",
-  "ek_cert_sha256": "{}",
-  "ek_public_hash": "{}"
+  "ek_cert_sha256": {},
+  "ek_public_hash": {}
 }}
 "#,
-        hash('f'),
-        hash('a')
+        identity["ek_cert_pem"], identity["ek_cert_sha256"], identity["ek_public_hash"]
     );
     assert_eq!(fs::read_to_string(place.entry(HOST)).unwrap(), expected);
     assert_eq!(answer["path"], place.entry(HOST).to_str().unwrap());
@@ -56,36 +56,37 @@ fn a_registry_that_is_not_there_is_made_whatever_the_umask() {
 #[test]
 fn what_a_person_added_stays_and_a_file_keeps_its_mode() {
     let place = Place::new();
-    place.record(found('a'));
+    place.record(uncertified());
     let path = place.entry(HOST);
     let mut entry = read(&path);
     entry["rack"] = json!({ "row": 7, "é": [1.5, null] });
     let other_form = entry.to_string();
     fs::write(&path, &other_form).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(place.record(found('a'))["changed"], false);
+    assert_eq!(place.record(uncertified())["changed"], false);
     assert_eq!(fs::read_to_string(&path).unwrap(), other_form, "it says the same");
 
-    let answer = place.record(certified('a'));
+    let answer = place.record(certified());
     assert_eq!((&answer["changed"], &answer["archived"]), (&json!(true), &json!([])));
     assert_eq!(read(&path)["rack"], entry["rack"]);
     assert_eq!(read(&path)["ek_cert_serial"], "0f:ff");
     let accepted = json!({ "identity": found('b'), "accept_identity_change": true });
     place.change(accepted);
     assert_eq!(read(&path)["rack"], entry["rack"]);
-    assert_eq!((mode(&path), mode(&place.archived(HOST, 'a'))), (0o600, 0o600));
+    assert_eq!((mode(&path), mode(&place.archived_of(HOST, &certified()))), (0o600, 0o600));
 }
 
 #[test]
 fn another_tpm_is_refused_until_it_is_accepted() {
     let place = Place::new();
-    place.record(certified('a'));
+    let identity = certified();
+    place.record(identity.clone());
     let former = fs::read_to_string(place.entry(HOST)).unwrap();
     let message = place.refuse(json!({ "identity": found('b') }), "identity_changed");
     let path = place.entry(HOST);
     for expected in [
         "`web-1`",
-        &hash('a'),
+        identity["ek_public_hash"].as_str().unwrap(),
         &hash('b'),
         path.to_str().unwrap(),
         r#"--extra-vars '{"tbot_accept_identity_change": ["web-1"]}'"#,
@@ -93,8 +94,8 @@ fn another_tpm_is_refused_until_it_is_accepted() {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     let answer = place.change(json!({ "identity": found('b'), "accept_identity_change": true }));
-    assert_eq!(answer["former_ek_public_hash"], hash('a'));
-    let archived = place.archived(HOST, 'a');
+    assert_eq!(answer["former_ek_public_hash"], identity["ek_public_hash"]);
+    let archived = place.archived_of(HOST, &identity);
     assert_eq!(answer["archived"], json!([archived]));
     assert_eq!(fs::read_to_string(&archived).unwrap(), former);
     assert_eq!((mode(&archived), mode(archived.parent().unwrap())), (0o644, 0o755));
@@ -105,12 +106,17 @@ fn another_tpm_is_refused_until_it_is_accepted() {
 #[test]
 fn an_ek_certificate_that_is_gone_is_refused_until_that_is_accepted() {
     let place = Place::new();
-    place.record(certified('a'));
-    let message = place.refuse(json!({ "identity": found('a') }), "identity_changed");
-    for expected in ["`web-1`", &hash('a'), "tpm2_dictionarylockout --clear-lockout", "--extra-vars"] {
+    place.record(certified());
+    let message = place.refuse(json!({ "identity": uncertified() }), "identity_changed");
+    for expected in [
+        "`web-1`",
+        certified()["ek_public_hash"].as_str().unwrap(),
+        "tpm2_dictionarylockout --clear-lockout",
+        "--extra-vars",
+    ] {
         assert!(message.contains(expected), "{expected}: {message}");
     }
-    let answer = place.change(json!({ "identity": found('a'), "accept_identity_change": true }));
+    let answer = place.change(json!({ "identity": uncertified(), "accept_identity_change": true }));
     assert_eq!((&answer["former_ek_public_hash"], &answer["archived"]), (&Value::Null, &json!([])));
     assert_eq!(read(&place.entry(HOST))["ek_cert_pem"], Value::Null);
 }
@@ -126,7 +132,7 @@ fn two_hosts_cannot_have_one_tpm() {
     let accepted = json!({ "host": "web-2", "identity": found('a'), "accept_identity_change": true });
     place.refuse(accepted, "conflict");
     place.change(json!({ "state": "archived" }));
-    place.change(json!({ "host": "web-3", "identity": found('a') }));
+    place.change(json!({ "host": "web-3", "identity": found('a'), "accept_identity_change": true }));
 }
 
 #[test]
@@ -153,33 +159,35 @@ fn clones_that_are_recorded_at_the_same_time_do_not_get_in_both() {
 fn an_archived_entry_moves_as_it_is() {
     let place = Place::new();
     place.change(json!({ "state": "archived" }));
-    place.record(certified('a'));
+    place.record(certified());
     let entry = fs::read_to_string(place.entry(HOST)).unwrap();
     let answer = place.change(json!({ "state": "archived" }));
     assert_eq!(answer["changed"], true);
-    assert_eq!(answer["former_ek_public_hash"], hash('a'));
+    assert_eq!(answer["former_ek_public_hash"], certified()["ek_public_hash"]);
     assert_eq!((&answer["identity"], &answer["diff"]["after"]), (&Value::Null, &json!("")));
-    assert_eq!(answer["archived"], json!([place.archived(HOST, 'a')]));
-    assert_eq!(fs::read_to_string(place.archived(HOST, 'a')).unwrap(), entry);
+    assert_eq!(answer["archived"], json!([place.archived_of(HOST, &certified())]));
+    assert_eq!(fs::read_to_string(place.archived_of(HOST, &certified())).unwrap(), entry);
     assert!(!place.entry(HOST).exists());
 }
 
 #[test]
 fn a_host_that_comes_back_is_archived_anew_and_others_files_are_not_its_own() {
     let place = Place::new();
-    place.record(found('a'));
+    place.record(uncertified());
     place.change(json!({ "state": "archived" }));
-    place.record(certified('a'));
+    place.record(certified());
     let answer = place.change(json!({ "state": "archived" }));
-    assert_eq!(answer["archived"], json!([place.archived(HOST, 'a')]));
-    assert_eq!(read(&place.archived(HOST, 'a'))["ek_cert_serial"], "0f:ff", "the newer one");
+    assert_eq!(answer["archived"], json!([place.archived_of(HOST, &certified())]));
+    assert_eq!(read(&place.archived_of(HOST, &certified()))["ek_cert_serial"], "0f:ff", "the newer one");
     place.record(found('b'));
     place.change(json!({ "state": "archived" }));
     // A name that looks like another host's archived entry.
     let other = format!("{HOST}.{}", "c".repeat(16));
     place.change(json!({ "host": other, "identity": found('d') }));
     place.change(json!({ "host": other, "state": "archived" }));
-    let archived = json!([place.archived(HOST, 'a'), place.archived(HOST, 'b')]);
+    let mut archived = [place.archived_of(HOST, &certified()), place.archived(HOST, 'b')];
+    archived.sort();
+    let archived = json!(archived);
     assert_eq!(place.change(json!({ "state": "archived" }))["archived"], archived);
 }
 
@@ -201,4 +209,46 @@ fn an_interrupted_change_is_finished() {
     assert_eq!(place.change(accepted)["former_ek_public_hash"], hash('a'));
     fs::copy(place.entry(HOST), place.archived(HOST, 'b')).unwrap();
     assert_eq!(place.change(json!({ "state": "archived" }))["former_ek_public_hash"], hash('b'));
+}
+
+#[test]
+fn a_chain_is_kept_as_long_as_the_certificate_is_the_same() {
+    let place = Place::new();
+    let chain = certified()["ek_cert_pem"].clone();
+    let mut with = certified();
+    with["ek_cert_chain_pem"] = chain.clone();
+    let changed = |identity: Value| place.record(identity)["changed"].clone();
+    assert_eq!(changed(certified()), true);
+    assert!(read(&place.entry(HOST)).get("ek_cert_chain_pem").is_none());
+    assert_eq!(changed(with.clone()), true);
+    assert_eq!(changed(with), false);
+    // What is not read today is not forgotten.
+    let mut without = certified();
+    without["ek_cert_chain_pem"] = Value::Null;
+    assert_eq!(changed(without), false);
+    assert_eq!(read(&place.entry(HOST))["ek_cert_chain_pem"], chain);
+    let other = json!({ "identity": found('a'), "accept_identity_change": true });
+    succeed(&place.request(other));
+    assert!(read(&place.entry(HOST)).get("ek_cert_chain_pem").is_none());
+}
+
+#[test]
+fn a_chain_that_no_tpm_has_is_not_recorded() {
+    let place = Place::new();
+    let mut identity = certified();
+    let pem = identity["ek_cert_pem"].as_str().unwrap().to_owned();
+    for (chain, why) in [
+        (pem.repeat(10_000), "bytes, and may have 24576"),
+        ("x".to_owned(), "its `ek_cert_chain_pem` holds no certificate"),
+        (pem.replace("MII", "AII"), "has a damaged certificate"),
+    ] {
+        identity["ek_cert_chain_pem"] = json!(chain);
+        let message = fail(&place.request(json!({ "identity": identity })), "invalid_request");
+        assert!(message.contains(why), "{message}");
+    }
+    let mut uncertified = uncertified();
+    uncertified["ek_cert_chain_pem"] = json!(pem);
+    let message = fail(&place.request(json!({ "identity": uncertified })), "invalid_request");
+    assert!(message.contains("no EK certificate that this could be above"), "{message}");
+    assert!(!place.entry(HOST).exists());
 }

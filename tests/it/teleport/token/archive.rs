@@ -230,8 +230,8 @@ fn a_malformed_archive_file_is_a_warning_and_takes_nothing_away() {
 #[test]
 fn a_file_that_a_person_put_into_the_archive_counts() {
     let registry = Registry::new();
-    fs::write(registry.path().join("archive/moved.json"), json!({ "ek_public_hash": hash('e') }).to_string())
-        .unwrap();
+    let entry = json!({ "ek_public_hash": hash('e') }).to_string();
+    fs::write(registry.path().join("archive/elsewhere.json"), entry).unwrap();
     fs::write(registry.path().join("archive/README.md"), "").unwrap();
     assert_eq!(registry.merged(three(), json!({}))["rules"]["removed"], json!(["elsewhere", "old"]));
 }

@@ -153,7 +153,7 @@ fn a_rule_that_is_not_understood_is_named() {
 fn what_readers_of_yaml_disagree_about_is_refused() {
     let token = succeed(&request(json!({})))["content"].as_str().unwrap().to_owned();
     let (head, rules) = token.split_once("    allow:\n").unwrap();
-    let first = format!("description: web-1\n        ek_public_hash: {}\n", hash('a'));
+    let first = format!("description: web-1\n        ek_public_hash: \"{}\"\n", hash('a'));
     assert!(rules.contains(&first));
     let merge = format!("{head}    allow:\n      - &r\n        {first}      - <<: *r\n");
     let mut texts: Vec<String> = [

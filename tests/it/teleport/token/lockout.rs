@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::manufacturer::Manufacturer;
 use crate::support::messages::snapshot;
-use crate::support::tokens::{hash, merged, outcome, request, token, warnings};
+use crate::support::tokens::{hash, host, merged, outcome, request, stored, token, warnings};
 use crate::support::{fail, run, succeed};
 
 /// The manufacturer, and a host with a TPM of its.
@@ -74,7 +74,9 @@ fn stricter_cas_are_refused_while_hosts_are_not_given_whose_certificates_nobody_
     }
     let both = json!([other.issuing, manufacturer.issuing]);
     succeed(&build(with_cas(json!([other.issuing])), both));
-    succeed(&build(with_cas(json!([other.issuing])), json!([])));
+    let mut none = build(with_cas(json!([other.issuing])), json!([]));
+    none["allow_without_cas"] = json!(true);
+    succeed(&none);
 }
 
 #[test]
@@ -241,4 +243,20 @@ fn to_skip_everybody_is_an_error_or_no_change() {
     pruning["current"] = current;
     pruning["prune"] = json!(true);
     fail(&pruning, "would_lock_out");
+}
+
+#[test]
+fn a_host_that_claims_a_removed_tpm_stops_nobody_else() {
+    let current = stored(json!([host("stolen", 'c')]));
+    let hosts = json!([host("web-1", 'a'), host("evil-1", 'c')]);
+    let asked = json!({ "hosts": hosts, "remove": [hash('c')], "skip_refused": true });
+    let answer = merged(&current, asked.clone());
+    assert_eq!(outcome(&answer), json!({ "added": ["web-1"], "removed": ["stolen"] }));
+    assert_eq!(answer["refused"][0]["description"], "evil-1");
+    snapshot!(warnings(&answer), @"left out `evil-1`: `remove` names the TPM. Archive the host, or take its TPM out of `remove`");
+    // By their own names the user knows them.
+    let mut named = asked;
+    named["remove"] = json!(["web-1"]);
+    named["current"] = current;
+    snapshot!(fail(&request(named), "invalid_request"), @"`remove` names `web-1`, which is given as a host too; take it out of one of the two; a host's former TPM goes by its hash, or with `replace: true`");
 }

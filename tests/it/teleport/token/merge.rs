@@ -49,8 +49,8 @@ fn what_the_cluster_has_already_is_no_change_in_any_form() {
 }
 
 #[test]
-fn a_hosts_rule_gets_its_new_name_and_serial_number() {
-    let current = stored(json!([host("old-name", 'b'), host("web-1", 'a')]));
+fn a_hosts_rule_gets_its_serial_number() {
+    let current = stored(json!([host("web-2", 'b'), host("web-1", 'a')]));
     let answer = merged(&current, json!({ "match": "hash_and_serial" }));
     let web_2 =
         json!({ "description": "web-2", "ek_public_hash": hash('b'), "ek_certificate_serial": "12:34" });

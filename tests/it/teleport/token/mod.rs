@@ -8,5 +8,8 @@ mod merge;
 mod output;
 mod properties;
 mod registry;
+mod rule_texts;
 mod shards;
 mod slow_bombs;
+mod strangers;
+mod without_cas;

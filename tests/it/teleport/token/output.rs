@@ -34,9 +34,9 @@ spec:
   tpm:
     allow:
       - description: web-1
-        ek_public_hash: {}
+        ek_public_hash: \"{}\"
       - description: web-2
-        ek_public_hash: {}
+        ek_public_hash: \"{}\"
 ",
         hash('a'),
         hash('b')
@@ -46,6 +46,26 @@ spec:
     assert_eq!(answer["host_tokens"], json!({ "web-1": "web", "web-2": "web" }));
     assert_eq!(answer["tokens"][0]["name"], "web");
     assert_eq!(answer["tokens"][0]["rules"], 2);
+}
+
+#[test]
+fn a_file_with_hashes_without_quotes_is_left_alone_until_something_else_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.yaml");
+    let text = succeed(&request(json!({})))["content"].as_str().unwrap().to_owned();
+    let bare = text.replace('"', "");
+    assert_ne!(bare, text);
+    fs::write(&path, &bare).unwrap();
+    let ask = |more: Value| {
+        let mut asked = json!({ "path": path });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        succeed(&request(asked))
+    };
+    assert_eq!(ask(json!({}))["changed"], false);
+    assert_eq!(fs::read_to_string(&path).unwrap(), bare);
+    assert_eq!(ask(json!({ "labels": { "a": "b" } }))["changed"], true);
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(written.split_once("spec:").unwrap().1, text.split_once("spec:").unwrap().1);
 }
 
 #[test]

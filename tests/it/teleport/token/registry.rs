@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::messages::{listed, snapshot};
-use crate::support::tokens::{hash, host, outcome, request, stored, warnings};
-use crate::support::{fail, succeed, tool};
+use crate::support::tokens::{hash, host, merged, outcome, request, stored, warnings};
+use crate::support::{fail, run, succeed, tool};
 
 /// A registry with an identity for `web-1` and `web-2` each.
 fn registry() -> TempDir {
@@ -81,13 +81,16 @@ fn a_registry_of_many_files_is_read_in_their_order_with_every_problem() {
     for broken in ["web-1003.json", "web-1290.json"] {
         write(&directory, broken, "{".to_owned());
     }
-    let answer = succeed(&json!({ "action": "ekcert_ca", "registry": directory.path(), "fetch": false }));
+    let answer = run(&json!({
+        "action": "ekcert_ca", "registry": directory.path(), "fetch": false, "skip_untrusted": true,
+    }));
     let usable = hosts.iter().filter(|host| !["web-1003", "web-1290"].contains(&host.as_str()));
-    assert_eq!(answer["unresolved"][0]["hosts"], json!(usable.collect::<Vec<_>>()));
-    let problems = warnings(&answer);
-    let lines: Vec<&str> = problems.lines().collect();
-    let [first, second] = lines[..] else { panic!("{problems}") };
-    assert!(first.contains("web-1003.json") && second.contains("web-1290.json"), "{problems}");
+    let usable = usable.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let detail = answer["error"]["detail"].as_str().unwrap();
+    let lines: Vec<&str> = detail.lines().collect();
+    let [unresolved, first, second] = lines[..] else { panic!("{detail}") };
+    assert!(unresolved.starts_with(&format!("{usable}: ")), "{detail}");
+    assert!(first.contains("web-1003.json") && second.contains("web-1290.json"), "{detail}");
 }
 
 #[test]
@@ -167,8 +170,7 @@ fn a_file_that_says_nothing_usable_is_a_warning_where_its_rule_stays() {
 }
 
 #[test]
-fn a_file_that_says_nothing_usable_is_an_error_where_its_rule_would_go_or_is_not_known() {
-    let current = stored(json!([host("web-1", 'a'), host("bad", 'c')]));
+fn a_file_that_says_nothing_usable_is_an_error_where_its_rule_is_not_known() {
     let file = tempfile::tempdir().unwrap();
     let path = file.path().join("web.yaml");
     let said = listed(malformed(), |text| {
@@ -180,10 +182,9 @@ fn a_file_that_says_nothing_usable_is_an_error_where_its_rule_would_go_or_is_not
             assert!(!path.exists());
             message
         };
-        let pruning = refused(json!({ "current": current, "prune": true }));
         let new = refused(json!({}));
         assert_eq!(refused(json!({ "path": path })), new);
-        (text.clone(), if new == pruning { new } else { format!("{pruning}\n{new}") })
+        (text.clone(), new)
     });
     snapshot!(said, @r#"
     {
@@ -197,6 +198,101 @@ fn a_file_that_says_nothing_usable_is_an_error_where_its_rule_would_go_or_is_not
     {"ek_public_hash":null}
         the registry's file [DIR]/bad.json has no `ek_public_hash`; the registry's file [DIR]/worse.json is no JSON object: expected value at line 1 column 1; correct it, restore it from version control, or remove it and identify the host again
     "#);
+}
+
+#[test]
+fn pruning_keeps_the_rules_of_entries_that_say_nothing_usable() {
+    for text in malformed() {
+        let registry = registry();
+        write(&registry, "bad.json", text.clone());
+        let pruned = |current: Value| merged(&current, from(registry.path(), json!({ "prune": true })));
+        let answer = pruned(stored(json!([host("web-1", 'a'), host("bad", 'c'), host("gone", 'd')])));
+        assert_eq!(answer["rules"]["kept"], json!(["bad", "web-1"]), "{text}");
+        assert_eq!(answer["rules"]["removed"], json!(["gone"]), "{text}");
+        assert_eq!(answer["rules"]["added"], json!(["web-2"]));
+        assert!(warnings(&answer).contains("bad"), "{answer}");
+    }
+}
+
+#[test]
+fn nothing_is_pruned_or_replaced_where_any_rule_may_be_of_an_entry_that_says_nothing_usable() {
+    let registry = registry();
+    write(&registry, "bad.json", "{".to_owned());
+    let current = stored(json!([host("web-1", 'c'), host("by hand", 'd')]));
+    for extra in
+        [json!({ "prune": true }), json!({ "replace": true }), json!({ "prune": true, "replace": true })]
+    {
+        let answer = merged(&current, from(registry.path(), extra));
+        assert_eq!(outcome(&answer)["kept"], json!(["by hand", "web-1"]));
+        assert_eq!(
+            (&answer["rules"]["added"], &answer["rules"]["removed"]),
+            (&json!(["web-1", "web-2"]), &json!([]))
+        );
+        let said = warnings(&answer);
+        assert!(
+            said.contains("`prune` and `replace` remove no rule in this run") && said.contains("`bad`"),
+            "{said}"
+        );
+    }
+    // The rule that is named goes.
+    let named = json!({ "prune": true, "remove": [hash('d')] });
+    let answer = succeed(&from(registry.path(), json!({ "current": current, "remove": named["remove"] })));
+    assert_eq!(answer["rules"]["removed"], json!(["by hand"]));
+    // One that is archived, or out of the token's scope, is in nobody's way.
+    for extra in [json!({ "archived": ["bad"] }), json!({ "only": ["web-1", "web-2"] })] {
+        let mut request = from(registry.path(), extra);
+        request["current"] = current.clone();
+        request["prune"] = json!(true);
+        let answer = succeed(&request);
+        assert_eq!(answer["rules"]["removed"], json!(["by hand", "web-1"]), "{answer}");
+        assert!(!warnings(&answer).contains("bad.json"), "{answer}");
+    }
+    // A given host stands above its file.
+    let mut given = from(registry.path(), json!({ "hosts": [host("bad", 'd')], "prune": true }));
+    given["current"] = current;
+    let answer = succeed(&given);
+    assert_eq!(
+        (&answer["rules"]["removed"], &answer["warnings"]),
+        (&json!(["web-1"]), &json!([])),
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_entry_that_is_too_large_leaves_its_host_out_at_once() {
+    let registry = registry();
+    let entry = fs::File::create(registry.path().join("bad.json")).unwrap();
+    entry.set_len(1 << 40).unwrap();
+    write(
+        &registry,
+        "large.json",
+        json!({ "ek_public_hash": hash('d'), "note": "x".repeat(1 << 20) }).to_string(),
+    );
+    let serial = vec!["0f"; 200_000].join(":");
+    write(
+        &registry,
+        "long.json",
+        json!({ "ek_public_hash": hash('e'), "ek_cert_serial": serial }).to_string(),
+    );
+    let current =
+        stored(json!([host("web-1", 'a'), host("bad", 'c'), host("large", 'd'), host("long", 'e')]));
+    let answer =
+        merged(&current, from(registry.path(), json!({ "prune": true, "match": "hash_and_serial" })));
+    assert_eq!(outcome(&answer), json!({ "added": ["web-2"], "kept": ["bad", "large", "long", "web-1"] }));
+    snapshot!(warnings(&answer), @"
+    left out, but any rule that it has stays: [DIR]/bad.json is larger than 1048576 bytes; correct it, restore it from version control, or remove it and identify the host again
+    left out, but any rule that it has stays: [DIR]/large.json is larger than 1048576 bytes; correct it, restore it from version control, or remove it and identify the host again
+    left out, but any rule that it has stays: the registry's file [DIR]/long.json is no identity: an EK certificate serial has at most 64 pairs of hexadecimal digits, this has 200000; correct it, restore it from version control, or remove it and identify the host again
+    ");
+    let token = json!({ "action": "preflight", "token": current, "registry": registry.path() });
+    let answer = succeed(&token);
+    assert_eq!((&answer["accepted"], &answer["refused"]), (&json!(1), &json!(1)));
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 3, "{answer}");
+    let asked = json!({ "action": "ekcert_ca", "registry": registry.path(), "fetch": false });
+    let answer = run(&asked);
+    let detail = answer["error"]["detail"].as_str().unwrap();
+    assert!(detail.contains("web-1, web-2"), "{answer}");
+    assert!(detail.contains("bad.json is larger than 1048576 bytes"), "{answer}");
 }
 
 #[test]

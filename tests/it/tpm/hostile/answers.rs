@@ -109,13 +109,17 @@ fn a_list_of_properties_that_makes_no_sense_is_an_error() {
         ("a capability that was not asked for", GET_CAPABILITY, |answer| answer[14] = 5),
         ("more than 0 and 1", GET_CAPABILITY, |answer| answer[10] = 2),
         ("a count of one too many", GET_CAPABILITY, |answer| answer[18] += 1),
-        ("a count of one too few", GET_CAPABILITY, |answer| answer[18] -= 1),
+        ("a count of one too few", GET_CAPABILITY, |answer| answer[18] = answer[18].wrapping_sub(1)),
         ("a count beyond everything", GET_CAPABILITY, |answer| answer[15..19].fill(0xFF)),
         ("half a property", GET_CAPABILITY, |answer| {
             answer.truncate(answer.len() - 4);
             correct_size(answer);
         }),
-        ("properties that were not asked for", GET_CAPABILITY, |answer| answer[19..23].fill(0)),
+        ("properties that were not asked for", GET_CAPABILITY, |answer| {
+            if let Some(number) = answer.get_mut(19..23) {
+                number.fill(0);
+            }
+        }),
         ("properties in no order", GET_CAPABILITY, |answer| {
             if answer.len() > 40 {
                 let (first, second) = answer[19..35].split_at_mut(8);
@@ -133,6 +137,45 @@ fn a_list_of_properties_that_makes_no_sense_is_an_error() {
                 // libtss2 and tss-esapi let some pass; the identity has nothing of it.
                 let kind = &answer["error"]["kind"];
                 assert!(kind == "tpm_error" || answer["ek_source"] == "nv_certificate", "{what}: {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_cannot_be_listed_or_read_is_a_warning_and_the_identity_stays() {
+    let tpm = tpm_with_certificate_and_keys();
+    let der = certificate(tpm.file("nv").parent().unwrap(), &["rsa:2048"], &[]);
+    for index in ["0x01c00100", "0x01c00101"] {
+        tpm.write_nv(index, "ppwrite|ppread|authread|platformcreate|no_da", &der);
+    }
+    let honest = Hostile::before(&tpm, |_| Reply::Honest).identify_patiently("native");
+    assert!(honest["ek_cert_chain_pem"].is_string() && !warnings(&honest).contains("chain"), "{honest}");
+    // more (1), capability (4), count (4), then the handles.
+    let lists: [Case; 6] = [
+        ("another capability", GET_CAPABILITY, |answer| answer[14] = 5),
+        ("a count of one too many", GET_CAPABILITY, |answer| answer[18] += 1),
+        ("handles in no order", GET_CAPABILITY, |answer| answer[19..27].rotate_left(4)),
+        ("the same handle for ever", GET_CAPABILITY, |answer| {
+            answer[10] = 1;
+            answer.truncate(23);
+            answer[18] = 1;
+            correct_size(answer);
+        }),
+        ("handles before the range", GET_CAPABILITY, |answer| answer[19..23].fill(0)),
+        ("a header alone", GET_CAPABILITY, |answer| *answer = response(0, &[])),
+    ];
+    for (what, code, alter) in lists {
+        for backend in BACKENDS {
+            let answer = Hostile::before(&tpm, move |command| {
+                let is_list = command.code == code && command.bytes[10..14] == [0, 0, 0, 1];
+                if is_list { Reply::Altered(Box::new(alter)) } else { Reply::Honest }
+            })
+            .identify_patiently(backend);
+            assert_eq!(answer["ek_public_hash"], honest["ek_public_hash"], "{what}, {backend}: {answer}");
+            // libtss2 and tss-esapi let some pass.
+            if *backend == "native" && what != "the same handle for ever" {
+                assert!(warnings(&answer).contains("the certificate chain in the TPM"), "{what}: {answer}");
             }
         }
     }

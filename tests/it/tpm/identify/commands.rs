@@ -47,7 +47,8 @@ fn with_a_certificate_no_key_is_made_and_nothing_else_is_asked() {
         println!("{size} bytes");
         let padding = vec![0xff; size - der.len()];
         tpm.replace_nv(EK_CERTIFICATE, MANUFACTURERS, &[&der[..], &padding].concat());
-        let common = [("GetCapability", 2), ("NV_Read", reads)];
+        // One of them asks whether there is a chain.
+        let common = [("GetCapability", 3), ("NV_Read", reads)];
         sends(&tpm, "native", None, &[&common, &[("NV_ReadPublic", 1), ("ReadPublic", 2)]]);
         // libtss2 asks for the public area of whatever it is given a handle of.
         sends(&tpm, "esapi", None, &[&common, &[("NV_ReadPublic", 2), ("ReadPublic", 4)]]);
@@ -58,7 +59,7 @@ fn with_a_certificate_no_key_is_made_and_nothing_else_is_asked() {
         &tpm,
         "native",
         Some(&expected),
-        &[&[("GetCapability", 2), ("NV_ReadPublic", 1), ("NV_Read", 2), ("ReadPublic", 2)]],
+        &[&[("GetCapability", 3), ("NV_ReadPublic", 1), ("NV_Read", 2), ("ReadPublic", 2)]],
     );
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tss")]
 mod broker;
+mod chain;
 mod commands;
 mod identity;
 mod join;

@@ -1,0 +1,72 @@
+# Copyright: the tbot_tpm authors
+# SPDX-License-Identifier: Apache-2.0
+"""The binaries, and what the controller's own says of a request."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import subprocess
+
+COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDER = os.path.join(COLLECTION, "plugins", "binaries")
+
+
+def refusal(arguments):
+    """What the controller's own binary says is wrong with these parameters, before anything is sent to the target: the answer
+    that the target's would give. None where nothing is, or where the controller has no binary that it can run."""
+    binary = os.path.join(FOLDER, "tbot_tpm_" + os.uname().machine)
+    if not is_as_packed(binary):
+        return None
+    # They may be secret, and go where nobody else sees them.
+    request = json.dumps(dict(arguments, _tbot_validate_only=True)).encode()
+    try:
+        done = subprocess.run([binary], input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=False)
+        answer = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    # One that was built before there was this control takes it for a parameter.
+    is_refused = isinstance(answer, dict) and answer.get("failed") and "_tbot_validate_only" not in str(answer.get("msg"))
+    return answer if is_refused else None
+
+
+def is_as_packed(path):
+    """Whether the binary is the one that the collection was packed with, by the list of files that is in each built collection. A
+    checkout has no such list, and its binaries are its own."""
+    try:
+        with open(os.path.join(COLLECTION, "FILES.json"), "rb") as file:
+            files = json.load(file)["files"]
+    except FileNotFoundError:
+        return True
+    name = os.path.relpath(path, COLLECTION)
+    sums = [entry.get("chksum_sha256") for entry in files if entry.get("name") == name]
+    try:
+        with open(path, "rb") as file:
+            return sums == [hashlib.sha256(file.read()).hexdigest()]
+    except OSError:
+        return False
+
+
+def plain(value):
+    """The value as plain JSON has it: vaulted text decrypted, dates as RFC 3339 text (in UTC where they name no zone)."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime.datetime):
+        text = value.isoformat()
+        return re.sub(r"\+00:00$", "Z", text) if value.tzinfo else text + "Z"
+    if isinstance(value, datetime.date):
+        return value.isoformat() + "T00:00:00Z"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)

@@ -1,0 +1,196 @@
+//! Which tokens besides the present one let hosts in that are to be archived: built from the same registry, they would lose the
+//! hosts' rules in their next run, although nobody took the hosts away from these bots.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::super::hosts;
+use super::Parameters;
+use crate::error::{Error, Kind, Result};
+use crate::host::{self, AbsolutePath};
+use crate::message::first;
+use crate::protocol::Answer;
+use crate::teleport::registry::Archive;
+use crate::teleport::{self, Identity, Name, Registry, Shards, Source, Token};
+
+const SOURCE: Source<'_> = Source { name: "`current`", malformed: Kind::InvalidRequest };
+const HINT: &str = "nothing was changed; if the hosts leave these bots as well, set `allow_lockout: true` \
+                    (`tbot_decommission_all_bots`), and if not, give each bot a registry of its own";
+
+/// What is to be looked for.
+pub(in crate::actions) struct Leaving {
+    pub registry: AbsolutePath,
+    /// The names of the hosts.
+    pub only: Vec<String>,
+    /// The token that they are to leave, or the several of that name, and its bot.
+    pub shards: Shards,
+    pub bot_name: Option<Name>,
+    /// Where the tokens are: what the cluster says, and a directory of token files.
+    pub current: Option<Value>,
+    pub token_directory: Option<AbsolutePath>,
+    pub allow_lockout: bool,
+}
+
+/// A rule that lets a leaving host in.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Shared {
+    host: String,
+    token: String,
+    bot: Option<String>,
+}
+
+impl Leaving {
+    pub(super) fn checked(parameters: Parameters) -> Result<Self> {
+        let Parameters { registry, host, identity, only, name, bot_name, current, token_directory, .. } =
+            parameters;
+        if host.is_some() || identity.is_some() {
+            return Err(Error::invalid(
+                "`state: leaving` takes the hosts as `only`: leave out `host` and `identity`",
+            ));
+        }
+        let (Some(only), Some(name)) = (only, name) else {
+            return Err(Error::invalid("`state: leaving` needs `only` and `name`"));
+        };
+        let allow_lockout = parameters.allow_lockout;
+        let shards = Shards::new(name, 1)?;
+        Ok(Self { registry, only, shards, bot_name, current, token_directory, allow_lockout })
+    }
+
+    pub(super) fn run(&self) -> Result<Answer> {
+        let directory = self.registry.as_ref();
+        if !directory.exists() {
+            return Ok(answer(&BTreeSet::new(), Vec::new()));
+        }
+        let (registry, archive) = (Registry::read(directory)?, Archive::read(directory)?);
+        let names = registry.names(&archive);
+        let (tokens, mut warnings) = self.tokens()?;
+        warnings.extend(registry.unusable.iter().map(hosts::left_out));
+        let leaving: HashMap<&str, &Identity> = registry
+            .identities
+            .iter()
+            .filter(|host| host.name().is_some_and(|name| self.only.iter().any(|only| only == name)))
+            .filter_map(|host| Some((host.hash()?, host)))
+            .collect();
+        let mut shared = BTreeSet::new();
+        for token in tokens.iter().filter(|token| !self.is_own(token, &names)) {
+            for rule in token.rules() {
+                // A rule under a name that this registry does not know stays, whatever is archived.
+                let is_built_from_it = rule.description.is_empty() || names.contains(&rule.description);
+                let host = leaving.get(rule.ek_public_hash.to_ascii_lowercase().as_str());
+                if let Some(host) = host.filter(|_| is_built_from_it) {
+                    shared.insert(Shared::new(host, token));
+                }
+            }
+        }
+        if !shared.is_empty() {
+            let all: Vec<String> = shared.iter().map(Shared::in_words).collect();
+            if !self.allow_lockout {
+                return Err(refusal(&all));
+            }
+            warnings.push(format!(
+                "the next runs for these tokens take away the rules of hosts that are archived here, where the tokens are built \
+                 from this registry: {}",
+                first(&all)
+            ));
+        }
+        Ok(answer(&shared, warnings))
+    }
+
+    /// Whether the token is what the hosts are to leave, of its present or a former layout.
+    fn is_own(&self, token: &Token, names: &HashSet<String>) -> bool {
+        let is_shard = self.shards.place_of(&token.name).is_some();
+        let suffix = token.name.as_str().strip_prefix(self.shards.name().as_str());
+        let is_hosts =
+            || suffix.and_then(|suffix| suffix.strip_prefix('-')).is_some_and(|host| names.contains(host));
+        let bot = self.bot_name.as_ref().map(Name::as_str);
+        (is_shard || is_hosts()) && token.settings.bot_name.as_deref() == bot
+    }
+
+    /// All tokens that can be read, and warnings about others.
+    fn tokens(&self) -> Result<(Vec<Token>, Vec<String>)> {
+        let (mut tokens, mut warnings) = (Vec::new(), Vec::new());
+        let mut take = |read: Result<Vec<Token>>| match read {
+            Ok(read) => tokens.extend(read),
+            Err(problem) => warnings.push(format!("not looked at: {}", hosts::warning(&problem))),
+        };
+        match self.current.clone() {
+            Some(Value::Array(items)) => {
+                for item in items {
+                    take(teleport::read_tokens(item, SOURCE));
+                }
+            }
+            Some(value) => take(teleport::read_tokens(value, SOURCE)),
+            None => {}
+        }
+        let files = self.token_directory.as_ref().map(|path| yaml_files(path.as_ref())).transpose()?;
+        for path in files.into_iter().flatten() {
+            take(host::read(&path).and_then(|bytes| tokens_of(&path, &bytes)));
+        }
+        Ok((tokens, warnings))
+    }
+}
+
+/// The tokens of a file. Others are such as a bot's, or another program's, and have none.
+fn tokens_of(path: &Path, bytes: &[u8]) -> Result<Vec<Token>> {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains("join_method") {
+        return Ok(Vec::new());
+    }
+    let name = path.display().to_string();
+    teleport::parse_tokens(&text, Source { name: &name, malformed: Kind::Conflict })
+}
+
+/// The directory's YAML files; none where it is not there.
+fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error: &io::Error| Error::io(&format!("read {}", directory.display()), error);
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| failed(&e))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| failed(&e))?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+            && path.is_file()
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+impl Shared {
+    fn new(host: &Identity, token: &Token) -> Self {
+        Self {
+            host: host.name().unwrap_or_default().to_owned(),
+            token: token.name.as_str().to_owned(),
+            bot: token.settings.bot_name.clone(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let bot = self.bot.as_ref().map_or("no bot".to_owned(), |bot| format!("bot `{bot}`"));
+        format!("`{}` by token `{}` of {bot}", self.host, self.token)
+    }
+}
+
+fn refusal(all: &[String]) -> Error {
+    let message = format!(
+        "hosts that are to be archived join by other tokens as well, which would lose their rules: {}",
+        first(all)
+    );
+    Error::new(Kind::WouldLockOut, message).hint(HINT)
+}
+
+fn answer(shared: &BTreeSet<Shared>, warnings: Vec<String>) -> Answer {
+    let shared: Vec<Value> = shared
+        .iter()
+        .map(|Shared { host, token, bot }| json!({ "host": host, "token": token, "bot_name": bot }))
+        .collect();
+    Answer::new(false).result("shared", shared).warnings(warnings)
+}
