@@ -45,6 +45,10 @@ class Cluster:
         """Runs the token's part of site.yml."""
         return self.play("site", "--tags", "join_token", *arguments, **variables)
 
+    def apply(self, *arguments: str, **variables: object) -> ansible_runs.Run:
+        """Runs token.yml, which has the token's part alone."""
+        return self.play("token", *arguments, **variables)
+
     def play(self, playbook: str, *arguments: str, **variables: object) -> ansible_runs.Run:
         return self.fleet.play(playbook, *arguments, variables=self.variables | variables)
 

@@ -31,41 +31,41 @@ def stored(cluster: Cluster) -> Cluster:
 
 
 def test_a_token_is_applied_once(cluster):
-    foreseen = cluster.site("--check")
+    foreseen = cluster.apply("--check")
     assert foreseen.returncode == 0, foreseen.output
     assert sum(foreseen.changed().values()) > 0
     assert set(cluster.commands()) == {"get"}, "check mode applied something"
 
-    first = cluster.site()
+    first = cluster.apply()
     assert first.returncode == 0, first.output
     assert cluster.rules() == {"web-1", "db-1", "build-1"}
 
-    second = cluster.site()
+    second = cluster.apply()
     assert not any(second.changed().values()), second.output
     assert cluster.commands().count("create") == 1
 
 
 def test_a_token_that_the_cluster_lost_is_made_anew_only_where_that_is_said(cluster):
-    first = cluster.site()
+    first = cluster.apply()
     assert first.returncode == 0, first.output
     cluster.stored.unlink()
     for arguments in (["--check"], []):
-        stopped = cluster.site(*arguments)
+        stopped = cluster.apply(*arguments)
         assert stopped.returncode != 0
         assert "the cluster has no token test-hosts" in stopped.output.lower(), stopped.output
         assert "tbot_token_recreate" in stopped.output and not cluster.stored.exists(), stopped.output
 
-    run = cluster.site(tbot_token_recreate=True)
+    run = cluster.apply(tbot_token_recreate=True)
     assert run.returncode == 0, run.output
     assert cluster.rules() == HOSTS
-    assert not any(cluster.site().changed().values())
+    assert not any(cluster.apply().changed().values())
 
 
 def test_a_token_of_one_host_that_the_cluster_lost_is_not_made_anew(cluster):
-    cluster.site(tbot_token_per_host=True)
+    cluster.apply(tbot_token_per_host=True)
     assert cluster.rules_of("test-hosts-web-1") == {"web-1"}
     cluster.stored.with_name("test-hosts-web-1.json").unlink()
-    stopped = cluster.site(tbot_token_per_host=True)
+    stopped = cluster.apply(tbot_token_per_host=True)
     assert stopped.returncode != 0
     assert "no token test-hosts-web-1, although" in stopped.output, stopped.output
     assert cluster.rules_of("test-hosts-web-1") == set()
@@ -73,9 +73,9 @@ def test_a_token_of_one_host_that_the_cluster_lost_is_not_made_anew(cluster):
 
 def test_a_first_apply_that_failed_is_simply_done_again(cluster):
     cluster.be_awkward(fails="access-denied", commands=["create"], calls=1)
-    failed = cluster.site()
+    failed = cluster.apply()
     assert failed.returncode != 0 and "access denied" in failed.output, failed.output
-    run = cluster.site()
+    run = cluster.apply()
     assert run.returncode == 0, run.output
     assert cluster.rules() == HOSTS
 
@@ -84,56 +84,56 @@ def test_null_is_no_answer(stored):
     tctl = stored.folder / "null"
     tctl.write_text(f'#!/bin/sh\ncase "$*" in "get token/"*) echo null;; *) exec {stored.command()} "$@";; esac\n')
     tctl.chmod(0o755)
-    run = stored.site(tbot_tctl_command=str(tctl))
+    run = stored.apply(tbot_tctl_command=str(tctl))
     assert run.returncode != 0 and "not a list of tokens" in run.output, run.output
     assert stored.token == STORED
 
 
 def test_hosts_that_only_the_cluster_knows_are_not_locked_out(cluster):
-    cluster.site()
+    cluster.apply()
     token = cluster.token
     token["spec"]["tpm"]["allow"].append({"description": "elsewhere", "ek_public_hash": "e" * 64})
     cluster.store(token)
 
-    merged = cluster.site(tbot_token_labels={"team": "web"})
+    merged = cluster.apply(tbot_token_labels={"team": "web"})
     assert merged.returncode == 0, merged.output
     assert cluster.rules() == {"web-1", "db-1", "build-1", "elsewhere"}
     assert cluster.token["metadata"]["labels"]["team"] == "web"
-    assert not any(cluster.site().changed().values()), "labels that are not set stay"
+    assert not any(cluster.apply().changed().values()), "labels that are not set stay"
 
-    removed = cluster.site(tbot_token_remove=["elsewhere"])
+    removed = cluster.apply(tbot_token_remove=["elsewhere"])
     assert removed.returncode == 0, removed.output
     assert cluster.rules() == {"web-1", "db-1", "build-1"}
 
 
 def test_a_token_without_hosts_is_removed(cluster):
-    cluster.site()
+    cluster.apply()
     for entry in cluster.fleet.registry_directory.glob("*.json"):
         entry.unlink()
-    removed = cluster.site(tbot_token_remove=["web-1", "db-1", "build-1"])
+    removed = cluster.apply(tbot_token_remove=["web-1", "db-1", "build-1"])
     assert removed.returncode == 0, removed.output
     assert cluster.commands()[-2:] == ["rm", "get"]
     assert not cluster.stored.exists()
     assert not cluster.fleet.token_file.exists()
-    assert not any(cluster.site(tbot_token_remove=["web-1"]).changed().values())
+    assert not any(cluster.apply(tbot_token_remove=["web-1"]).changed().values())
 
 
 def test_a_bad_registry_entry_does_not_stop_the_others(cluster):
-    cluster.site()
+    cluster.apply()
     cluster.fleet.registry_directory.joinpath("web-1.json").write_text("{ not json")
     cluster.fleet.registry_directory.joinpath("new-1.json").write_text(json.dumps({"ek_public_hash": "f" * 64}))
-    run = cluster.site()
+    run = cluster.apply()
     assert run.returncode == 0, run.output
     assert "web-1.json" in run.output, "the bad entry is named"
     assert cluster.rules() == {"web-1", "db-1", "build-1", "new-1"}
 
 
 def test_a_token_of_another_bot_is_left_alone(cluster):
-    cluster.site()
+    cluster.apply()
     token = cluster.token
     token["spec"]["bot_name"] = "another-bot"
     cluster.store(token)
-    refused = cluster.site()
+    refused = cluster.apply()
     assert refused.returncode != 0
     assert "conflict" in refused.output, refused.output
     assert cluster.token == token
@@ -143,14 +143,14 @@ def test_a_token_of_another_bot_is_left_alone(cluster):
 def test_a_tctl_that_fails_is_not_taken_for_a_cluster_without_the_token(cluster, error):
     cluster.store({"kind": "token"})
     (cluster.folder / "down").write_text(error)
-    failed = cluster.site()
+    failed = cluster.apply()
     assert failed.returncode != 0
     assert error in failed.output, failed.output
     assert cluster.token == {"kind": "token"}
 
 
 def test_a_tctl_of_ones_own_choice_must_be_there(cluster):
-    failed = cluster.site(tbot_tctl_command="/no/such/tctl --insecure")
+    failed = cluster.apply(tbot_tctl_command="/no/such/tctl --insecure")
     assert failed.returncode != 0
     assert "There is no program /no/such/tctl" in failed.output, failed.output
 
@@ -159,14 +159,14 @@ def test_a_tctl_of_ones_own_choice_must_be_there(cluster):
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="tctl's noise: what it prints before the JSON is read as JSON")
 def test_what_tctl_prints_before_its_answer_does_not_matter(stored, noise):
     stored.be_awkward(**noise)
-    run = stored.site()
+    run = stored.apply()
     assert run.returncode == 0, run.output
     assert stored.rules() == HOSTS | {"elsewhere"}
 
 
 def test_a_slow_tctl_may_warn_log_and_word_what_is_missing_otherwise(cluster):
     cluster.be_awkward(seconds=1, deprecation="stderr", logs=True, not_found="plain", progress="line")
-    run = cluster.site(tbot_tctl_command=cluster.command(TELEPORT_TOOLS_VERSION="off"))
+    run = cluster.apply(tbot_tctl_command=cluster.command(TELEPORT_TOOLS_VERSION="off"))
     assert run.returncode == 0, run.output
     assert cluster.rules() == HOSTS
 
@@ -181,7 +181,7 @@ def test_a_slow_tctl_may_warn_log_and_word_what_is_missing_otherwise(cluster):
 ], ids=str)
 def test_a_token_that_cannot_be_read_is_left_alone(stored, awkward, said):
     stored.be_awkward(commands=["get"], **awkward)
-    failed = stored.site()
+    failed = stored.apply()
     assert failed.returncode != 0
     assert said in failed.output, failed.output
     assert stored.token == STORED
@@ -197,28 +197,28 @@ def test_a_token_that_cannot_be_read_is_left_alone(stored, awkward, said):
 ], ids=str)
 def test_a_failure_that_speaks_of_something_else_not_found_leaves_the_token_alone(stored, awkward):
     stored.be_awkward(commands=["get"], **awkward)
-    run = stored.site()
+    run = stored.apply()
     assert stored.token == STORED, run.output
 
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="tctl's noise: nothing says which flags tctl needs for MFA")
 def test_where_mfa_is_asked_for_the_error_says_which_flags_tctl_needs(stored):
     stored.be_awkward(mfa=True)
-    failed = stored.site()
+    failed = stored.apply()
     assert "--auth-server" in failed.output, failed.output
 
 
 def test_an_automations_identity_is_not_asked_for_mfa(cluster):
     cluster.be_awkward(mfa=True)
-    run = cluster.site(tbot_tctl_command=cluster.command("-i", "/dev/null", "--auth-server", "localhost:443"))
+    run = cluster.apply(tbot_tctl_command=cluster.command("-i", "/dev/null", "--auth-server", "localhost:443"))
     assert run.returncode == 0, run.output
     assert cluster.rules() == HOSTS
 
 
 def test_a_run_after_one_that_was_denied_goes_well(stored):
     stored.be_awkward(fails="access-denied", calls=1)
-    assert stored.site().returncode != 0
-    run = stored.site()
+    assert stored.apply().returncode != 0
+    run = stored.apply()
     assert run.returncode == 0, run.output
     assert stored.rules() == HOSTS | {"elsewhere"}
 
@@ -242,7 +242,7 @@ def failing(cluster: Cluster, command: str, said: str) -> str:
     "ERROR: provisioning token(*******sts) not found\nERROR: connection reset",
 ], ids=range(5))
 def test_only_this_tokens_own_absence_is_one(stored, said):
-    run = stored.site(tbot_tctl_command=failing(stored, "get token/test-hosts", said))
+    run = stored.apply(tbot_tctl_command=failing(stored, "get token/test-hosts", said))
     assert run.returncode != 0 and said.splitlines()[0] in run.output, run.output
     assert stored.token == STORED
 
@@ -253,17 +253,17 @@ def test_only_this_bots_own_absence_is_one(stored, said):
     path = stored.folder / "bot/test-bot.json"
     path.parent.mkdir()
     path.write_text(json.dumps(bot))
-    run = stored.site(tbot_bot_roles=["access"], tbot_tctl_command=failing(stored, "get bot/test-bot", said))
+    run = stored.apply(tbot_bot_roles=["access"], tbot_tctl_command=failing(stored, "get bot/test-bot", said))
     assert run.returncode != 0 and f"No token was applied: {stored.folder}/failing get bot" in run.output, run.output
     assert json.loads(path.read_text()) == bot and stored.token == STORED
 
 
 def test_a_token_that_could_not_be_removed_is_an_error(cluster):
-    cluster.site()
+    cluster.apply()
     for entry in cluster.fleet.registry_directory.glob("*.json"):
         entry.unlink()
     tctl = failing(cluster, "rm token/test-hosts", "ERROR: host not found")
-    run = cluster.site(tbot_token_remove=list(HOSTS), tbot_tctl_command=tctl)
+    run = cluster.apply(tbot_token_remove=list(HOSTS), tbot_tctl_command=tctl)
     assert run.returncode != 0 and "host not found" in run.output, run.output
 
 
@@ -271,17 +271,17 @@ def test_a_token_that_goes_between_two_reads_is_not_made_anew(stored):
     hook = stored.folder / "before-create"
     hook.write_text(f"#!/bin/sh\n(sleep 0.3; rm -f {stored.stored}) >/dev/null 2>&1 &\n")
     hook.chmod(0o755)
-    run = stored.site(tbot_token_settle_seconds=1)
+    run = stored.apply(tbot_token_settle_seconds=1)
     assert run.returncode != 0 and "no token test-hosts, although" in run.output, run.output
     assert stored.rules() == set()
 
 
 def test_a_shard_that_the_cluster_lost_is_not_made_anew(cluster):
-    run = cluster.site(tbot_token_shards=2)
+    run = cluster.apply(tbot_token_shards=2)
     assert run.returncode == 0, run.output
     lost = next(path for path in cluster.stored.parent.glob("test-hosts-*.json"))
     lost.unlink()
-    stopped = cluster.site(tbot_token_shards=2)
+    stopped = cluster.apply(tbot_token_shards=2)
     assert stopped.returncode != 0 and f"no token {lost.stem}, although" in stopped.output, stopped.output
     assert not lost.exists()
 
@@ -295,7 +295,7 @@ def of_another_bot(cluster: Cluster, *rules: dict[str, str]) -> str:
 
 
 def test_a_token_of_another_bot_keeps_its_rules_whatever_it_is_called(cluster):
-    cluster.site()
+    cluster.apply()
     text = of_another_bot(cluster, {"description": "theirs", "ek_public_hash": cluster.fleet.registry("db-1")["ek_public_hash"]})
     run = cluster.play("decommission", "--limit", "db-1")
     assert run.returncode == 0, run.output
@@ -305,7 +305,7 @@ def test_a_token_of_another_bot_keeps_its_rules_whatever_it_is_called(cluster):
 
 @pytest.mark.parametrize("said", ["null", "[]"])
 def test_a_worthless_list_of_tokens_leaves_no_withdrawn_tpm_in_a_former_one(cluster, said):
-    assert cluster.site(tbot_token_shards=2).returncode == 0 and cluster.site().returncode == 0
+    assert cluster.apply(tbot_token_shards=2).returncode == 0 and cluster.apply().returncode == 0
     tctl = cluster.folder / "worthless"
     tctl.write_text(f'#!/bin/sh\ncase "$*" in "get tokens"*) echo "{said}";; *) exec {cluster.command()} "$@";; esac\n')
     tctl.chmod(0o755)
@@ -318,7 +318,7 @@ def test_a_worthless_list_of_tokens_leaves_no_withdrawn_tpm_in_a_former_one(clus
 
 
 def test_a_decommission_that_asked_nobody_says_so(cluster):
-    cluster.site()
+    cluster.apply()
     cluster.fleet.token_file.unlink()
     run = cluster.play("decommission", "--limit", "db-1,web-1,build-1", tbot_apply_token=False)
     assert run.returncode != 0 and "The cluster was not asked" in run.output, run.output
