@@ -9,8 +9,9 @@ lints := format shell python prose go ansible clippy
 .PHONY: check test
 
 check: $(filter-out $(LEFT_OUT),$(lints)) quick
-# Those that wait for another come first, so that both processors have work to the end.
-test: $(lints) clippy-native crates rust rust-native containers machines playbooks-token playbooks collection
+# Two lines of steps, one for each processor, which take about as long: what is in Rust and the playbooks of the token, and all others.
+# make alone would leave to the end what waits for another step, and a processor without work.
+test: $(lints) clippy-native crates rust rust-native playbooks-token containers machines playbooks collection
 
 # Lints
 .PHONY: $(lints) clippy-native crates
@@ -50,13 +51,13 @@ rust-native: rust
 dist:
 	@$(step) "The release: binaries and collection" scripts/dist.sh
 # A playbook keeps more than one processor busy. Two more at a time, beside another step's, would mostly wait for each other: Ansible asks
-# a thousand times a second whether a task has ended. So that the last steps end together, these are two steps.
+# a thousand times a second whether a task has ended. So these are a step of each line. The last step has both processors.
 token_tests := $(addprefix tests/playbooks/test_,$(addsuffix .py,ekcert_cas join_token tctl two_bots))
-playbooks-token: dist go
+playbooks-token: dist go rust-native
 	@$(step) "Playbooks: the token" python -m pytest $(token_tests)
-playbooks: dist go
+playbooks: dist go machines
 	@$(step) "Playbooks" python -m pytest tests/playbooks $(addprefix --ignore=,$(token_tests))
-collection: dist go
+collection: dist go playbooks
 	@$(step) "The collection, installed" python -m pytest --numprocesses 2 --dist loadfile tests/collection
 # Both have one place for the stand-in for a cluster, so they wait for each other.
 containers: dist go
