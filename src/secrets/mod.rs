@@ -105,9 +105,13 @@ pub fn mask_parameter(name: &str, value: &Value) -> Value {
     masked
 }
 
-/// Whether a parameter is the name of a join token of method `tpm`, and no text of one.
+/// Whether a parameter is the name of a join token of method `tpm`, and no text of one, or says how many tokens there are.
 fn is_name(parameter: &str, value: &Value) -> bool {
-    parameter == TOKEN && value.as_str().is_some_and(|text| !text.contains([':', '\n']))
+    value.as_str().is_some_and(|text| match parameter {
+        TOKEN => !text.contains([':', '\n']),
+        TOKENS => LAYOUTS.contains(&text),
+        _ => false,
+    })
 }
 
 /// Whether a parameter holds join tokens of method `tpm` alone: texts or values, as `tctl` prints them. The names of others
@@ -130,6 +134,9 @@ pub fn are_for_tpms(tokens: &Value) -> bool {
 
 /// The parameter that names a join token of method `tpm`, and the key of a configuration that does.
 const TOKEN: &str = "token";
+/// The parameter that says how many tokens a fleet has, and its values.
+const TOKENS: &str = "tokens";
+const LAYOUTS: [&str; 3] = ["shared", "sharded", "per_host"];
 
 fn mask_value(key: &str, value: &mut Value) {
     match value {

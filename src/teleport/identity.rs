@@ -137,7 +137,7 @@ pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>
     for identity in identities {
         let Some(text) = identity.rule_text() else { continue };
         if let Some(other) = known.insert(text, identity) {
-            return Err(same_rule_text(text, other, identity));
+            return Err(same_rule_text(text, &other.label(), &identity.label()));
         }
     }
     Ok(())
@@ -145,12 +145,8 @@ pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>
 
 /// That the rules of these hosts would say the same.
 #[must_use]
-pub fn same_rule_text(text: &Description, one: &Identity, other: &Identity) -> Error {
-    let message = format!(
-        "the rules of {} and {} would have the same description `{text}`",
-        one.label(),
-        other.label()
-    );
+pub fn same_rule_text(text: &Description, one: &str, other: &str) -> Error {
+    let message = format!("the rules of {one} and {other} would have the same description `{text}`");
     Error::new(Kind::Conflict, message).hint(
         "give each host a text of its own (`tbot_description`) that differs from all hosts' names; if a text moves to another \
          host, change or archive the former host first",

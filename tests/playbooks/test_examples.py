@@ -78,6 +78,9 @@ def expected_results(seen: dict) -> dict[str, dict]:
         "Archive the entry of a host that is taken out of use": {
             "changed": True, "identity": None, "archived": ["/srv/fleet/tbot-registry/archive/web-9.9999999999999999.json"],
         },
+        "Archive the entries of several hosts at once": {
+            "changed": False, "entries": [{"host": "web-7", "changed": False}, {"host": "web-8", "changed": False}],
+        },
         "Ask which version the cluster runs": {"server_version": seen["version"], "cluster_name": "stand-in"},
         "Find the CAs that issued the fleet's EK certificates": {
             "unresolved": [], "without_certificate": [], "requests": 0,

@@ -22,7 +22,7 @@ from proxy import Proxy
 # Ansible's own, which every module has.
 COMMON = {"changed", "invocation"}
 # Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, and those of other results.
-OPEN = {"auto_update", "host_tokens", "status", "ansible_facts.tbot_tpm"}
+OPEN = {"auto_update", "host_tokens", "status", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"}
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
 BELONGS = re.compile(rf"(?:^|\. )With ((?:{ACTION}(?:, | or | and )?)+)")
@@ -101,6 +101,9 @@ def answers(requests: dict[str, dict]) -> dict[str, dict]:
     listed = ask_binary({"action": "registry", "registry": requests["registry"]["registry"], "state": "listed"})
     found["registry"] |= {name: listed[name] for name in ("host_names", "withdrawn_hashes")}
     found["registry"]["shared"] = ask_binary({"action": "registry", **leaving(requests, "web-1"), "allow_lockout": True})["shared"]
+    hosts = [{"host": "web-1", "identity": requests["registry"]["identity"]}, {"host": "db-1", "identity": OTHER_TPM}]
+    many = ask_binary({"action": "registry", "registry": requests["registry"]["registry"], "hosts": hosts})
+    found["registry"]["entries"] = many["entries"]
     assert not [answer for answer in found.values() if answer.get("failed")]
     return found
 

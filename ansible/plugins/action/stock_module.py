@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, defaults, facts, stock, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, controller, defaults, facts, stock, variables
 
 # The modules that the roles run on hosts, each with the results that they use or that tell what happened. Facts are no variables
 # here: `setup` has them as its result `facts`.
@@ -73,10 +73,21 @@ class ActionModule(ActionBase):
         message, _kind, _said = stock.why(answer, place, is_secret=self._task.no_log)
         raise AnsibleError(message)
 
+    def _is_on_controller(self):
+        """Whether the task runs here, as who runs Ansible and with the same environment."""
+        return (
+            self._task.delegate_to in ("localhost", "127.0.0.1")
+            and self._connection.transport == "local"
+            and not self._connection.become
+            and not any(self._task.environment or ())
+        )
+
     def _run_module(self, module, arguments, task_vars):
         """What the module answers, and the action that ran it."""
         name = "ansible.legacy." + module
         arguments = defaults.applied("ansible.builtin." + module, arguments, self._task, self._templar)
+        if module == "command" and self._is_on_controller() and set(arguments) <= {"argv", "stdin"}:
+            return controller.run(arguments["argv"], arguments.get("stdin"), self._loader.get_basedir()), self
         loader = self._shared_loader_obj.action_loader
         if not loader.has_plugin(name):
             return self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars), self

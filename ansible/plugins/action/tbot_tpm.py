@@ -32,7 +32,7 @@ MODULE = "tbot.tpm.tbot_tpm"
 RESULTS = frozenset((
     "absent_groups", "accepted", "active_state", "archived", "auto_update", "cluster_name", "content", "created", "delete",
     "device", "edition", "ek_cert", "ek_cert_chain_pem", "ek_cert_pem", "ek_cert_present", "ek_cert_serial",
-    "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source", "ekcert_allowed_cas", "enabled", "error", "exists",
+    "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source", "ekcert_allowed_cas", "enabled", "entries", "error", "exists",
     "former_ek_public_hash", "gid", "group", "groups", "health", "host_names", "host_tokens", "hosts", "identity",
     "invocation", "issuers", "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner",
     "path", "program", "program_exists", "ready", "refused", "requests", "restart_reasons", "rules", "server_version",

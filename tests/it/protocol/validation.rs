@@ -36,7 +36,12 @@ fn of_one_host() -> Vec<Case> {
         case(
             "cluster",
             json!({ "proxy_server": "127.0.0.1:1", "timeout": 1, "ca_file": "/no/such/ca" }),
-            vec![json!({}), json!({ "proxy_server": "a", "timeout": 0 })],
+            vec![
+                json!({}),
+                json!({ "proxy_server": "a", "timeout": 0 }),
+                json!({ "proxy_server": "a", "require": ["version"] }),
+                json!({ "proxy_server": "a", "require_enterprise": "perhaps" }),
+            ],
         ),
         case(
             "config",
@@ -112,7 +117,16 @@ fn of_a_fleet() -> Vec<Case> {
         case(
             "registry",
             json!({ "registry": "/no/such/registry", "host": "a", "state": "archived" }),
-            vec![json!({ "registry": "/a", "host": "a" })],
+            vec![
+                json!({ "registry": "/a", "host": "a" }),
+                json!({ "registry": "/a", "host": "a", "hosts": [] }),
+                json!({ "registry": "/a", "hosts": [{ "hots": "a" }] }),
+            ],
+        ),
+        case(
+            "registry",
+            json!({ "registry": "/no/such/registry", "hosts": [{ "host": "a/b" }, { "host": "a", "identity": {} }] }),
+            vec![],
         ),
         case(
             "token",
@@ -169,6 +183,10 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         action `cluster` needs parameter `proxy_server`
     cluster {"proxy_server":"a","timeout":0}
         parameter `timeout` of action `cluster`: a time limit is 1 to 3600 seconds, not 0
+    cluster {"proxy_server":"a","require":["version"]}
+        parameter `require[0]` of action `cluster`: `version` is none of its values: edition, server_version, cluster_name, min_client_version, auto_update
+    cluster {"proxy_server":"a","require_enterprise":"perhaps"}
+        parameter `require_enterprise` of action `cluster`: expected a boolean (yes or no, true or false), found the text "perhaps"
     config {"storage_type":"memory","storage_path":"/a"}
         parameter `storage_path` of action `config` has no use with `storage_type: memory`; give one of them
     config {"extra":{"version":"v1"}}
@@ -215,6 +233,10 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
     registry {"registry":"/a","host":"a"}
         action `registry` needs parameter `identity`; give what `identify` returned for the host, or `state: archived`
+    registry {"registry":"/a","host":"a","hosts":[]}
+        `hosts` has everything about each host: leave out `host`, `identity` and `rule_description`
+    registry {"registry":"/a","hosts":[{"hots":"a"}]}
+        action `registry` has no parameter `hosts[0].hots`; did you mean (nearest first): host, identity, rule_description
     token {"name":"a"}
         action `token` needs `hosts` or `registry`
     token {"name":"a","hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}

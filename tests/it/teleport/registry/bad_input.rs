@@ -82,7 +82,7 @@ fn files_that_are_in_the_way_are_left_as_they_are() {
 
     let place = Place::new();
     let no_directory = json!({ "registry": "/proc/self/status", "identity": found('a') });
-    snapshot!(place.refuse(no_directory, "io"), @"cannot read /proc/self/status/web-1.json: Not a directory (os error 20); a file is where a directory is named");
+    snapshot!(place.refuse(no_directory, "io"), @"cannot read /proc/self/status: Not a directory (os error 20); a file is where a directory is named");
 }
 
 #[test]

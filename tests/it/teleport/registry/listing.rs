@@ -48,8 +48,8 @@ fn a_registry_that_is_not_there_is_an_error_but_in_check_mode() {
     let answer = succeed(&request);
     assert_eq!((&answer["host_names"], &answer["withdrawn_hashes"]), (&json!([]), &json!([])));
     request["host"] = json!("web-1");
-    snapshot!(fail(&request, "invalid_request"), @"`state: listed` lists all hosts: leave out `host`");
+    snapshot!(fail(&request, "invalid_request"), @"`state: listed` lists all hosts: leave out `host` and `hosts`");
     request["host"] = Value::Null;
     request["state"] = json!("archived");
-    snapshot!(fail(&request, "invalid_request"), @"action `registry` needs parameter `host`");
+    snapshot!(fail(&request, "invalid_request"), @"action `registry` needs parameter `host` or `hosts`");
 }
