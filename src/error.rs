@@ -31,6 +31,9 @@ pub enum Kind {
     /// A CA that issued an EK certificate is not known to be the manufacturer's: it has no chain to a trusted root, and
     /// is not pinned. Compare its fingerprint, and trust it or not.
     UntrustedCa,
+    /// The cluster lets no host join by its TPM, since it is no Teleport Enterprise. Use one that is, or say that this one
+    /// is to be taken for one.
+    JoinWouldFail,
     /// Carrying on would leave a host unable to join. Nothing was written.
     WouldLockOut,
     /// The token is larger than what a cluster's storage takes. Split the fleet over tokens.

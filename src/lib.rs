@@ -27,6 +27,7 @@ pub mod host;
 mod json;
 mod message;
 pub mod net;
+mod ordered;
 mod parallel;
 pub mod protocol;
 pub mod secrets;

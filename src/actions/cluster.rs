@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::host::AbsolutePath;
 use crate::net::{Client, Destinations};
 use crate::protocol::{Answer, Request};
-use crate::teleport::ProxyAddress;
+use crate::teleport::config::ProxyAddress;
+use crate::teleport::{Cluster, Field, Version};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +18,15 @@ pub(super) struct Parameters {
     ca_file: Option<AbsolutePath>,
     #[serde(default = "Seconds::for_a_server")]
     timeout: Seconds,
+    /// What the answer has to have.
+    #[serde(default = "version")]
+    require: Vec<Field>,
+    #[serde(default)]
+    require_enterprise: bool,
+}
+
+fn version() -> Vec<Field> {
+    vec![Field::ServerVersion]
 }
 
 impl Action for Parameters {
@@ -29,12 +39,17 @@ impl Action for Parameters {
     fn run(self, _: &Request) -> Result<Answer> {
         // The user names the proxy, which may well be in a private network.
         let client = Client::new(Destinations::Any, self.ca_file.as_ref().map(AsRef::as_ref))?;
-        let cluster = self.proxy_server.ask(&client, self.timeout.duration())?;
+        let cluster = Cluster::ask(&self.proxy_server, &client, self.timeout.duration(), &self.require)?;
+        if self.require_enterprise {
+            cluster.require_enterprise(&self.proxy_server)?;
+        }
+        let text = |version: Option<Version>| version.map(|version| version.to_string());
         Ok(Answer::new(false)
-            .result("server_version", cluster.server_version.to_string())
-            .result("min_client_version", cluster.min_client_version.map(|version| version.to_string()))
+            .result("server_version", text(cluster.server_version))
+            .result("min_client_version", text(cluster.min_client_version))
             .result("cluster_name", cluster.cluster_name)
             .result("edition", cluster.edition)
-            .result("auto_update", cluster.auto_update))
+            .result("auto_update", cluster.auto_update)
+            .warnings(cluster.warnings))
     }
 }

@@ -7,6 +7,7 @@ use crate::teleport::registry::Unusable;
 use crate::teleport::{self, Identity, Registry};
 
 /// The hosts that an action is given: a list of different ones, a registry, or both.
+#[derive(Clone)]
 pub(super) struct Hosts {
     listed: Vec<Identity>,
     registry: Option<AbsolutePath>,

@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 mod config;
 mod ekcert_ca;
+mod enroll;
 mod hosts;
 mod identify;
 mod preflight;
@@ -52,11 +53,12 @@ const fn entry<A: Action>(name: &'static str) -> Entry {
 }
 
 /// Every action.
-const ACTIONS: [Entry; 11] = [
+const ACTIONS: [Entry; 12] = [
     entry::<access::Access>("access"),
     entry::<cluster::Parameters>("cluster"),
     entry::<config::Config>("config"),
     entry::<ekcert_ca::Asked>("ekcert_ca"),
+    entry::<enroll::Asked>("enroll"),
     entry::<identify::Identify>("identify"),
     entry::<preflight::Preflight>("preflight"),
     entry::<registry::Asked>("registry"),

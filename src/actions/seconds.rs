@@ -8,7 +8,7 @@ use crate::tpm::TimeLimit;
 
 /// How long to wait for a TPM command or a server: 1 to 3600 seconds. For a TPM command, 30 where the request does not
 /// say.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "u64")]
 pub(super) struct Seconds(u64);
 
@@ -23,11 +23,11 @@ impl Seconds {
         Self(60)
     }
 
-    pub(super) fn duration(&self) -> Duration {
+    pub(super) fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }
 
-    pub(super) fn limit(&self) -> TimeLimit {
+    pub(super) fn limit(self) -> TimeLimit {
         TimeLimit::of(self.duration())
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn links(certificate: &Certificate<'_>) -> Vec<String> {
 }
 
 /// The elements of the sequence that an extension is.
-fn elements(value: &[u8]) -> Vec<Element<'_>> {
+pub(super) fn elements(value: &[u8]) -> Vec<Element<'_>> {
     let Some(mut list) = Reader::new(value).enter(der::SEQUENCE) else { return Vec::new() };
     std::iter::from_fn(|| list.element()).collect()
 }

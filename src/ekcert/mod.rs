@@ -13,6 +13,7 @@ mod oid;
 mod pem;
 mod public_key;
 mod serial;
+mod server;
 mod signature;
 mod strict;
 
@@ -24,4 +25,5 @@ pub use fingerprint::Fingerprint;
 pub use pem::{certificates as pem_certificates, check_first_block, encode as pem_encode};
 pub use public_key::{EkPublicHash, PublicKey};
 pub use serial::Serial;
+pub use server::ServerCertificate;
 pub use strict::{NotACertificate, Validity};

@@ -11,6 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::process::umask;
 
 use super::directory::Walk;
+use super::file::sweep;
 use super::reopen::sync;
 use super::{Mode, Trust};
 use crate::error::{Error, Result};
@@ -37,6 +38,16 @@ pub fn make_directory(path: &Path, mode: Mode, trust: Trust) -> Result<()> {
         here = walk.step_into_made(&here, &name, directory)?;
     }
     Ok(())
+}
+
+/// Whether a directory of files exists. `unsafe_path` where users who are not trusted could lead the way elsewhere.
+pub fn has_directory(path: &Path, trust: Trust) -> Result<bool> {
+    Ok(Walk::to_files(path, trust).to_the_directory()?.names.is_empty())
+}
+
+/// Removes from a directory what killed runs left, as far as that is possible.
+pub fn sweep_directory(path: &Path) {
+    opened(path).iter().for_each(sweep);
 }
 
 /// Waits until no other process holds the directory's lock (flock(2)), and holds it until the value goes. A file

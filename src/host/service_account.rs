@@ -8,6 +8,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use super::users::{Group, User};
 use super::{Account, group_name, program};
 use crate::error::{Error, Kind, Result};
+use crate::ordered;
 
 /// An account as it should be.
 #[derive(Debug)]
@@ -121,8 +122,7 @@ impl Standing {
     /// Names of the groups that the user is in once nothing is missing.
     #[must_use]
     pub fn wanted_groups(&self) -> Vec<String> {
-        let mut names: BTreeSet<&str> =
-            self.groups.keys().chain(self.wanted.keys()).map(String::as_str).collect();
+        let mut names = ordered::set(self.groups.keys().chain(self.wanted.keys()).map(String::as_str));
         names.insert(&self.group_name);
         if self.user.is_none() {
             names.insert(&self.user_name);
@@ -229,7 +229,7 @@ fn find_group(account: &Account) -> Result<Option<Group>> {
 }
 
 fn groups_of(user: &User) -> Result<BTreeMap<String, u32>> {
-    Ok(user.groups()?.into_iter().map(|number| (group_name(number), number)).collect())
+    Ok(ordered::map(user.groups()?.into_iter().map(|number| (group_name(number), number))))
 }
 
 /// Turns this process into one of that user's, for good: no way leads back.

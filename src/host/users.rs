@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::program;
 use crate::error::{Error, Kind, Result};
+use crate::ordered;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -84,7 +85,7 @@ impl Group {
     pub fn all_members(&self) -> Result<BTreeSet<String>> {
         let said = getent("group", &self.gid.to_string())?.unwrap_or_default();
         let merged = said.lines().filter_map(Self::parse).flat_map(|group| group.members);
-        Ok(self.members.iter().cloned().chain(merged).collect())
+        Ok(ordered::set(self.members.iter().cloned().chain(merged)))
     }
 
     fn parse(line: &str) -> Option<Self> {

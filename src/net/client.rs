@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use rustls::pki_types::TrustAnchor;
 use ureq::http::header;
 use ureq::{Agent, Body};
 
@@ -17,6 +16,7 @@ use super::host::Host;
 use super::proxy::Proxies;
 use super::resolver::CheckedResolver;
 use super::tls;
+use super::trust::Trusted;
 use super::url::Url;
 use crate::error;
 use crate::message::shortened;
@@ -56,26 +56,26 @@ pub struct Response {
 pub struct Client {
     destinations: Destinations,
     proxies: Proxies,
-    roots: Vec<TrustAnchor<'static>>,
+    trusted: Trusted,
     /// Made for the first https URL: reading the system's roots takes time.
     tls: OnceLock<Result<Arc<ClientConfig>, Failure>>,
 }
 
 impl Client {
     /// A client that goes to these destinations, by the proxies that the environment names. It trusts the system's
-    /// TLS roots (else Mozilla's), and those in `ca_file` (PEM): `not_found`, `permission_denied` or `io` where that
+    /// TLS roots (else Mozilla's), and the certificates in `ca_file` (PEM), of CAs and of servers themselves: `not_found`, `permission_denied` or `io` where that
     /// cannot be read, `certificate_invalid` where it holds anything else than certificates.
     pub fn new(destinations: Destinations, ca_file: Option<&Path>) -> error::Result<Self> {
-        let roots = ca_file.map(tls::read_roots).transpose()?.unwrap_or_default();
+        let trusted = ca_file.map(Trusted::read).transpose()?.unwrap_or_default();
         let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
-        Ok(Self { destinations, proxies, roots, tls: OnceLock::new() })
+        Ok(Self { destinations, proxies, trusted, tls: OnceLock::new() })
     }
 
     /// A client for this machine's own services: without proxies, to any destination.
     #[must_use]
     pub fn local() -> Self {
         let proxies = Proxies::default();
-        Self { destinations: Destinations::Any, proxies, roots: Vec::new(), tls: OnceLock::new() }
+        Self { destinations: Destinations::Any, proxies, trusted: Trusted::default(), tls: OnceLock::new() }
     }
 
     /// Asks for a URL, and follows redirects; `accept` is the media type that is wanted.
@@ -156,7 +156,7 @@ impl Client {
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
-        self.tls.get_or_init(|| tls::configuration(&self.roots).map(Arc::new)).clone()
+        self.tls.get_or_init(|| tls::configuration(&self.trusted).map(Arc::new)).clone()
     }
 }
 

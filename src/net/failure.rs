@@ -3,11 +3,8 @@
 use std::fmt;
 use std::io;
 
-use rustls::CertificateError;
-use rustls::pki_types::UnixTime;
-use time::OffsetDateTime;
-
 use super::host::Host;
+use super::tls_words;
 use crate::message::shortened;
 
 /// Why there is no answer: one clause, to stand after a colon ("the connection was refused (192.0.2.1:80)").
@@ -31,19 +28,8 @@ impl Failure {
 
     /// What came of TLS with that host.
     pub(super) fn of_tls(host: &Host, error: &rustls::Error) -> Self {
-        let message = match error {
-            rustls::Error::InvalidCertificate(why) => {
-                let message = format!("the certificate of {host} is not trusted: {}", reason(why));
-                return Self { message, is_untrusted: true };
-            }
-            rustls::Error::InvalidMessage(_) => format!("{host} does not speak TLS there"),
-            rustls::Error::AlertReceived(alert) => format!("{host} refused TLS ({alert:?})"),
-            rustls::Error::PeerIncompatible(_) => {
-                format!("{host} offers no TLS 1.2 or 1.3 with a cipher of today")
-            }
-            other => format!("TLS with {host} failed: {}", shortened(&other.to_string())),
-        };
-        Self::new(message)
+        let is_untrusted = matches!(error, rustls::Error::InvalidCertificate(_));
+        Self { message: tls_words::words(host, error), is_untrusted }
     }
 }
 
@@ -98,36 +84,4 @@ pub(super) fn io_words(error: &io::Error) -> String {
             shortened(plain)
         }
     }
-}
-
-fn reason(why: &CertificateError) -> String {
-    match why {
-        CertificateError::Expired => "it has expired".to_owned(),
-        CertificateError::ExpiredContext { not_after, .. } => format!("it expired on {}", day(*not_after)),
-        CertificateError::NotValidYet => "it is not valid yet".to_owned(),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("it is not valid before {}", day(*not_before))
-        }
-        CertificateError::UnknownIssuer => "no root that is trusted here issued it".to_owned(),
-        CertificateError::BadSignature => "its signature does not verify".to_owned(),
-        CertificateError::NotValidForName => "it is for another name".to_owned(),
-        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "it names no host (in its subject alternative names)".to_owned()
-        }
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            format!("it is for {}", shortened(&presented.join(", ")))
-        }
-        CertificateError::BadEncoding => "it does not parse".to_owned(),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "it is not for servers (extended key usage)".to_owned()
-        }
-        CertificateError::Other(other) => shortened(&other.0.to_string()),
-        other => shortened(&other.to_string()),
-    }
-}
-
-fn day(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .map_or_else(|_| "a day that no calendar has".to_owned(), |time| time.date().to_string())
 }

@@ -16,6 +16,8 @@ mod provider;
 mod proxy;
 mod resolver;
 mod tls;
+mod tls_words;
+mod trust;
 mod tunnel;
 mod url;
 

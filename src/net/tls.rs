@@ -1,13 +1,11 @@
-//! TLS: which roots are trusted, and a connection in it.
+//! TLS: how it is set up, and a connection in it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
@@ -15,49 +13,17 @@ use ureq::unversioned::transport::{
 use super::failure::Failure;
 use super::host::Host;
 use super::provider;
-use crate::ekcert::pem_certificates;
-use crate::error::{Error, Kind, Result};
-use crate::host;
-use crate::message::printable;
+use super::trust::Trusted;
 
-/// The roots in a PEM file: `certificate_invalid` where it holds anything but certificates.
-pub(super) fn read_roots(path: &Path) -> Result<Vec<TrustAnchor<'static>>> {
-    let name = printable(path);
-    let content = host::read(path)?;
-    let malformed = |what: &str| Error::new(Kind::CertificateInvalid, format!("{name} {what}"));
-    let text = String::from_utf8(content).map_err(|_| {
-        malformed("is no PEM text").hint("convert it: openssl x509 -inform DER -in FILE -out FILE.pem")
-    })?;
-    let certificates = pem_certificates(&text, &name).map_err(|error| match error.hint {
-        Some(_) => Error { hint: Some("leave only the certificates in it".to_owned()), ..error },
-        None => error,
-    })?;
-    certificates
-        .iter()
-        .map(|pem| {
-            let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
-                malformed("holds a certificate that does not parse").detail(error.to_string())
-            })?;
-            let root = webpki::anchor_from_trusted_cert(&der).map_err(|error| {
-                malformed("holds a certificate that is no root").detail(error.to_string())
-            })?;
-            Ok(root.to_owned())
-        })
-        .collect()
-}
-
-/// The system's roots (the files of `SSL_CERT_FILE` and `SSL_CERT_DIR`, where those are set), else Mozilla's, and these.
-pub(super) fn configuration(more: &[TrustAnchor<'static>]) -> std::result::Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots.extend(more.iter().cloned());
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider::provider()))
+/// TLS as a client that trusts these certificates besides the system's roots, with HTTP/1.1 in it.
+pub(super) fn configuration(trusted: &Trusted) -> Result<ClientConfig, Failure> {
+    let provider = Arc::new(provider::provider());
+    let verifier = trusted.verifier(&provider)?;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(format!("TLS cannot be set up: {error}")))?;
-    let mut configuration = builder.with_root_certificates(roots).with_no_client_auth();
+        .map_err(|_| Failure::new("TLS cannot be set up"))?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let mut configuration = builder.with_no_client_auth();
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(configuration)
 }
@@ -68,7 +34,7 @@ pub(super) fn wrap(
     host: &Host,
     configuration: Arc<ClientConfig>,
     details: &ConnectionDetails,
-) -> std::result::Result<Box<dyn Transport>, ureq::Error> {
+) -> Result<Box<dyn Transport>, ureq::Error> {
     let name = match host {
         Host::Name(name) => ServerName::try_from(name.clone())
             .map_err(|_| Failure::new(format!("{name} is no name that a certificate can be for")))?,
@@ -106,17 +72,13 @@ impl Transport for Tls {
         &mut self.buffers
     }
 
-    fn transmit_output(
-        &mut self,
-        amount: usize,
-        timeout: NextTimeout,
-    ) -> std::result::Result<(), ureq::Error> {
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.get_mut().set_timeout(timeout);
         let output = &self.buffers.output()[..amount];
         self.stream.write_all(output).map_err(|error| of_io(&self.host, error))
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.get_mut().set_timeout(timeout);
         let input = self.buffers.input_append_buf();
         let amount = match self.stream.read(input) {

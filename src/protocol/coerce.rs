@@ -26,8 +26,16 @@ pub(super) fn from_parameters<T: DeserializeOwned>(
     T::deserialize(input).map_err(|problem| Error::invalid(problem.describe(action)))
 }
 
+/// A value of one element of a list as the type that declares it, coerced as the parameter `name` of the action would be: so
+/// that what is wrong with one element need not be wrong with the request.
+pub fn from_value<T: DeserializeOwned>(action: &str, name: &str, value: Value) -> Result<T> {
+    T::deserialize(Coerced { value, depth: Depth::Parameter })
+        .map_err(|problem| Error::invalid(problem.inside(name).describe(action)))
+}
+
 /// Ansible's words for true and false.
-pub(super) fn boolean(value: &Value) -> Option<bool> {
+#[must_use]
+pub fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
         Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
@@ -284,7 +292,8 @@ impl<'de> SeqAccess<'de> for Elements {
     ) -> std::result::Result<Option<S::Value>, Problem> {
         let Some((index, value)) = self.items.next() else { return Ok(None) };
         // An index alone would send people counting.
-        let name = value.get("description").and_then(Value::as_str).map(shortened);
+        let name = value.get("description").or_else(|| value.get("host"));
+        let name = name.and_then(Value::as_str).map(shortened);
         let element = Coerced { value, depth: self.depth };
         seed.deserialize(element).map(Some).map_err(|problem| {
             let name = name.map(|name| format!(" ({name})")).unwrap_or_default();

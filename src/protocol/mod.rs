@@ -12,10 +12,11 @@ mod problem;
 mod request;
 mod response;
 
+pub use coerce::{boolean, from_value};
 pub use names::parameter_names;
 pub use problem::nearest;
 pub use request::{Controls, Request, read};
-pub use response::{Answer, Diff};
+pub use response::{Answer, Diff, Difference, failure_of_one};
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -45,7 +45,8 @@ const VALIDATE_ONLY: &str = "_tbot_validate_only";
 const DEFAULTS: &str = "_tbot_defaults";
 
 /// Actions with parameters that may hold tokens of other join methods, whose names are secrets.
-const TOKENS: [(&str, &str); 2] = [("token", "current"), ("preflight", "token")];
+const TOKENS: [(&str, &str); 4] =
+    [("ekcert_ca", "current"), ("preflight", "token"), ("registry", "current"), ("token", "current")];
 
 /// Bytes of the largest parameter that an answer repeats, as JSON.
 const LARGEST_SHOWN: usize = 2048;

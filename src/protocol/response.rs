@@ -23,7 +23,17 @@ pub struct Answer {
     /// Sentences that the user should see although nothing failed.
     pub warnings: Vec<String>,
     /// Before and after; shown only where something changed and the user asked for it.
-    pub diff: Option<Diff>,
+    pub diff: Option<Difference>,
+}
+
+/// What differs, as Ansible takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Difference {
+    /// One thing, or several that are shown as one.
+    One(Diff),
+    /// One thing after the other.
+    Each(Vec<Diff>),
 }
 
 /// Two texts to compare, each under a heading.
@@ -60,6 +70,22 @@ impl Diff {
     }
 }
 
+impl Difference {
+    /// The one difference, where it is one.
+    #[must_use]
+    pub fn into_one(self) -> Option<Diff> {
+        if let Self::One(diff) = self { Some(diff) } else { None }
+    }
+
+    /// The same without secrets.
+    fn masked(self) -> Self {
+        match self {
+            Self::One(diff) => Self::One(diff.masked()),
+            Self::Each(diffs) => Self::Each(diffs.into_iter().map(Diff::masked).collect()),
+        }
+    }
+}
+
 impl Answer {
     /// An answer that so far says only whether something changed.
     #[must_use]
@@ -77,7 +103,14 @@ impl Answer {
     /// Adds the difference.
     #[must_use]
     pub fn diff(mut self, diff: Option<Diff>) -> Self {
-        self.diff = diff;
+        self.diff = diff.map(Difference::One);
+        self
+    }
+
+    /// Adds the differences in several things, each to be shown by itself; none where there are none.
+    #[must_use]
+    pub fn diffs(mut self, diffs: Vec<Diff>) -> Self {
+        self.diff = (!diffs.is_empty()).then_some(Difference::Each(diffs));
         self
     }
 
@@ -104,6 +137,16 @@ pub(super) fn render(request: &Request, answer: Answer) -> String {
 }
 
 pub(super) fn render_failure(error: &Error) -> String {
+    line(failure(error))
+}
+
+/// What an answer that is about many things says of one that failed, as if it were the only one.
+#[must_use]
+pub fn failure_of_one(request: &Request, error: Error) -> Map<String, Value> {
+    failure(&request.secrets().hide_in_error(error))
+}
+
+fn failure(error: &Error) -> Map<String, Value> {
     let hint = error.hint.as_deref().map(sentence);
     let mut description = Map::new();
     description.insert("kind".to_owned(), json!(error.kind));
@@ -117,7 +160,7 @@ pub(super) fn render_failure(error: &Error) -> String {
     response.insert("failed".to_owned(), Value::Bool(true));
     response.insert("msg".to_owned(), json!(with_hint(&error.message, hint.as_deref())));
     response.insert("error".to_owned(), Value::Object(description));
-    line(response)
+    response
 }
 
 /// The message with the hint, since `msg` is all that Ansible shows by default.

@@ -11,6 +11,7 @@ mod value;
 use serde_json::{Map, Value};
 
 use crate::document;
+use crate::protocol::boolean;
 use crate::teleport::config;
 use keys::{is_path, is_secret};
 pub use known::Known;
@@ -105,9 +106,15 @@ pub fn mask_parameter(name: &str, value: &Value) -> Value {
     masked
 }
 
-/// Whether a parameter is the name of a join token of method `tpm`, and no text of one.
+/// Whether a parameter is the name of a join token of method `tpm`, and no text of one, or says how many tokens there are, or
+/// whether all of them are meant.
 fn is_name(parameter: &str, value: &Value) -> bool {
-    parameter == TOKEN && value.as_str().is_some_and(|text| !text.contains([':', '\n']))
+    match parameter {
+        TOKEN => value.as_str().is_some_and(|text| !text.contains([':', '\n'])),
+        TOKENS => value.as_str().is_some_and(|text| LAYOUTS.contains(&text)),
+        ALL_TOKENS => boolean(value).is_some(),
+        _ => false,
+    }
 }
 
 /// Whether a parameter holds join tokens of method `tpm` alone: texts or values, as `tctl` prints them. The names of others
@@ -130,6 +137,11 @@ pub fn are_for_tpms(tokens: &Value) -> bool {
 
 /// The parameter that names a join token of method `tpm`, and the key of a configuration that does.
 const TOKEN: &str = "token";
+/// The parameter that says how many tokens a fleet has, and its values.
+const TOKENS: &str = "tokens";
+const LAYOUTS: [&str; 3] = ["shared", "sharded", "per_host"];
+/// The parameter that says whether all tokens are answered.
+const ALL_TOKENS: &str = "all_tokens";
 
 fn mask_value(key: &str, value: &mut Value) {
     match value {

@@ -154,6 +154,30 @@ fn parameters_are_masked_at_every_depth() {
     assert_eq!(known.hide("s3cret 12345 web"), "******** ******** web");
 }
 
+#[test]
+fn how_many_tokens_there_are_and_whether_all_are_meant_is_no_secret() {
+    let shown = |name: &str, value: Value| {
+        let mut known = Known::default();
+        known.add_parameter(name, &value);
+        let is_hidden = known != Known::default();
+        let masked = mask_parameter(name, &value);
+        assert_eq!(is_hidden, masked != value, "{name} {value}");
+        !is_hidden
+    };
+    for layout in ["shared", "sharded", "per_host"] {
+        assert!(shown("tokens", json!(layout)));
+        assert!(!shown("all_tokens", json!(layout)) && !shown("password", json!(layout)));
+    }
+    for truth in [json!(true), json!("True"), json!("false"), json!(null)] {
+        assert!(shown("all_tokens", truth));
+    }
+    for secret in
+        [json!("s3cret"), json!(["s3cret"]), json!("shared s3cret"), json!("True s3cret"), json!(12345)]
+    {
+        assert!(!shown("tokens", secret.clone()) && !shown("all_tokens", secret));
+    }
+}
+
 /// Values with secrets at any depth, each with this in it, and others without.
 fn values() -> impl Strategy<Value = Value> {
     let secret = prop::sample::select(vec![

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Description;
 use crate::ekcert::{CertificateChain, EkCertificate, EkPublicHash, Serial};
 use crate::error::{Error, Kind, Result};
 
 /// What a token needs to know of a host. Other fields of `identify`'s answer are ignored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// The host's name, for people.
     pub description: Option<Description>,
@@ -137,7 +137,7 @@ pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>
     for identity in identities {
         let Some(text) = identity.rule_text() else { continue };
         if let Some(other) = known.insert(text, identity) {
-            return Err(same_rule_text(text, other, identity));
+            return Err(same_rule_text(text, &other.label(), &identity.label()));
         }
     }
     Ok(())
@@ -145,12 +145,8 @@ pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>
 
 /// That the rules of these hosts would say the same.
 #[must_use]
-pub fn same_rule_text(text: &Description, one: &Identity, other: &Identity) -> Error {
-    let message = format!(
-        "the rules of {} and {} would have the same description `{text}`",
-        one.label(),
-        other.label()
-    );
+pub fn same_rule_text(text: &Description, one: &str, other: &str) -> Error {
+    let message = format!("the rules of {one} and {other} would have the same description `{text}`");
     Error::new(Kind::Conflict, message).hint(
         "give each host a text of its own (`tbot_description`) that differs from all hosts' names; if a text moves to another \
          host, change or archive the former host first",

@@ -9,6 +9,7 @@ use super::{Name, Role, Rule, Timestamp, yaml};
 use crate::ekcert;
 use crate::error::{Error, Kind, Result};
 use crate::json;
+use crate::ordered;
 
 /// Labels that a cluster adds by itself.
 const CLUSTERS_OWN_LABELS: &str = "teleport.dev/";
@@ -241,7 +242,7 @@ impl Settings {
         let certificates = |text: &String| {
             ekcert::pem_certificates(text, "a CA").unwrap_or_else(|_| vec![text.trim().to_owned()])
         };
-        self.ekcert_allowed_cas.iter().flat_map(certificates).collect()
+        ordered::set(self.ekcert_allowed_cas.iter().flat_map(certificates))
     }
 }
 

@@ -78,6 +78,9 @@ def expected_results(seen: dict) -> dict[str, dict]:
         "Archive the entry of a host that is taken out of use": {
             "changed": True, "identity": None, "archived": ["/srv/fleet/tbot-registry/archive/web-9.9999999999999999.json"],
         },
+        "Archive the entries of several hosts at once": {
+            "changed": False, "entries": [{"host": "web-7", "changed": False}, {"host": "web-8", "changed": False}],
+        },
         "Ask which version the cluster runs": {"server_version": seen["version"], "cluster_name": "stand-in"},
         "Find the CAs that issued the fleet's EK certificates": {
             "unresolved": [], "without_certificate": [], "requests": 0,
@@ -90,6 +93,20 @@ def expected_results(seen: dict) -> dict[str, dict]:
         "Apply it where it changed": {"rc": 0},
         "Fail where the cluster will refuse a host by the token that it has": {
             "accepted": 1, "refused": 0, "hosts": [{"description": "web-1", "accepted": True, "token": "tbot-tpm"}],
+        },
+        "Check that the cluster can be read, before anything is changed": {"changed": False, "is_read": True, "current": None},
+        "Bring the fleet's bot and token up to date in the cluster, in one step": {
+            "changed": True, "applied": True, "bot": {"name": "deploy", "state": "made"}, "deleted": [], "refused": [], "left_to_do": [],
+            "rules": {"added": [], "kept": ["web-1"], "removed": []}, "host_tokens": {"web-1": "tbot-tpm"},
+            "files": ["/srv/fleet/deploy.bot.yaml", "/srv/fleet/tbot-tpm.yaml"],
+        },
+        "Read the registry for a machine that does not have it": {
+            "hosts": [{"description": "web-1"} | identity], "former": [{"description": "web-9", "ek_public_hash": "9" * 64}],
+        },
+        "Predict what a change of the token's labels does, without the registry and files": {
+            "applied": False, "tokens_differ": True, "rules": {"kept": ["web-1"]}, "contents": [
+                {"path": "/srv/fleet/tbot-tpm.yaml"}, {"path": "/srv/fleet/tbot-tpm.yaml.applied"},
+            ],
         },
         "Build a token for one host, without a registry": {"host_tokens": {"edge-1": "edge"}, "path": None},
         "Make the bot's account, and give it the TPM by a udev rule where no group has it": account | {
@@ -158,6 +175,7 @@ def test_the_modules_examples_let_a_bot_join_that_is_well(module):
     assert machine["modes"]["/etc/tbot.yaml"] == "root:teleport 640"
     assert set(machine["registry"]) == {"web-1.json", "archive/web-9.9999999999999999.json"}
     assert machine["left"] == []
+    assert machine["bots"] == ["deploy"]
     [ca] = machine["tokens"]["tbot-tpm"]["spec"]["tpm"]["ekcert_allowed_cas"]
     assert ca.startswith("-----BEGIN CERTIFICATE-----")
 

@@ -21,16 +21,17 @@ from proxy import Proxy
 
 # Ansible's own, which every module has.
 COMMON = {"changed", "invocation"}
-# Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, and those of other results.
-OPEN = {"auto_update", "host_tokens", "status", "ansible_facts.tbot_tpm"}
+# Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, a cluster's, and those of other results.
+OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"}
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
 BELONGS = re.compile(rf"(?:^|\. )With ((?:{ACTION}(?:, | or | and )?)+)")
 # The defaults that no answer shows: of how long something may take, of a file that only a device needs, and of a service that there
 # is not.
 UNSEEN = {
-    *((action, "timeout") for action in ("identify", "access", "cluster", "ekcert_ca")),
-    ("ekcert_ca", "total_timeout"),
+    *((action, "timeout") for action in ("identify", "access", "cluster", "ekcert_ca", "enroll")),
+    *((action, "total_timeout") for action in ("ekcert_ca", "enroll")),
+    *(("enroll", option) for option in ("fetch_timeout", "settle_seconds")),
     ("access", "udev_rule"),
     *(("service", option) for option in ("name", "config", "wait", "lines")),
 }
@@ -38,7 +39,6 @@ BY_DEFAULT = re.compile(r"V\(([^)]*)\) by default")
 # What the plugin passes on by itself, and what it makes of facts.
 BY_PLUGIN = {"changed", "msg", "warnings", "diff", "ansible_facts"}
 OTHER_TPM = {"ek_public_hash": "ab" * 32, "ek_cert_present": False}
-
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,18 @@ def actions(options: dict) -> list[str]:
     return options["action"]["choices"]
 
 
+class Cluster:
+    """The stand-in's folder, with these tokens as YAML."""
+
+    def __init__(self, folder: Path, tctl: Path, tokens: str = "") -> None:
+        self.tctl = ["env", f"STAND_IN_CLUSTER={folder}", str(tctl)]
+        (folder / "token").mkdir(parents=True)
+        for token in yaml.safe_load_all(tokens):
+            (folder / "token" / f"{token['metadata']['name']}.json").write_text(json.dumps(token))
+
+
 @pytest.fixture(scope="module")
-def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
+def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
     """For each action a request that succeeds, and of which everything is answered that can be. Those that change something do so
     once."""
     folder = tmp_path_factory.mktemp("requests")
@@ -86,6 +96,10 @@ def requests(tmp_path_factory, tpms, ca) -> dict[str, dict]:
             "hosts": hosts, "fetch": False, "skip_untrusted": True,
             "ca_bundle": [str(ca / "issuercert.pem")], "trusted_roots": [str(ca / "swtpm-localca-rootca-cert.pem")],
         },
+        "enroll": token | {
+            "tctl": Cluster(folder / "cluster", stand_ins / "tctl").tctl, "settle_seconds": 0, "bot": {"roles": ["access"]},
+            "hosts": hosts, "path": str(folder / "enrolled.yaml"),
+        },
         "cluster": {"proxy_server": proxy.address, "ca_file": str(proxy.ca_file)},
         "storage": {"path": str(folder / "bot")},
         "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test", "group": GROUP},
@@ -101,8 +115,27 @@ def answers(requests: dict[str, dict]) -> dict[str, dict]:
     listed = ask_binary({"action": "registry", "registry": requests["registry"]["registry"], "state": "listed"})
     found["registry"] |= {name: listed[name] for name in ("host_names", "withdrawn_hashes")}
     found["registry"]["shared"] = ask_binary({"action": "registry", **leaving(requests, "web-1"), "allow_lockout": True})["shared"]
+    hosts = [{"host": "web-1", "identity": requests["registry"]["identity"]}, {"host": "db-1", "identity": OTHER_TPM}]
+    many = ask_binary({"action": "registry", "registry": requests["registry"]["registry"], "hosts": hosts})
+    found["registry"]["entries"] = many["entries"]
+    contents = ask_binary({"action": "registry", **other_registry(requests), "state": "contents"})
+    found["registry"] |= {name: contents[name] for name in ("hosts", "former")}
+    # Where the cluster is only read, and where the files are another machine's.
+    read = ask_binary({"action": "enroll", **requests["enroll"], "read_only": True, "all_tokens": True})
+    found["enroll"] |= {name: read[name] for name in ("is_read", "current")}
+    found["enroll"]["contents"] = ask_binary({"action": "enroll", **requests["enroll"], "write_files": False})["contents"]
     assert not [answer for answer in found.values() if answer.get("failed")]
     return found
+
+
+def other_registry(requests: dict[str, dict]) -> dict:
+    """A registry of its own, with one host, and with one in its archive."""
+    registry = {"registry": str(Path(requests["registry"]["registry"]).with_name("other-registry"))}
+    for host in ("web-1", "web-9"):
+        identity = requests["registry"]["identity"] if host == "web-1" else OTHER_TPM
+        assert ask_binary({"action": "registry", **registry, "host": host, "identity": identity})["changed"]
+    assert ask_binary({"action": "registry", **registry, "host": "web-9", "state": "archived"})["changed"]
+    return registry
 
 
 def leaving(requests: dict[str, dict], host: str) -> dict:
@@ -160,7 +193,9 @@ def test_what_results_contain_is_documented_and_nothing_else(described, answers)
             always = {name for name, inner in result.get("contains", {}).items() if inner["returned"] == "always"}
             assert always <= set(value), place
     assert dict(found) == expected
-    assert {place.split(".")[0] for place in found} >= {"ek_cert", "tpm", "rules", "tokens", "hosts", "issuers", "unresolved", "diff"}
+    assert {place.split(".")[0] for place in found} >= {
+        "ek_cert", "tpm", "rules", "tokens", "hosts", "former", "issuers", "unresolved", "refused", "bot", "contents", "diff",
+    }  # fmt: skip
     assert answers["identify"]["ansible_facts"]["tbot_tpm"] == {
         name: value for name, value in answers["identify"].items() if name in answers["identify"]["ansible_facts"]["tbot_tpm"]
     }
@@ -183,6 +218,14 @@ def test_a_failure_is_documented(described):
     }
 
 
+def test_the_cluster_was_read_and_the_files_were_answered(answers):
+    """Else what they contain was compared with nothing."""
+    enrolled = answers["enroll"]
+    assert (enrolled["applied"], enrolled["is_read"], enrolled["bot"]["state"]) == (True, True, "made")
+    assert [token["metadata"]["name"] for token in enrolled["current"]] == ["test"]
+    assert [Path(file["path"]).name for file in enrolled["contents"]] == ["test.bot.yaml", "enrolled.yaml", "enrolled.yaml.applied"]
+    assert [host["description"] for host in answers["registry"]["former"]] == ["web-9"]
+
 
 def asked(action: str, request: dict) -> dict:
     """The answer in check mode, without what it says of the request."""
@@ -191,8 +234,9 @@ def asked(action: str, request: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def cases(requests) -> dict[tuple[str, str], tuple[object, dict]]:
+def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[object, dict]]:
     """For options that have a default another value, and what to ask for so that the answer depends on it. None is not given."""
+    folder = tmp_path_factory.mktemp("cases")
     access, config, systemd, ekcert_ca = (requests[action] for action in ("access", "config", "systemd", "ekcert_ca"))
     registry = requests["registry"]["registry"]
     Path(systemd["directory"], "foreign.service").write_text("[Service]\nExecStart=/bin/true\n")
@@ -204,6 +248,14 @@ def cases(requests) -> dict[tuple[str, str], tuple[object, dict]]:
     stored, former, spread = (asked("token", each)["content"] for each in (replaced, token, token | {"shards": 2}))
     untrusted = ekcert_ca | {"trusted_roots": None}
     issuer = asked("ekcert_ca", ekcert_ca)["issuers"][0]["sha256"]
+    tokens = {"without": "", "with": stored, "former": f"---\n{former}---\n{spread}"}
+    tctl = {name: {"tctl": Cluster(folder / name, stand_ins / "tctl", text).tctl} for name, text in tokens.items()}
+    enroll, merged = token | tctl["without"], token | tctl["with"]
+    choosy = requests["enroll"] | tctl["without"] | {"path": None, "match": None, "skip_refused": False}
+    search = enroll | {name: ekcert_ca[name] for name in ("hosts", "fetch", "ca_bundle", "trusted_roots")}
+    proxy = Proxy(folder / "proxy-ca.pem")
+    proxy.found = {"server_version": "18.2.0", "edition": "oss"}
+    cluster = {"proxy_server": proxy.address, "ca_file": str(proxy.ca_file)}
     return {
         ("access", "create"): (False, access | {"user": "there-is-no-such-user", "create": None}),
         ("access", "user"): (USER, access | {"user": None}),
@@ -230,6 +282,25 @@ def cases(requests) -> dict[tuple[str, str], tuple[object, dict]]:
         ("ekcert_ca", "trusted_sha256"): ([issuer], untrusted),
         ("ekcert_ca", "fetch"): (False, ekcert_ca | {"fetch": None, "ca_file": "/there/is/no/such/file"}),
         ("ekcert_ca", "skip_untrusted"): (True, untrusted | {"skip_untrusted": None}),
+        ("enroll", "apply"): (False, enroll),
+        ("enroll", "read_only"): (True, enroll),
+        ("enroll", "all_tokens"): (True, merged | {"read_only": True}),
+        ("enroll", "write_files"): (False, enroll | {"path": str(folder / "token.yaml")}),
+        ("enroll", "applied_before"): (["test-9\n"], enroll),
+        ("enroll", "recreate"): (True, enroll | {"applied_before": ["test-9\n"]}),
+        ("enroll", "takes_away"): (True, search | {"ca_bundle": None, "trusted_roots": None, "trusted_sha256": ["ab" * 32]}),
+        ("enroll", "archived"): (["build-1"], enroll | {"hosts": None, "registry": registry}),
+        ("enroll", "prune"): (True, merged),
+        ("enroll", "replace"): (True, merged),
+        ("enroll", "shards"): (2, enroll),
+        ("enroll", "retire"): (True, enroll | tctl["former"] | {"shards": 2}),
+        ("enroll", "match"): ("hash_and_serial", choosy | {"allow_lockout": True}),
+        ("enroll", "max_bytes"): (399_999, enroll | {"hosts": many}),
+        ("enroll", "allow_lockout"): (True, choosy),
+        ("enroll", "skip_refused"): (False, choosy | {"skip_refused": None}),
+        ("enroll", "fetch"): (False, search | {"fetch": None, "ca_file": "/there/is/no/such/file"}),
+        ("cluster", "require"): (["min_client_version"], cluster),
+        ("cluster", "require_enterprise"): (True, cluster),
         ("storage", "path"): (requests["storage"]["path"], {}),
         ("storage", "mode"): ("0750", requests["storage"]),
         ("storage", "state"): ("absent", requests["storage"]),

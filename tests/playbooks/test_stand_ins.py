@@ -269,14 +269,7 @@ def test_clients_that_trust_the_file_take_each_certificate_that_proxies_have(clu
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.parametrize("certificate", [
-    "private-ca",
-    "intermediate",
-    pytest.param(
-        "self-signed",
-        marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="a proxy's self-signed certificate with CA:TRUE"),
-    ),
-])
+@pytest.mark.parametrize("certificate", ["private-ca", "intermediate", "self-signed"])
 def test_tbot_tpm_asks_proxies_with_each_certificate_that_they_have(cluster, certificate):
     with cluster.proxy("--certificate", certificate) as proxy:
         told = ask_binary({"action": "cluster", "proxy_server": proxy, "ca_file": str(cluster.folder / "proxy-ca.pem")})

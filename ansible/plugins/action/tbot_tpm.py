@@ -30,18 +30,22 @@ MODULE = "tbot.tpm.tbot_tpm"
 
 # The results of all actions, by the module's documentation.
 RESULTS = frozenset((
-    "absent_groups", "accepted", "active_state", "archived", "auto_update", "cluster_name", "content", "created", "delete",
-    "device", "edition", "ek_cert", "ek_cert_chain_pem", "ek_cert_pem", "ek_cert_present", "ek_cert_serial",
-    "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source", "ekcert_allowed_cas", "enabled", "error", "exists",
-    "former_ek_public_hash", "gid", "group", "groups", "health", "host_names", "host_tokens", "hosts", "identity",
-    "invocation", "issuers", "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner",
-    "path", "program", "program_exists", "ready", "refused", "requests", "restart_reasons", "rules", "server_version",
-    "shared", "status", "systemd", "tokens", "tpm", "udev_rule", "uid", "unresolved", "up_to_date", "user", "verified",
-    "withdrawn_hashes", "without_certificate",
+    "absent_groups", "accepted", "active_state", "applied", "archived", "auto_update", "bot", "cluster_name", "commands", "content",
+    "contents", "created", "current", "delete", "deleted", "device", "edition", "ek_cert", "ek_cert_chain_pem", "ek_cert_pem",
+    "ek_cert_present", "ek_cert_serial", "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source", "ekcert_allowed_cas",
+    "enabled", "entries", "error", "exists", "files", "former", "former_ek_public_hash", "former_tokens", "gid", "group", "groups",
+    "health", "host_names", "host_tokens", "hosts", "identity", "invocation", "is_read", "issuers", "left_to_do", "main_pid",
+    "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner", "path", "program", "program_exists", "ready",
+    "refused", "requests", "restart_reasons", "rules", "rules_are_known", "server_version", "shared", "status", "systemd", "tokens",
+    "tokens_differ", "tpm", "udev_rule", "uid", "unresolved", "up_to_date", "user", "verified", "withdrawn_hashes",
+    "without_certificate",
 ))  # fmt: skip
 
 # The actions that answer about a fleet, as many hosts as it has.
-OF_MANY_HOSTS = ("ekcert_ca", "preflight", "registry", "token")
+OF_MANY_HOSTS = ("ekcert_ca", "enroll", "preflight", "registry", "token")
+
+# Parameters of `enroll` that are certificates, or files of them.
+OF_CERTIFICATES = ("ca_bundle", "ekcert_allowed_cas", "trusted_roots")
 
 # What the collection's tarball has binaries for; a checkout has those that were built there.
 SHIPPED = ("x86_64", "aarch64")
@@ -122,6 +126,9 @@ class ActionModule(ActionBase):
         by_default = defaults.names_in(MODULE, self._task, self._templar)
         if by_default:
             arguments["_tbot_defaults"] = by_default
+        # The role's variables name files of the controller, wherever tctl is.
+        if self._task._role and arguments.get("action") == "enroll" and self._connection.transport != "local":
+            arguments = binaries.with_texts(arguments, OF_CERTIFICATES)
         # On the controller itself, the binary that does the work says at once what is wrong.
         refusal = None if self._connection.transport == "local" else binaries.refusal(arguments)
         if refusal:

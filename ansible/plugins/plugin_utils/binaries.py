@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import subprocess
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -48,6 +49,23 @@ def is_as_packed(path):
             return sums == [hashlib.sha256(file.read()).hexdigest()]
     except OSError:
         return False
+
+
+def with_texts(arguments, names):
+    """The same where files of certificates on the controller, and folders of such, are given as PEM to another machine."""
+
+    def text(source):
+        if not isinstance(source, str) or not os.path.isabs(source) or "-----BEGIN " in source:
+            return source
+        if os.path.isdir(source):
+            return "\n".join(text(os.path.join(source, name)) for name in sorted(os.listdir(source)) if name[:1] != ".")
+        with open(source, "rb") as file:
+            content = file.read()
+        return content.decode("utf-8", "replace") if b"-----BEGIN " in content else ssl.DER_cert_to_PEM_cert(content)
+
+    given = {name: arguments[name] for name in names if arguments.get(name)}
+    lists = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    return {**arguments, **{name: [text(source) for source in sources] for name, sources in lists.items()}}
 
 
 def plain(value):

@@ -35,19 +35,14 @@ REQUESTS = {
     "join_token": (
         ({"action": "registry", "state": "listed"}, {"registry": "tbot_registry_dir"}),
         (
-            {"action": "token", "name": "token", "hosts": []},
+            {"action": "enroll", "name": "token", "hosts": []},
             {
                 "name": "tbot_token_name", "path": "tbot_token_file", "bot_name": "tbot_bot_name", "labels": "tbot_token_labels",
-                "expires": "tbot_token_expires", "shards": "tbot_token_shards", "ekcert_allowed_cas": "tbot_ekcert_allowed_cas",
-                "allow_without_cas": "tbot_allow_without_cas",
-            },
-        ),
-        (
-            {"action": "ekcert_ca", "hosts": []},
-            {
+                "expires": "tbot_token_expires", "shards": "tbot_token_shards", "tctl": "tbot_tctl_command",
+                "ekcert_allowed_cas": "tbot_ekcert_allowed_cas", "allow_without_cas": "tbot_allow_without_cas",
                 "ca_bundle": "tbot_ekcert_ca_bundle", "trusted_roots": "tbot_ekcert_trusted_roots",
                 "trusted_sha256": "tbot_ekcert_trusted_sha256", "allowed_urls": "tbot_ekcert_allowed_urls",
-                "timeout": "tbot_ekcert_timeout", "total_timeout": "tbot_ekcert_total_timeout", "ca_file": "tbot_ekcert_ca_file",
+                "fetch_timeout": "tbot_ekcert_timeout", "total_timeout": "tbot_ekcert_total_timeout", "ca_file": "tbot_ekcert_ca_file",
             },
         ),
     ),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Accounts, Attributes, Change, Mode, TextFile, Trust};
 use crate::protocol::{Answer, Diff, Request};
 use crate::secrets::{self, Known};
-use crate::teleport::config::{self, HostPort, Settings};
+use crate::teleport::config::{self, ProxyAddress, Settings};
 pub(super) use parameters::Parameters;
 use parameters::State;
 
@@ -23,7 +23,7 @@ enum Wanted {
     Written(Box<Content>),
     Removed,
     /// It stays, and is only to name this server, or none.
-    Naming(HostPort),
+    Naming(ProxyAddress),
 }
 
 /// What the file is to have, and who may read it.
@@ -122,7 +122,7 @@ fn remove(request: &Request, owner: Option<&Account>, path: &AbsolutePath) -> Re
     ))))
 }
 
-fn see_proxy(proxy: &HostPort, owner: Option<&Account>, path: &AbsolutePath) -> Result<Answer> {
+fn see_proxy(proxy: &ProxyAddress, owner: Option<&Account>, path: &AbsolutePath) -> Result<Answer> {
     let (accounts, _) = Accounts::find(owner, None)?;
     let file = TextFile::inspect(path.as_ref(), Trust::in_owner(accounts.user))?;
     let values = config::parse(file.text().unwrap_or_default(), path.as_str())?.unwrap_or_default();

@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Mode};
 use crate::teleport::Name;
-use crate::teleport::config::{CaPin, HostPort, Service, Settings, Storage};
+use crate::teleport::config::{CaPin, ProxyAddress, Service, Settings, Storage};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::actions) struct Parameters {
     pub path: AbsolutePath,
-    pub proxy_server: Option<HostPort>,
+    pub proxy_server: Option<ProxyAddress>,
     pub token: Option<Name>,
     pub storage_path: Option<AbsolutePath>,
     pub storage_type: Option<StorageType>,

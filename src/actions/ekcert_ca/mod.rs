@@ -1,6 +1,7 @@
 //! `ekcert_ca`: the CAs that a token must allow for these hosts, found and proved.
 
 mod certified;
+mod fetcher;
 mod parameters;
 mod reasons;
 mod refusal;
@@ -8,31 +9,25 @@ mod report;
 mod sources;
 mod warnings;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{Action, hosts};
-use crate::ekcert::is_malformed_link;
 use crate::ekcert::issuers::{Candidates, Contents, Following, Permit, Search, Trust};
 use crate::error::Result;
-use crate::net::{Client, Destinations, Host, Limits};
 use crate::protocol::{Answer, Request};
-use crate::teleport::Token;
+use crate::teleport::{Identity, Token};
 use certified::Certified;
-pub(super) use parameters::Asked;
+use fetcher::Fetcher;
 use parameters::Parameters;
-use refusal::Outcome;
+pub(super) use parameters::{Asked, Terms};
+use refusal::{Outcome, Unresolved};
 use report::Report;
 use sources::Given;
-
-/// Bytes that a link may lead to.
-const LARGEST_CERTIFICATE: usize = 64 * 1024;
-const MOST_REDIRECTS: u32 = 3;
-/// What a link may lead to (RFC 2585, section 4; RFC 8551, section 3.2).
-const ACCEPTED: &str = "application/pkix-cert, application/pkcs7-mime, application/x-x509-ca-cert, */*;q=0.5";
+pub(super) use sources::Source;
 
 impl Action for Asked {
     type Parameters = Parameters;
@@ -46,22 +41,32 @@ impl Action for Asked {
     }
 }
 
-fn find(request: &Request, asked: Asked) -> Result<Answer> {
-    let Asked { given: mut parameters, hosts, current } = asked;
-    let given = parameters.read_hosts(hosts, request)?;
-    let problems: Vec<String> = given.unusable.iter().map(hosts::left_out).collect();
-    let (mut candidates, trust, mut warnings) = candidates(&parameters)?;
-    let allowed = allowed_now(&current, &mut candidates);
+fn find(request: &Request, mut asked: Asked) -> Result<Answer> {
+    let given = asked.read_hosts(request)?;
+    let Asked { terms, current, .. } = asked;
+    let problems = given.unusable.iter().map(hosts::left_out).collect();
+    Ok(search(terms, &given.identities, problems, &current)?.answer())
+}
 
-    let mut hosts = Certified::of(&given.identities);
+/// Looks for the CAs that a token has to allow for these hosts, beside those of the tokens that there are. `problems` tell what is
+/// wrong with what says nothing of a host.
+pub(super) fn search(
+    mut terms: Terms,
+    identities: &[Identity],
+    problems: Vec<String>,
+    current: &[Token],
+) -> Result<Found> {
+    let (mut candidates, trust, mut warnings) = candidates(&terms)?;
+    let allowed = allowed_now(current, &mut candidates);
+    let mut hosts = Certified::of(identities);
     let now = OffsetDateTime::now_utc();
     let mut search = Search::new(candidates, &trust, now);
-    let fetcher = if parameters.fetch { Some(Fetcher::new(&mut parameters)?) } else { None };
+    let fetcher = if terms.fetch { Some(Fetcher::new(&mut terms)?) } else { None };
     let fetch = fetcher.as_ref().map(|fetcher| |url: &str, permit: &Permit<'_>| fetcher.get(url, permit));
     let following = fetcher.as_ref().zip(fetch.as_ref()).map(|(fetcher, fetch)| Following {
         fetch,
         deadline: fetcher.limits.deadline,
-        share: parameters.time_a_certificate(),
+        share: terms.time_a_certificate(),
     });
     let certificates = std::mem::take(&mut hosts.certificates);
     for (number, chain) in &hosts.chains {
@@ -70,7 +75,7 @@ fn find(request: &Request, asked: Asked) -> Result<Answer> {
     search.keep(allowed);
     let found = search.run(&certificates, following.as_ref());
 
-    let mut report = Report::new(&search, &trust, parameters.fetch);
+    let mut report = Report::new(&search, &trust, terms.fetch);
     for (number, (certificate, found)) in certificates.iter().zip(found).enumerate() {
         let has_chain = hosts.chains.contains_key(&number);
         report.add(&hosts.names[number], certificate, has_chain, found);
@@ -83,26 +88,67 @@ fn find(request: &Request, asked: Asked) -> Result<Answer> {
     }
     let outcome = Outcome {
         without_certificate: &hosts.without_certificate,
-        has_hosts: !given.identities.is_empty(),
+        has_hosts: !identities.is_empty(),
         problems: &problems,
         ..report.outcome()
     };
-    outcome.check(parameters.skip_untrusted)?;
+    outcome.check(terms.skip_untrusted)?;
     warnings.extend(hosts.damaged_chains);
     warnings.extend(problems);
     warnings.extend(report.warnings(now));
-    Ok(report
-        .answer()?
-        .result("without_certificate", hosts.without_certificate)
-        .result("requests", fetcher.map_or(0, |fetcher| fetcher.requests.into_inner()))
-        .warnings(warnings))
+    let requests = fetcher.as_ref().map_or(0, |fetcher| fetcher.requests.load(Ordering::Relaxed));
+    let (allowed, issuers, unresolved) = report.results()?;
+    let without_certificate = hosts.without_certificate;
+    Ok(Found { allowed, issuers, unresolved, without_certificate, requests, warnings })
+}
+
+/// What came of a search.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The CAs to allow, in PEM.
+    pub allowed: Vec<String>,
+    issuers: Vec<Value>,
+    /// Hosts for which there is none.
+    pub unresolved: Unresolved,
+    /// Hosts whose TPM has no EK certificate.
+    pub without_certificate: Vec<String>,
+    requests: usize,
+    pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// Why there is no CA for a host, by its name.
+    pub(super) fn reasons(&self) -> HashMap<&str, &str> {
+        let mut reasons = HashMap::new();
+        for ((_, why), left_out) in &self.unresolved {
+            reasons.extend(left_out.hosts.iter().map(|host| (host.as_str(), why.as_str())));
+        }
+        reasons
+    }
+
+    fn answer(self) -> Answer {
+        let unresolved: Vec<Value> = self
+            .unresolved
+            .into_iter()
+            .map(|((issuer, reason), left_out)| {
+                json!({ "hosts": left_out.hosts, "issuer": issuer, "reason": reason })
+            })
+            .collect();
+        Answer::new(false)
+            .result("ekcert_allowed_cas", self.allowed)
+            .result("issuers", self.issuers)
+            .result("unresolved", unresolved)
+            .result("without_certificate", self.without_certificate)
+            .result("requests", self.requests)
+            .warnings(self.warnings)
+    }
 }
 
 /// What issuers are looked for among, what of it is trusted, and warnings about what was left out.
-fn candidates(parameters: &Parameters) -> Result<(Candidates, Trust, Vec<String>)> {
+fn candidates(terms: &Terms) -> Result<(Candidates, Trust, Vec<String>)> {
     let mut candidates = Candidates::default();
-    let bundle = Given::read(&parameters.ca_bundle, "ca_bundle")?;
-    let trusted = Given::read(&parameters.trusted_roots, "trusted_roots")?;
+    let bundle = Given::read(&terms.ca_bundle, "ca_bundle")?;
+    let trusted = Given::read(&terms.trusted_roots, "trusted_roots")?;
     let mut roots = HashSet::new();
     for (der, source) in &bundle.certificates {
         candidates.add(der, source);
@@ -110,7 +156,7 @@ fn candidates(parameters: &Parameters) -> Result<(Candidates, Trust, Vec<String>
     for (der, source) in &trusted.certificates {
         roots.extend(candidates.add(der, source).map(|place| candidates.sha256(place).to_owned()));
     }
-    let trust = Trust { roots, pinned: parameters.pinned() };
+    let trust = Trust { roots, pinned: terms.pinned() };
     Ok((candidates, trust, [bundle.warnings, trusted.warnings].concat()))
 }
 
@@ -126,45 +172,4 @@ fn allowed_now(tokens: &[Token], candidates: &mut Candidates) -> Vec<usize> {
         }
     }
     places
-}
-
-/// Follows links, within the limits of the request.
-struct Fetcher {
-    client: Client,
-    limits: Limits,
-    requests: AtomicUsize,
-}
-
-impl Fetcher {
-    fn new(parameters: &mut Parameters) -> Result<Self> {
-        let destinations = parameters.allowed_urls.take().map_or(Destinations::Public, Destinations::Hosts);
-        let client = Client::new(destinations, parameters.ca_file.as_ref().map(AsRef::as_ref))?;
-        let limits = Limits {
-            request: parameters.time_a_request(),
-            deadline: Instant::now() + parameters.time_in_all(),
-            bytes: LARGEST_CERTIFICATE,
-            redirects: MOST_REDIRECTS,
-        };
-        Ok(Self { client, limits, requests: AtomicUsize::new(0) })
-    }
-
-    fn get(&self, url: &str, permit: &Permit<'_>) -> std::result::Result<Vec<u8>, String> {
-        if is_malformed_link(url) {
-            return Err("it is malformed: download what it means, and give that in `ca_bundle`".to_owned());
-        }
-        let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
-        if !["http", "https"].contains(&scheme.as_str()) {
-            return Err(
-                "only http and https links are followed: download it, and give it in `ca_bundle`".to_owned()
-            );
-        }
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let permit = |host: &Host| permit(&host.to_string());
-        let response = self.client.get_where(url, Some(ACCEPTED), &self.limits, &permit);
-        let response = response.map_err(|failure| failure.to_string())?;
-        match response.status {
-            200 => Ok(response.body),
-            status => Err(format!("the answer has status {status}")),
-        }
-    }
 }

@@ -28,40 +28,58 @@ pub(in crate::actions) struct Parameters {
     /// YAML or JSON text, or what that says.
     current: Option<Value>,
     #[serde(default)]
-    pub ca_bundle: Vec<Source>,
+    ca_bundle: Vec<Source>,
     #[serde(default)]
-    pub trusted_roots: Vec<Source>,
+    trusted_roots: Vec<Source>,
     #[serde(default)]
     trusted_sha256: Vec<Fingerprint>,
     #[serde(default = "yes")]
-    pub fetch: bool,
-    pub allowed_urls: Option<Vec<HostPattern>>,
-    pub ca_file: Option<AbsolutePath>,
+    fetch: bool,
+    allowed_urls: Option<Vec<HostPattern>>,
+    ca_file: Option<AbsolutePath>,
     #[serde(default = "Seconds::for_a_server")]
     timeout: Seconds,
     #[serde(default = "Seconds::for_all_servers")]
     total_timeout: Seconds,
     #[serde(default)]
-    pub skip_untrusted: bool,
+    skip_untrusted: bool,
 }
 
 fn yes() -> bool {
     true
 }
 
+/// By what issuers are looked for, and what is trusted.
+#[derive(Clone)]
+pub(in crate::actions) struct Terms {
+    pub ca_bundle: Vec<Source>,
+    pub trusted_roots: Vec<Source>,
+    pub trusted_sha256: Vec<Fingerprint>,
+    pub fetch: bool,
+    pub allowed_urls: Option<Vec<HostPattern>>,
+    pub ca_file: Option<AbsolutePath>,
+    /// For a request, and for all of them.
+    pub timeout: Seconds,
+    pub total_timeout: Seconds,
+    /// Whether hosts may be left out.
+    pub skip_untrusted: bool,
+}
+
 /// What the parameters ask for.
 pub(in crate::actions) struct Asked {
-    pub given: Parameters,
+    pub terms: Terms,
     /// None where a certificate is given instead.
-    pub hosts: Option<Hosts>,
+    hosts: Option<Hosts>,
+    ek_cert_pem: Option<String>,
+    archived: Vec<String>,
     /// The tokens that there are.
     pub current: Vec<Token>,
 }
 
 impl Parameters {
-    pub(super) fn checked(mut self) -> Result<Asked> {
+    pub(super) fn checked(self) -> Result<Asked> {
         hosts::check_archived(&self.archived, self.hosts.as_deref(), self.registry.as_ref())?;
-        let hosts = match (&self.ek_cert_pem, self.hosts.take(), self.registry.take()) {
+        let hosts = match (&self.ek_cert_pem, self.hosts, self.registry) {
             (Some(_), None, None) => None,
             (Some(_), ..) => {
                 return Err(Error::invalid(
@@ -70,18 +88,29 @@ impl Parameters {
             }
             (None, hosts, registry) => Some(Hosts::checked("ekcert_ca", hosts, registry)?),
         };
-        for (sources, parameter) in [(&self.ca_bundle, "ca_bundle"), (&self.trusted_roots, "trusted_roots")] {
-            sources.iter().try_for_each(|source| source.check(parameter))?;
-        }
+        let terms = Terms {
+            ca_bundle: self.ca_bundle,
+            trusted_roots: self.trusted_roots,
+            trusted_sha256: self.trusted_sha256,
+            fetch: self.fetch,
+            allowed_urls: self.allowed_urls,
+            ca_file: self.ca_file,
+            timeout: self.timeout,
+            total_timeout: self.total_timeout,
+            skip_untrusted: self.skip_untrusted,
+        };
+        terms.check()?;
         let source = teleport::Source { name: "`current`", malformed: Kind::InvalidRequest };
         let read = |given| teleport::read_tokens(given, source);
-        let current = self.current.take().map_or_else(|| Ok(Vec::new()), read)?;
-        Ok(Asked { given: self, hosts, current })
+        let current = self.current.map_or_else(|| Ok(Vec::new()), read)?;
+        Ok(Asked { terms, hosts, ek_cert_pem: self.ek_cert_pem, archived: self.archived, current })
     }
+}
 
+impl Asked {
     /// The hosts whose issuers are asked for. A certificate alone is a host without a name.
-    pub(super) fn read_hosts(&mut self, hosts: Option<Hosts>, request: &Request) -> Result<Registry> {
-        let Some(hosts) = hosts else {
+    pub(super) fn read_hosts(&mut self, request: &Request) -> Result<Registry> {
+        let Some(hosts) = self.hosts.take() else {
             let host = Identity { ek_cert_pem: self.ek_cert_pem.take(), ..Identity::default() };
             return Ok(Registry { identities: vec![host], ..Registry::default() });
         };
@@ -90,6 +119,16 @@ impl Parameters {
         given.identities.retain(|host| !host.name().is_some_and(is_archived));
         given.unusable.retain(|file| !file.name.as_deref().is_some_and(is_archived));
         Ok(given)
+    }
+}
+
+impl Terms {
+    /// Refuses texts that hold no certificate.
+    pub(in crate::actions) fn check(&self) -> Result<()> {
+        for (sources, parameter) in [(&self.ca_bundle, "ca_bundle"), (&self.trusted_roots, "trusted_roots")] {
+            sources.iter().try_for_each(|source| source.check(parameter))?;
+        }
+        Ok(())
     }
 
     pub(super) fn pinned(&self) -> HashSet<String> {

@@ -12,14 +12,14 @@ const SHOWN: usize = 5;
 
 /// Hosts for which there is no CA to allow, for one reason.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(in crate::actions) struct LeftOut {
     pub hosts: Vec<String>,
     /// Whether the reason is alone that no link led to a certificate.
     pub is_unanswered: bool,
 }
 
 /// Hosts that are left out, by their issuer's name and the reason.
-pub(super) type Unresolved = BTreeMap<(Option<String>, String), LeftOut>;
+pub(in crate::actions) type Unresolved = BTreeMap<(Option<String>, String), LeftOut>;
 
 /// What a search came to.
 pub(super) struct Outcome<'a> {

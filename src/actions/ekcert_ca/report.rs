@@ -9,7 +9,6 @@ use super::warnings::with_end;
 use crate::ekcert::issuers::{Candidate, Chain, Ended, Finding, Found, Link, Search, Trust};
 use crate::ekcert::{EkCertificate, is_malformed_link};
 use crate::error::Result;
-use crate::protocol::Answer;
 
 /// Issuers, links and the like that a message names.
 pub(super) const SHOWN: usize = 5;
@@ -127,22 +126,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The results.
-    pub(super) fn answer(&self) -> Result<Answer> {
-        let allowed: Vec<String> =
-            self.allowed().map(|(issuer, _)| issuer.to_pem()).collect::<Result<_>>()?;
-        let issuers: Vec<Value> = self.sorted().map(|(issuer, found)| self.describe(issuer, found)).collect();
-        let unresolved: Vec<Value> = self
-            .unresolved
-            .iter()
-            .map(|((issuer, reason), left_out)| {
-                json!({ "hosts": left_out.hosts, "issuer": issuer, "reason": reason })
-            })
-            .collect();
-        Ok(Answer::new(false)
-            .result("ekcert_allowed_cas", allowed)
-            .result("issuers", issuers)
-            .result("unresolved", unresolved))
+    /// The CAs to allow, the issuers with their chains, and the hosts without one.
+    pub(super) fn results(self) -> Result<(Vec<String>, Vec<Value>, Unresolved)> {
+        let allowed = self.allowed().map(|(issuer, _)| issuer.to_pem()).collect::<Result<_>>()?;
+        let issuers = self.sorted().map(|(issuer, found)| self.describe(issuer, found)).collect();
+        Ok((allowed, issuers, self.unresolved))
     }
 
     fn describe(&self, issuer: &Candidate, found: &Issuer) -> Value {

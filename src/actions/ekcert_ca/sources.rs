@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath};
 
 /// Where certificates are.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(in crate::actions) enum Source {
     /// PEM.

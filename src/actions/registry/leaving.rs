@@ -45,13 +45,12 @@ struct Shared {
 
 impl Leaving {
     pub(super) fn checked(parameters: Parameters) -> Result<Self> {
-        let Parameters { registry, host, identity, only, name, bot_name, current, token_directory, .. } =
-            parameters;
-        if host.is_some() || identity.is_some() {
+        if parameters.host.is_some() || parameters.identity.is_some() || parameters.hosts.is_some() {
             return Err(Error::invalid(
-                "`state: leaving` takes the hosts as `only`: leave out `host` and `identity`",
+                "`state: leaving` takes the hosts as `only`: leave out `host`, `identity` and `hosts`",
             ));
         }
+        let Parameters { registry, only, name, bot_name, current, token_directory, .. } = parameters;
         let (Some(only), Some(name)) = (only, name) else {
             return Err(Error::invalid("`state: leaving` needs `only` and `name`"));
         };

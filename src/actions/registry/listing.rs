@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::super::hosts;
 use crate::error::Result;
 use crate::protocol::{Answer, Request};
@@ -29,6 +31,20 @@ pub(super) fn list(directory: &Path, request: &Request) -> Result<Answer> {
         .result("host_names", names)
         .result("withdrawn_hashes", withdrawn)
         .warnings(registry.unusable.iter().map(hosts::left_out).chain(of_archive).collect()))
+}
+
+/// What is recorded of the hosts that the registry has and had. A file that says nothing usable is an error: where only the contents are
+/// known, nobody would know that its host keeps what it has.
+pub(super) fn contents(directory: &Path, request: &Request) -> Result<Answer> {
+    let (registry, archive) = if request.controls.check_mode && !directory.exists() {
+        (Registry::default(), Archive::default())
+    } else {
+        (Registry::read(directory)?, Archive::read(directory)?)
+    };
+    if let Some(file) = registry.unusable.into_iter().chain(archive.unusable).next() {
+        return Err(file.problem);
+    }
+    Ok(Answer::new(false).result("hosts", json!(registry.identities)).result("former", json!(archive.tpms)))
 }
 
 /// The hosts whose files these are.

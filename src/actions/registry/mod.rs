@@ -1,27 +1,32 @@
-//! `registry`: one host's identity in the registry, recorded or archived; or which hosts it has.
+//! `registry`: identities in the registry, one host's or many hosts', recorded or archived; or which hosts it has.
 
+mod change;
 mod leaving;
 mod listing;
+mod many;
 mod place;
+mod session;
 mod unreadable;
-
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Action;
 use crate::error::{Error, Result};
-use crate::host::{self, AbsolutePath, Mode, TextFile, Trust};
+use crate::host::{AbsolutePath, Mode};
 use crate::protocol::{Answer, Request};
-use crate::teleport::registry::{self, Found, RuleText};
+use crate::teleport::registry::{Found, RuleText};
 use crate::teleport::{HostName, Name};
+use change::{Accepted, Change, Given};
 use leaving::Leaving;
-use place::Place;
+use many::Many;
+use session::Session;
 
 /// What a registry holds is no secret, and version control and other users may read it.
 const NEW_DIRECTORY_MODE: Mode = Mode::new(0o755);
 const NEW_FILE_MODE: Mode = Mode::new(0o644);
+
+const NO_RULE_DESCRIPTION: &str = "`rule_description` is recorded with an identity: leave it out here";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,8 +35,9 @@ pub(super) struct Parameters {
     host: Option<HostName>,
     identity: Option<Found>,
     rule_description: Option<RuleText>,
+    hosts: Option<Vec<Given>>,
     #[serde(default)]
-    accept_identity_change: bool,
+    accept_identity_change: Accepted,
     #[serde(default)]
     state: State,
     only: Option<Vec<String>>,
@@ -50,26 +56,22 @@ enum State {
     Present,
     Archived,
     Listed,
+    Contents,
     Leaving,
 }
 
 /// What the parameters ask for.
 pub(super) enum Asked {
-    Recording(Recording),
+    /// One host's entry of the registry at this directory changed.
+    One(AbsolutePath, Change),
+    /// Those of any number of hosts.
+    Many(Many),
     /// Which hosts the registry at this directory has.
     Listing(AbsolutePath),
+    /// What is recorded there, for a machine that does not have it.
+    Contents(AbsolutePath),
     /// Whether hosts may be archived.
     Leaving(Leaving),
-}
-
-pub(super) struct Recording {
-    registry: AbsolutePath,
-    host: HostName,
-    /// None where the entry is to be archived.
-    identity: Option<Found>,
-    /// None where it stays.
-    rule_description: Option<RuleText>,
-    accept_identity_change: bool,
 }
 
 impl Action for Asked {
@@ -77,7 +79,7 @@ impl Action for Asked {
 
     fn checked(parameters: Parameters) -> Result<Self> {
         if parameters.rule_description.is_some() && !matches!(parameters.state, State::Present) {
-            return Err(Error::invalid("`rule_description` is recorded with an identity: leave it out here"));
+            return Err(Error::invalid(NO_RULE_DESCRIPTION));
         }
         if matches!(parameters.state, State::Leaving) {
             return Leaving::checked(parameters).map(Self::Leaving);
@@ -93,80 +95,55 @@ impl Action for Asked {
         if let Some((name, _)) = of_leaving.iter().find(|(_, is_given)| *is_given) {
             return Err(Error::invalid(format!("`{name}` goes with `state: leaving` of action `registry`")));
         }
-        let Parameters { registry, host, identity, rule_description, accept_identity_change, state, .. } =
-            parameters;
-        let host = match (host, &state) {
-            (None, State::Listed) => return Ok(Self::Listing(registry)),
-            (Some(_), State::Listed) => {
-                return Err(Error::invalid("`state: listed` lists all hosts: leave out `host`"));
+        let Parameters {
+            registry,
+            host,
+            identity,
+            hosts,
+            rule_description,
+            accept_identity_change,
+            state,
+            ..
+        } = parameters;
+        let accepted = accept_identity_change;
+        match (hosts, host, &state) {
+            (None, None, State::Listed) => Ok(Self::Listing(registry)),
+            (None, None, State::Contents) => Ok(Self::Contents(registry)),
+            (_, _, State::Listed | State::Contents) => {
+                let state = if matches!(state, State::Listed) { "listed" } else { "contents" };
+                Err(Error::invalid(format!(
+                    "`state: {state}` is about all hosts: leave out `host` and `hosts`"
+                )))
             }
-            (None, _) => return Err(Error::invalid("action `registry` needs parameter `host`")),
-            (Some(host), _) => host,
-        };
-        let identity = match (state, identity) {
-            (State::Present, Some(found)) => Some(found),
-            (State::Present, None) => {
-                return Err(Error::invalid("action `registry` needs parameter `identity`")
-                    .hint("give what `identify` returned for the host, or `state: archived`"));
+            (Some(hosts), None, _) if identity.is_none() && rule_description.is_none() => {
+                Many::new(registry, hosts, &state, &accepted).map(Self::Many)
             }
-            _ => None,
-        };
-        Ok(Self::Recording(Recording { registry, host, identity, rule_description, accept_identity_change }))
+            (Some(_), ..) => Err(Error::invalid(
+                "`hosts` has everything about each host: leave out `host`, `identity` and `rule_description`",
+            )),
+            (None, None, _) => Err(Error::invalid("action `registry` needs parameter `host` or `hosts`")),
+            (None, Some(host), _) => {
+                let change = Change::new(&state, host, identity, rule_description, &accepted)?;
+                Ok(Self::One(registry, change))
+            }
+        }
     }
 
     fn run(self, request: &Request) -> Result<Answer> {
         match self {
-            Self::Recording(recording) => recording.run(request),
+            Self::One(registry, change) => {
+                Session::open(request, &registry, change.found.is_some())?.apply(&change)
+            }
+            Self::Many(many) => many.run(request),
             Self::Leaving(leaving) => leaving.run(),
             Self::Listing(directory) => listing::list(directory.as_ref(), request),
+            Self::Contents(directory) => listing::contents(directory.as_ref(), request),
         }
     }
 }
 
-impl Recording {
-    fn run(self, request: &Request) -> Result<Answer> {
-        let directory = self.registry.as_ref();
-        let path = registry::entry_path(directory, &self.host);
-        let mut is_there = match TextFile::inspect(&path, Trust::in_team()) {
-            Err(problem) if self.identity.is_none() && unreadable::is_content(&problem, &path) => true,
-            file => file?.has_directory(),
-        };
-        let writes = !request.controls.check_mode;
-        if writes && !is_there && self.identity.is_some() {
-            host::make_directory(directory, NEW_DIRECTORY_MODE, Trust::in_team())?;
-            is_there = true;
-        }
-        // Two hosts with one TPM would not see each other, and two runs could archive one entry.
-        let _lock = (writes && is_there).then(|| host::lock_directory(directory)).transpose()?;
-        if is_there {
-            registry::refuse_other_files(directory, &self.host)?;
-        }
-        let there = TextFile::inspect(&path, Trust::in_team()).and_then(|file| {
-            let place = Place { request, directory, host: &self.host, file };
-            let former = place.former()?;
-            Ok((place, former))
-        });
-        match (there, &self.identity) {
-            (Ok((place, former)), Some(found)) => place.record(
-                found,
-                former.as_ref(),
-                self.rule_description.as_ref(),
-                self.accept_identity_change,
-            ),
-            (Ok((place, former)), None) => place.archive(former.as_ref()),
-            (Err(problem), None) if unreadable::is_content(&problem, &path) => {
-                unreadable::archive(request, directory, &self.host, &path, &problem)
-            }
-            (Err(problem), _) => Err(problem),
-        }
-    }
-}
-
-/// The archive's files of the host, and the one that is about to be there.
-fn archived(directory: &Path, host: &HostName, new: Option<PathBuf>) -> Result<Vec<String>> {
-    let mut archived = registry::archived_files(directory, host)?;
-    archived.extend(new);
-    archived.sort();
-    archived.dedup();
+/// The archive's files of the host.
+fn archived(session: &Session<'_>, host: &HostName) -> Result<Vec<String>> {
+    let archived = session.index.archived_of(host)?;
     Ok(archived.iter().map(|path| path.display().to_string()).collect())
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::session::Session;
 use super::{NEW_DIRECTORY_MODE, archived};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, Trust};
-use crate::protocol::{Answer, Diff, Request};
+use crate::protocol::{Answer, Diff};
 use crate::teleport::HostName;
 use crate::teleport::registry;
 
@@ -20,14 +21,15 @@ pub(super) fn is_content(problem: &Error, path: &Path) -> bool {
 
 /// Moves an entry that cannot be read to the archive, as it is: nobody is to repair a file only to have its host archived.
 pub(super) fn archive(
-    request: &Request,
-    directory: &Path,
+    session: &mut Session<'_>,
     host: &HostName,
     path: &Path,
     problem: &Error,
 ) -> Result<Answer> {
+    let directory = session.index.directory();
     let target = registry::unreadable_path(directory, host);
-    if !request.controls.check_mode {
+    session.index.archived_of(host)?;
+    if session.writes() {
         host::make_directory(target.parent().unwrap_or(directory), NEW_DIRECTORY_MODE, Trust::in_team())?;
         host::move_file(path, &target)?;
     }
@@ -37,11 +39,12 @@ pub(super) fn archive(
         problem.message,
         target.display()
     );
+    session.index.archived(host, None, target);
     let shown = path.display().to_string();
     Ok(Answer::new(true)
         .diff(Some(Diff::of(shown.as_str(), "(a file that cannot be read)\n", "")))
         .result("path", shown)
-        .result("archived", archived(directory, host, Some(target))?)
+        .result("archived", archived(session, host)?)
         .result("former_ek_public_hash", Value::Null)
         .result("identity", Value::Null)
         .warnings(vec![warning]))

@@ -12,7 +12,7 @@ use crate::teleport::{Decision, Description, Identity, Timestamp, Token, Wanted}
 const SHOWN: usize = 5;
 
 /// A given host that the cluster would refuse, and why.
-pub(super) struct Refused {
+pub(in crate::actions) struct Refused {
     pub host: Identity,
     pub reason: String,
 }

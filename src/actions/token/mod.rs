@@ -1,5 +1,6 @@
 //! `token`: the join tokens that let the given TPMs in, and everybody whom they let in already.
 
+mod fleet;
 mod known;
 mod lockout;
 mod output;
@@ -14,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::message::sentence;
 use crate::protocol::{Answer, Request};
-use crate::teleport::{self, Merged, Outcome, Token, Wanted};
+use crate::teleport::{self, Merged, Token, Wanted};
+pub(super) use fleet::{Fleet, Terms};
 use known::Known;
-use lockout::Refused;
-use output::Output;
-pub(super) use parameters::Asked;
-use parameters::Parameters;
+pub(super) use lockout::Refused;
+pub(super) use output::Output;
+pub(super) use parameters::{Asked, End, Parameters, default_max_bytes, default_shards};
 
 impl Action for Asked {
     type Parameters = Parameters;
@@ -36,44 +37,78 @@ impl Action for Asked {
 fn build(request: &Request, mut asked: Asked) -> Result<Answer> {
     let path = asked.given.path.take();
     let output = Output::inspect(path.as_ref(), asked.current.take())?;
-    let only_takes_away = asked.hosts.is_none();
-    let known = Known::of(request, &mut asked, &output)?;
-    let mut warnings = known.warnings.clone();
-    let knows_nobody = known.hosts.is_empty() && known.archived.is_empty() && output.current().is_empty();
-    if knows_nobody && request.controls.check_mode && !only_takes_away {
-        warnings.push(
-            "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
-                .to_owned(),
-        );
-        return Ok(Answer::new(true).warnings(warnings));
-    }
-    if knows_nobody && asked.given.remove.is_empty() {
-        return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
-    }
-    if asked.given.prune && known.would_prune_all(output.current()) {
-        lockout::refuse_to_prune_all(asked.given.allow_lockout)?;
-    }
-    let Plan { mut merged, wanted, refused, warnings: of_plan } = Plan::of(asked, known, &output)?;
-    warnings.append(&mut merged.warnings);
-    warnings.extend(of_plan);
-    warnings.extend(output.check_file(&merged, &wanted)?);
+    let known = known(request, &mut asked, &output)?;
+    let (plan, mut warnings) = match Outlook::of(asked, known, &output, request.controls.check_mode)? {
+        Outlook::Unknown(warnings) => return Ok(Answer::new(true).warnings(warnings)),
+        Outlook::Planned(plan, warnings) => (plan, warnings),
+    };
     warnings.extend(output.foresee(request));
-    let written = output.write(&merged, request)?;
+    let written = output.write(&plan.merged, request)?;
     let answer = Answer::new(written.changed)
         .result("content", written.content)
         .result("path", json!(path.as_ref().map(AbsolutePath::as_str)))
         .warnings(warnings)
         .diff(written.diff);
-    let results = results(merged, &wanted, &refused)?;
+    let results = results(&plan)?;
     Ok(results.into_iter().fold(answer, |answer, (name, value)| answer.result(name, value)))
 }
 
+/// What the request and the registry tell.
+fn known(request: &Request, asked: &mut Asked, output: &Output<'_>) -> Result<Known> {
+    let Some(hosts) = asked.hosts.take() else { return Ok(Known::default()) };
+    let given = &asked.given;
+    let terms = Terms {
+        only: given.only.as_deref().unwrap_or_default(),
+        withdraw: given.withdraw,
+        prune: given.prune,
+    };
+    Fleet::read(request, hosts, &given.archived, &[])?.into_known(&terms, output)
+}
+
+/// What can be said of tokens before they are written, with what the user should know.
+pub(in crate::actions) enum Outlook {
+    /// Nothing: earlier tasks would have recorded the hosts.
+    Unknown(Vec<String>),
+    Planned(Box<Plan>, Vec<String>),
+}
+
+impl Outlook {
+    /// Decides what the tokens become. It fails where a host would be locked out by that.
+    pub(in crate::actions) fn of(
+        asked: Asked,
+        mut known: Known,
+        output: &Output<'_>,
+        check_mode: bool,
+    ) -> Result<Self> {
+        let mut warnings = std::mem::take(&mut known.warnings);
+        let knows_nobody = known.hosts.is_empty() && known.archived.is_empty() && output.current().is_empty();
+        if knows_nobody && check_mode && !asked.only_takes_away {
+            warnings.push(
+                "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"
+                    .to_owned(),
+            );
+            return Ok(Self::Unknown(warnings));
+        }
+        if knows_nobody && asked.given.remove.is_empty() {
+            return Err(Error::invalid("there are no hosts, and a cluster refuses a token without a rule"));
+        }
+        if asked.given.prune && known.would_prune_all(output.current()) {
+            lockout::refuse_to_prune_all(asked.given.allow_lockout)?;
+        }
+        let mut plan = Plan::of(asked, known, output)?;
+        warnings.append(&mut plan.merged.warnings);
+        warnings.append(&mut plan.warnings);
+        warnings.extend(output.check_file(&plan.merged, &plan.wanted)?);
+        Ok(Self::Planned(Box::new(plan), warnings))
+    }
+}
+
 /// What the tokens become, once it is sure that no host is locked out by that.
-struct Plan {
-    merged: Merged,
-    wanted: Wanted,
+pub(in crate::actions) struct Plan {
+    pub merged: Merged,
+    pub wanted: Wanted,
     /// The hosts that the cluster will refuse.
-    refused: Vec<Refused>,
+    pub refused: Vec<Refused>,
     warnings: Vec<String>,
 }
 
@@ -137,37 +172,45 @@ fn check_serial_rules(token: &Token, current: &[Token], wanted: &Wanted) -> Resu
     if current.iter().any(was_so) && !are_given { Ok(Some(problem.message)) } else { Err(problem) }
 }
 
-fn results(merged: Merged, wanted: &Wanted, refused: &[Refused]) -> Result<Vec<(&'static str, Value)>> {
-    let summary =
-        |token: &Token| json!({ "name": token.name, "rules": token.rules().len(), "bytes": token.size() });
-    let tokens: Vec<Value> = merged.tokens.iter().map(summary).collect();
-    let mut host_tokens = Map::new();
-    for host in &wanted.hosts {
-        let name =
-            host.description.clone().map(String::from).or(host.ek_public_hash.clone().map(String::from));
-        host_tokens.insert(name.unwrap_or_default(), json!(wanted.token_of(host)?));
+/// A token as answers tell of it.
+pub(super) fn summary(token: &Token) -> Value {
+    json!({ "name": token.name, "rules": token.rules().len(), "bytes": token.size() })
+}
+
+impl Plan {
+    /// The token that each host is to join by, by the host's name, or else its hash.
+    pub(super) fn host_tokens(&self) -> Result<Map<String, Value>> {
+        let mut host_tokens = Map::new();
+        for host in &self.wanted.hosts {
+            let name =
+                host.description.clone().map(String::from).or(host.ek_public_hash.clone().map(String::from));
+            host_tokens.insert(name.unwrap_or_default(), json!(self.wanted.token_of(host)?));
+        }
+        Ok(host_tokens)
     }
-    let refused: Vec<Value> = refused
+}
+
+fn results(plan: &Plan) -> Result<Vec<(&'static str, Value)>> {
+    let tokens: Vec<Value> = plan.merged.tokens.iter().map(summary).collect();
+    let refused: Vec<Value> = plan
+        .refused
         .iter()
         .map(|Refused { host, reason }| {
             json!({ "description": host.description, "ek_public_hash": host.ek_public_hash, "reason": sentence(reason) })
         })
         .collect();
-    let Outcome { added, updated, removed, kept, superseded } = merged.outcome;
-    let rules = [
-        ("added", added),
-        ("updated", updated),
-        ("removed", removed),
-        ("kept", kept),
-        ("superseded", superseded),
-    ];
-    let rules: Map<String, Value> =
-        rules.into_iter().map(|(fate, labels)| (fate.to_owned(), Value::from(labels))).collect();
+    let rules: Map<String, Value> = plan
+        .merged
+        .outcome
+        .by_fate()
+        .map(|(fate, labels)| (fate.to_owned(), json!(labels)))
+        .into_iter()
+        .collect();
     Ok(vec![
         ("tokens", tokens.into()),
-        ("delete", json!(merged.delete)),
+        ("delete", json!(plan.merged.delete)),
         ("rules", rules.into()),
-        ("host_tokens", host_tokens.into()),
+        ("host_tokens", plan.host_tokens()?.into()),
         ("refused", refused.into()),
     ])
 }

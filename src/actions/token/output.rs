@@ -13,14 +13,14 @@ use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
 const NEW_FILE_MODE: Mode = Mode::new(0o600);
 
 /// The tokens that there are: in the cluster, where `current` tells, and in the file.
-pub(super) struct Output<'a> {
+pub(in crate::actions) struct Output<'a> {
     in_cluster: Option<Vec<Token>>,
     file: Option<TextFile<'a>>,
     in_file: Vec<Token>,
 }
 
 /// What was written, or would be in check mode.
-pub(super) struct Written {
+pub(in crate::actions) struct Written {
     pub changed: bool,
     pub content: String,
     pub diff: Option<Diff>,
@@ -29,7 +29,10 @@ pub(super) struct Written {
 impl<'a> Output<'a> {
     /// Reads the file, beside the tokens that the cluster has, where these are known. A file that holds anything but
     /// join tokens is a `conflict`.
-    pub(super) fn inspect(path: Option<&'a AbsolutePath>, in_cluster: Option<Vec<Token>>) -> Result<Self> {
+    pub(in crate::actions) fn inspect(
+        path: Option<&'a AbsolutePath>,
+        in_cluster: Option<Vec<Token>>,
+    ) -> Result<Self> {
         let Some(path) = path else { return Ok(Self { in_cluster, file: None, in_file: Vec::new() }) };
         let file = TextFile::inspect(path.as_ref(), Trust::in_team())?;
         let source = Source { name: path.as_str(), malformed: Kind::Conflict };
@@ -38,17 +41,24 @@ impl<'a> Output<'a> {
     }
 
     /// The tokens that the hosts are merged into: the cluster's, or else the file's.
-    pub(super) fn current(&self) -> &[Token] {
+    pub(in crate::actions) fn current(&self) -> &[Token] {
         self.in_cluster.as_deref().unwrap_or(&self.in_file)
     }
 
     /// The tokens that the file has.
-    pub(super) fn in_file(&self) -> &[Token] {
+    pub(in crate::actions) fn in_file(&self) -> &[Token] {
         &self.in_file
     }
 
+    /// The tokens that differ from the cluster's; none where it is not known what that has.
+    pub(in crate::actions) fn changed<'t>(&self, merged: &'t [Token]) -> Vec<&'t Token> {
+        let Some(in_cluster) = &self.in_cluster else { return Vec::new() };
+        let is_same = |token: &&Token| in_cluster.iter().any(|old| old.means_the_same(token));
+        merged.iter().filter(|token| !is_same(token)).collect()
+    }
+
     /// Whether it is known which hosts have rules already.
-    pub(super) fn knows_current(&self) -> bool {
+    pub(in crate::actions) fn knows_current(&self) -> bool {
         // A token that the cluster has lost had the rules of its file.
         self.in_cluster
             .as_ref()
@@ -57,7 +67,7 @@ impl<'a> Output<'a> {
 
     /// Refuses to overwrite a file with another fleet's tokens. Rules that neither the cluster has nor the
     /// request leads to go, which is a warning.
-    pub(super) fn check_file(&self, merged: &Merged, wanted: &Wanted) -> Result<Option<String>> {
+    pub(in crate::actions) fn check_file(&self, merged: &Merged, wanted: &Wanted) -> Result<Option<String>> {
         wanted.check_own(&self.in_file)?;
         let Some(in_cluster) = &self.in_cluster else { return Ok(None) };
         let known: HashSet<&str> =
@@ -72,12 +82,12 @@ impl<'a> Output<'a> {
     }
 
     /// What check mode says of the file's directory.
-    pub(super) fn foresee(&self, request: &Request) -> Vec<String> {
+    pub(in crate::actions) fn foresee(&self, request: &Request) -> Vec<String> {
         self.file.as_ref().map_or(Vec::new(), |file| foresee_directory(request, file))
     }
 
     /// Writes the file where it says something else, and removes it where no token is left.
-    pub(super) fn write(&self, merged: &Merged, request: &Request) -> Result<Written> {
+    pub(in crate::actions) fn write(&self, merged: &Merged, request: &Request) -> Result<Written> {
         let content = documents(&merged.tokens, Token::to_yaml);
         let diff = |header: String, before: &[Token]| {
             let [before, after] =

@@ -13,22 +13,22 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath};
 use crate::teleport::{self, Changes, Identity, Label, Match, Name, Role, Shards, Timestamp, Token, Wanted};
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools)] // the contract's parameters
 pub(in crate::actions) struct Parameters {
-    name: Name,
-    bot_name: Option<Name>,
-    roles: Option<Vec<Role>>,
-    hosts: Option<Vec<Identity>>,
-    registry: Option<AbsolutePath>,
-    ekcert_allowed_cas: Option<Vec<String>>,
+    pub name: Name,
+    pub bot_name: Option<Name>,
+    pub roles: Option<Vec<Role>>,
+    pub hosts: Option<Vec<Identity>>,
+    pub registry: Option<AbsolutePath>,
+    pub ekcert_allowed_cas: Option<Vec<String>>,
     /// Whether a token may have no CAs; none where only an oversight is refused.
     pub allow_without_cas: Option<bool>,
     /// The tokens as the cluster has them; an empty list or text where it has none.
-    current: Option<Value>,
-    expires: Option<End>,
-    labels: Option<BTreeMap<Label, Label>>,
+    pub current: Option<Value>,
+    pub expires: Option<End>,
+    pub labels: Option<BTreeMap<Label, Label>>,
     #[serde(default)]
     pub prune: bool,
     #[serde(default)]
@@ -42,15 +42,15 @@ pub(in crate::actions) struct Parameters {
     #[serde(default)]
     pub withdraw: bool,
     #[serde(default)]
-    replace: bool,
+    pub replace: bool,
     #[serde(default)]
-    retire: bool,
+    pub retire: bool,
     #[serde(default, rename = "match")]
-    compare: Match,
+    pub compare: Match,
     #[serde(default = "default_shards")]
-    shards: u64,
+    pub shards: u64,
     #[serde(default = "default_max_bytes")]
-    max_bytes: u64,
+    pub max_bytes: u64,
     #[serde(default)]
     pub allow_lockout: bool,
     #[serde(default)]
@@ -59,9 +59,9 @@ pub(in crate::actions) struct Parameters {
 }
 
 /// `expires`: a time, or `never`, which takes one away.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct End(Option<Timestamp>);
+pub(in crate::actions) struct End(Option<Timestamp>);
 
 impl TryFrom<String> for End {
     type Error = String;
@@ -74,20 +74,22 @@ impl TryFrom<String> for End {
     }
 }
 
-fn default_shards() -> u64 {
+pub(in crate::actions) fn default_shards() -> u64 {
     1
 }
 
 /// Below the 400 KiB that a cluster's storage may allow an item.
-fn default_max_bytes() -> u64 {
+pub(in crate::actions) fn default_max_bytes() -> u64 {
     400_000
 }
 
 /// What the parameters ask for.
 pub(in crate::actions) struct Asked {
     pub given: Parameters,
-    /// None where it is only said what is to go.
+    /// None where it is only said what is to go, or once it is taken.
     pub hosts: Option<Hosts>,
+    /// Whether it is only said what is to go.
+    pub only_takes_away: bool,
     /// The tokens as the cluster has them, where these are known.
     pub current: Option<Vec<Token>>,
     shards: Shards,
@@ -118,6 +120,13 @@ impl Parameters {
         } else {
             Some(Hosts::checked("token", self.hosts.take(), self.registry.take())?)
         };
+        let asked = self.without_hosts()?;
+        let only_takes_away = hosts.is_none();
+        Ok(Asked { hosts, only_takes_away, current, ..asked })
+    }
+
+    /// What they ask for of hosts that are known already.
+    pub(in crate::actions) fn without_hosts(mut self) -> Result<Asked> {
         let given = self.ekcert_allowed_cas.take();
         without_cas::refuse_empty(given.as_deref(), self.allow_without_cas)?;
         let cas = given.map(|given| given.iter().enumerate().map(Cas::parse).collect()).transpose()?;
@@ -125,7 +134,34 @@ impl Parameters {
             return Err(Error::invalid("`remove` has an empty element"));
         }
         let shards = Shards::new(self.name.clone(), self.shards)?;
-        Ok(Asked { given: self, hosts, current, shards, cas })
+        Ok(Asked { given: self, hosts: None, only_takes_away: false, current: None, shards, cas })
+    }
+}
+
+impl Parameters {
+    /// Parameters by which archived TPMs leave a token of this name, and nothing else changes.
+    pub(in crate::actions) fn to_withdraw(&self, name: Name) -> Self {
+        Self {
+            name,
+            bot_name: None,
+            roles: None,
+            hosts: None,
+            ekcert_allowed_cas: None,
+            allow_without_cas: None,
+            current: None,
+            expires: None,
+            labels: None,
+            prune: false,
+            remove: Vec::new(),
+            only: None,
+            archived: Vec::new(),
+            withdraw: true,
+            replace: false,
+            retire: false,
+            shards: default_shards(),
+            path: None,
+            ..self.clone()
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use super::directory::{Step, Walk, refuse_strangers};
 use super::reopen::sync;
 use super::{Accounts, Attributes, Mode, Trust, make_directory};
 use crate::error::{Error, Kind, Result};
-use temporary::{Temporary, is_temporary_name, sweep};
+pub(super) use temporary::sweep;
+use temporary::{Temporary, is_temporary_name};
 
 /// Bytes of the largest file that is read: several times the tokens of 100,000 hosts.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -151,6 +152,11 @@ impl<'a> TextFile<'a> {
     /// runs left beside it goes in any case.
     pub fn settle(&self, change: Change<'_>) -> Result<()> {
         self.directory.iter().for_each(sweep);
+        self.settle_swept(change)
+    }
+
+    /// The same in a directory that was swept before ([`sweep_directory`](super::sweep_directory)), for many files of one.
+    pub fn settle_swept(&self, change: Change<'_>) -> Result<()> {
         match change {
             Change::Keep => Ok(()),
             Change::Write(content, attributes) => self.replace(content, attributes),

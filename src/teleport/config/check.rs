@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::faults::Faults;
 use super::host_port::{is_port, split};
-use super::{CaPin, HostPort, STORAGE_TYPES, services};
+use super::{CaPin, HostPort, ProxyAddress, STORAGE_TYPES, services};
 use crate::host::{AbsolutePath, is_shared_directory};
 use crate::teleport::Name;
 
@@ -32,9 +32,13 @@ pub(super) fn check(values: &Values, is_complete: bool) -> Faults {
     if values.contains_key("destinations") {
         faults.doubt("`destinations` is of version v1; version v2 has `services`");
     }
-    for name in ["proxy_server", "auth_server"] {
+    let is_proxy = |address: String| ProxyAddress::try_from(address).map(drop);
+    let is_server = |address: String| HostPort::try_from(address).map(drop);
+    for (name, check) in
+        [("proxy_server", &is_proxy as &dyn Fn(String) -> Result<(), String>), ("auth_server", &is_server)]
+    {
         if let Some(address) = text(values, "", name, &mut faults)
-            && let Err(why) = HostPort::try_from(address.to_owned())
+            && let Err(why) = check(address.to_owned())
         {
             faults.doubt(format!("`{name}`: {why}"));
         }

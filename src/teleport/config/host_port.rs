@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::net::Host;
 
-/// The address of a Proxy or Auth Service, or one to listen at: a host and a port, as in `example.teleport.sh:443`.
+/// The address of a service, or one to listen at: a host and a port, as in `example.teleport.sh:443`.
 ///
 /// The host is a DNS name (RFC 1123, and `_`), an IPv4 address, or an IPv6 address in brackets; the port is
 /// 1 to 65535.
@@ -20,38 +20,40 @@ impl HostPort {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The address in a text that may leave out the port, which then is this one.
-    pub fn with_default(text: String, port: u16) -> Result<Self, String> {
-        let has_port = split(&text).is_some();
-        Self::try_from(if has_port { text } else { format!("{text}:{port}") })
-    }
 }
 
 impl TryFrom<String> for HostPort {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("{text:?} is no host:port: {why}"));
-        if text.contains("://") {
-            return wrong("leave out the scheme, as in example.teleport.sh:443");
-        }
-        if text.contains('/') {
-            return wrong("leave out the path, as in example.teleport.sh:443");
-        }
-        let Some((host, port)) = split(&text) else {
-            return wrong("it needs a port, as in example.teleport.sh:443");
-        };
-        if !is_port(port) {
-            return wrong("a port is a number from 1 to 65535");
-        }
-        if host.contains(':') && !host.starts_with('[') {
-            return wrong("put the IPv6 address into brackets, as in [2001:db8::1]:443");
-        }
-        if Host::parse(host).is_none() {
-            return wrong("a host is a DNS name, an IPv4 address, or an IPv6 address in brackets");
-        }
+        parse(&text, None)?;
         Ok(Self(text))
+    }
+}
+
+/// Host and port of an address, which may leave out the port where there is a default for it.
+pub(super) fn parse(text: &str, default: Option<u16>) -> Result<(Host, u16), String> {
+    let wrong = |why: &str| Err(format!("{text:?} is no host:port: {why}"));
+    if text.contains("://") {
+        return wrong("leave out the scheme, as in example.teleport.sh:443");
+    }
+    if text.contains('/') {
+        return wrong("leave out the path, as in example.teleport.sh:443");
+    }
+    let (host, port) = match (split(text), default) {
+        (Some((host, port)), _) => (host, is_port(port).then(|| port.parse().ok()).flatten()),
+        (None, Some(port)) => (text, Some(port)),
+        (None, None) => return wrong("it needs a port, as in example.teleport.sh:443"),
+    };
+    let Some(port) = port else {
+        return wrong("a port is a number from 1 to 65535");
+    };
+    if host.contains(':') && !host.starts_with('[') {
+        return wrong("put the IPv6 address into brackets, as in [2001:db8::1]:443");
+    }
+    match Host::parse(host) {
+        Some(host) => Ok((host, port)),
+        None => wrong("a host is a DNS name, an IPv4 address, or an IPv6 address in brackets"),
     }
 }
 

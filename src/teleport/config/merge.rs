@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::check::{BOOLEANS, check, is_set, is_set_within, object, truth};
+use super::check::{check, is_set, is_set_within, object};
 use super::join_uri::JoinUri;
-use super::{CaPin, DEFAULT_STORAGE, KNOWN_KEYS, Settings, advice, conflict, unrecognised};
+use super::proxy_address::add_port;
+use super::same_value::is_the_same;
+use super::{DEFAULT_STORAGE, KNOWN_KEYS, Settings, advice, conflict, unrecognised};
 use crate::error::{Error, Result};
-use crate::host::AbsolutePath;
 
 type Values = Map<String, Value>;
 
@@ -68,6 +69,9 @@ impl Settings {
             }
             has_storage |= name == "storage";
             values.insert(name.clone(), value.clone());
+            if name == "proxy_server" {
+                add_port(values);
+            }
         }
         has_storage
     }
@@ -109,6 +113,7 @@ fn replace_join_uri(values: &mut Values, given: &Values, path: &str) -> Result<V
     let has_server = |values: &Values| is_set(values, "proxy_server") || is_set(values, "auth_server");
     if !has_server(values) && !has_server(given) {
         values.insert(uri.server.to_owned(), json!(uri.address));
+        add_port(values);
     }
     let has_token = |values| is_set_within(values, "onboarding", "token");
     if !has_token(values) && !has_token(given) {
@@ -208,18 +213,6 @@ fn merge(values: &mut Values, given: Values) {
             (Some(old), value) if is_the_same(&name, old, &value) => {}
             (_, value) => _ = values.insert(name, value),
         }
-    }
-}
-
-/// Whether two values differ only in how a path, the pins of CAs or a boolean are written.
-fn is_the_same(name: &str, old: &Value, new: &Value) -> bool {
-    let path = |value: &Value| AbsolutePath::try_from(value.as_str()?.to_owned()).ok();
-    let pins = |value: &Value| serde_json::from_value::<Vec<CaPin>>(value.clone()).ok();
-    match name {
-        "path" => path(old).is_some_and(|old| Some(old) == path(new)),
-        name if BOOLEANS.contains(&name) => truth(old).is_some() && truth(old) == truth(new),
-        "ca_pins" => pins(old).is_some_and(|old| Some(old) == pins(new)),
-        _ => false,
     }
 }
 

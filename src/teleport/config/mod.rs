@@ -12,7 +12,9 @@ mod host_port;
 mod join_uri;
 mod merge;
 mod paths;
+mod proxy_address;
 mod same_proxy;
+mod same_value;
 mod services;
 mod settings;
 
@@ -20,6 +22,7 @@ pub use ca_pin::CaPin;
 pub use host_port::HostPort;
 pub use merge::Wanted;
 pub use paths::Paths;
+pub use proxy_address::ProxyAddress;
 pub use same_proxy::refuse_other_server;
 pub use settings::{Service, Settings, Storage};
 

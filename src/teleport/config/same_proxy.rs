@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::HostPort;
+use super::ProxyAddress;
 use super::join_uri::JoinUri;
 use crate::error::{Error, Kind, Result};
 
@@ -14,14 +14,14 @@ const HINT: &str = "nothing was changed; correct `tbot_proxy_server`, which the 
 
 /// Refuses another server than the proxy, which is known not to answer, as `would_lock_out`. A file that names none is new.
 /// `path` is what to call it in errors.
-pub fn refuse_other_server(values: &Map<String, Value>, proxy: &HostPort, path: &str) -> Result<()> {
+pub fn refuse_other_server(values: &Map<String, Value>, proxy: &ProxyAddress, path: &str) -> Result<()> {
     let set = |key: &'static str| {
         let text = values.get(key)?.as_str().filter(|text| !text.is_empty())?;
         let (server, address) = address(key, text)?;
         Some((key, server, address))
     };
     let Some((key, server, address)) = SERVERS.into_iter().find_map(set) else { return Ok(()) };
-    if normal(&address, server) == normal(proxy.as_str(), "proxy_server") {
+    if proxy.is(&address, if server == "auth_server" { 3025 } else { 443 }) {
         return Ok(());
     }
     Err(Error::new(
@@ -42,24 +42,21 @@ fn address(key: &'static str, text: &str) -> Option<(&'static str, String)> {
     Some((uri.server, uri.address))
 }
 
-/// The address with its port, in one form.
-fn normal(address: &str, server: &str) -> String {
-    let port = if server == "auth_server" { 3025 } else { 443 };
-    let address = address.to_ascii_lowercase();
-    HostPort::with_default(address.clone(), port).map_or(address, |address| address.as_str().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{HostPort, refuse_other_server};
+    use super::{ProxyAddress, refuse_other_server};
 
     #[test]
     fn the_same_server_is_known_in_every_form() {
-        let proxy = HostPort::try_from("example.teleport.sh:443".to_owned()).unwrap();
         let is_same = |values: &serde_json::Value| {
-            refuse_other_server(values.as_object().unwrap(), &proxy, "/etc/tbot.yaml").is_ok()
+            let [whole, short] = ["example.teleport.sh:443", "example.teleport.sh"].map(|text| {
+                let proxy = ProxyAddress::try_from(text.to_owned()).unwrap();
+                refuse_other_server(values.as_object().unwrap(), &proxy, "/etc/tbot.yaml").is_ok()
+            });
+            assert_eq!(whole, short, "{values}");
+            whole
         };
         for same in [
             json!({ "proxy_server": "example.teleport.sh:443" }),

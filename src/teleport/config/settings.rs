@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::check::{check, is_set};
-use super::{CaPin, HostPort};
+use super::proxy_address::add_port;
+use super::same_value::is_the_same;
+use super::{CaPin, ProxyAddress};
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::teleport::Name;
@@ -17,7 +19,7 @@ const GIVE_PARAMETERS: &str = "give the parameters `proxy_server` and `token`";
 #[derive(Debug, Default)]
 pub struct Settings {
     /// `proxy_server`.
-    pub proxy_server: Option<HostPort>,
+    pub proxy_server: Option<ProxyAddress>,
     /// `onboarding.token`, the name of the join token.
     pub token: Option<Name>,
     /// `onboarding.ca_pins`; an empty list takes them away.
@@ -98,6 +100,7 @@ impl Settings {
         }
         add(&mut values, &self.extra, "")
             .map_err(|why| Error::invalid(format!("parameter `extra`: {why}")))?;
+        add_port(&mut values);
         if is_set(&values, "join_uri") {
             let why =
                 "`join_uri` stands for `proxy_server` and `onboarding`, and tbot does not start with both";
@@ -140,7 +143,7 @@ fn add(values: &mut Values, extra: &Values, place: &str) -> std::result::Result<
             (Some(Value::Object(fields)), Value::Object(extra)) => {
                 add(fields, extra, &format!("{place}{name}."))?;
             }
-            (Some(given), _) if given == value => {}
+            (Some(given), _) if given == value || is_the_same(name, given, value) => {}
             (Some(given), _) => {
                 let key = format!("{place}{name}");
                 return Err(match parameter(&key) {

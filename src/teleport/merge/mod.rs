@@ -12,6 +12,7 @@ mod sizes;
 mod untouched;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -46,7 +47,7 @@ pub struct Wanted {
     pub archived: Vec<Identity>,
     /// The names of all hosts that are or were known, and what else their rules say or said. A rule that says something else
     /// is somebody else's: it stays so, and goes only where that is asked for by name, or where all others go.
-    pub names: HashSet<String>,
+    pub names: Arc<HashSet<String>>,
     /// Hosts of which too little is known to take rules away that may be theirs.
     pub untouched: Untouched,
     /// What the hosts' rules compare.
@@ -108,6 +109,20 @@ pub struct Outcome {
     pub kept: Vec<String>,
     /// Those that stay although their host is given with another TPM.
     pub superseded: Vec<String>,
+}
+
+impl Outcome {
+    /// The lists by their names in answers.
+    #[must_use]
+    pub fn by_fate(&self) -> [(&'static str, &[String]); 5] {
+        [
+            ("added", &self.added),
+            ("updated", &self.updated),
+            ("removed", &self.removed),
+            ("kept", &self.kept),
+            ("superseded", &self.superseded),
+        ]
+    }
 }
 
 /// Merges what is wanted into the tokens that there are.

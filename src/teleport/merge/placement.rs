@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::rules::{Entry, Fate, Union, given_hashes};
 use super::{Current, Place, Wanted, sizes};
 use crate::error::{Error, Kind, Result};
+use crate::ordered;
 use crate::teleport::{Identity, Name, Settings, Shards, Token};
 
 /// The tokens as they should be.
@@ -56,7 +57,7 @@ pub fn place(union: Union, current: &Current<'_>, wanted: &Wanted) -> Result<Pla
 
 /// The tokens that a rule is to be in, and whether it should have left some but may not yet.
 pub fn places(entry: &Entry, shards: &Shards, retire: bool) -> (BTreeSet<Place>, bool) {
-    let mut places: BTreeSet<Place> = entry.places.iter().copied().collect();
+    let mut places = ordered::set(entry.places.iter().copied());
     let Some(home) = shards.home(&entry.rule.ek_public_hash) else {
         // A rule without a hash belongs nowhere in particular.
         return (places, false);
@@ -132,7 +133,7 @@ fn in_doubt(
         let is_stricter = !new.is_empty() && (old.is_empty() || !old.is_subset(&new));
         is_stricter.then_some(*place)
     };
-    let stricter: BTreeSet<Place> = settings.iter().filter_map(is_stricter).collect();
+    let stricter = ordered::set(settings.iter().filter_map(is_stricter));
     if stricter.is_empty() {
         return Vec::new();
     }

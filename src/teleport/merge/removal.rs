@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::rules::{Union, given_hashes};
 use super::{Error, Kind, Result, Wanted};
 use crate::message::{first, shown};
+use crate::ordered;
 use crate::teleport::{Description, Identity, Rule};
 
 /// Drops the rules that the request names, and those of hosts that it does not give where it prunes.
@@ -81,7 +82,7 @@ fn prune(union: &mut Union, wanted: &Wanted) -> Option<String> {
     let by_serial =
         union.by(|rule| if rule.ek_public_hash.is_empty() { &rule.ek_certificate_serial } else { "" });
     let left = by_serial.into_iter().filter(|(serial, _)| !serials.contains(serial));
-    let left: BTreeSet<usize> = left.flat_map(|(_, indexes)| indexes).collect();
+    let left = ordered::set(left.flat_map(|(_, indexes)| indexes));
     let labels: Vec<&str> = left.iter().map(|index| union.entries[*index].rule.label()).collect();
     (!labels.is_empty()).then(|| {
         format!(
@@ -115,7 +116,7 @@ impl<'a> Lookup<'a> {
         let folded = name.to_ascii_lowercase();
         let indexes = |found: Option<&Vec<usize>>| found.cloned().unwrap_or_default();
         let by_hash = indexes(self.hashes.get(folded.as_str()));
-        let mut others: BTreeSet<usize> = indexes(self.serials.get(folded.as_str())).into_iter().collect();
+        let mut others = ordered::set(indexes(self.serials.get(folded.as_str())));
         others.extend(indexes(self.descriptions.get(name)));
         let is_clear = if by_hash.is_empty() {
             others.len() <= 1

@@ -6,6 +6,7 @@ use super::{Current, Match, Outcome, Place, Wanted};
 use crate::ekcert::Serial;
 use crate::error::{Error, Kind, Result};
 use crate::message::{first, shown};
+use crate::ordered;
 use crate::teleport::{Identity, Rule};
 
 /// Every rule once, whatever tokens it is in.
@@ -162,8 +163,8 @@ pub fn replace(union: &mut Union, wanted: &Wanted, replaces: bool) -> Result<Vec
                 !hash.is_empty() && !given.contains(hash) && !wanted.untouched.covers(rule)
             })
             .collect();
-        let tpms: BTreeSet<&str> =
-            former.iter().map(|index| union.entries[*index].rule.ek_public_hash.as_str()).collect();
+        let tpms =
+            ordered::set(former.iter().map(|index| union.entries[*index].rule.ek_public_hash.as_str()));
         if replaces && tpms.len() > 1 {
             let hashes = tpms.into_iter().collect::<Vec<_>>().join(", ");
             return Err(Error::new(

@@ -7,6 +7,7 @@ use super::placement::places;
 use super::rules::Entry;
 use super::{Current, Error, Kind, Place, Result, Wanted};
 use crate::json;
+use crate::ordered;
 use crate::teleport::shards::MOST_SHARDS;
 use crate::teleport::{Shards, Token};
 
@@ -16,14 +17,12 @@ const LONGEST_SUFFIX: usize = "-9999".len();
 /// Refuses tokens that are larger than wanted, with the number of shards that would do. One that the
 /// cluster has as large already may stay so.
 pub fn check(entries: &[Entry], current: &Current<'_>, tokens: &[Token], wanted: &Wanted) -> Result<()> {
-    let stored: BTreeMap<Place, usize> =
-        current.iter().map(|(place, token)| (*place, token.size())).collect();
+    let stored = ordered::map(current.iter().map(|(place, token)| (*place, token.size())));
     let was =
         |token: &Token| wanted.shards.place_of(&token.name).and_then(|place| stored.get(&place).copied());
     let is_large = |token: &&Token| token.size() > wanted.max_bytes.max(was(token).unwrap_or(0));
     let Some(large) = tokens.iter().find(is_large) else { return Ok(()) };
-    let stored: BTreeMap<Place, Stored> =
-        current.iter().map(|(place, token)| (*place, Stored::of(token, wanted))).collect();
+    let stored = ordered::map(current.iter().map(|(place, token)| (*place, Stored::of(token, wanted))));
     // A new token has the settings of one of these.
     let settings = tokens.iter().map(Token::size_without_rules).chain(stored.values().map(|it| it.empty));
     let empty = settings.max().unwrap_or(0) + LONGEST_SUFFIX;

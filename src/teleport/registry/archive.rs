@@ -2,6 +2,7 @@
 //! was let in once is known to be taken out. An entry that nobody could read is there as it was, under a name that
 //! says so.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::{Entry, Unusable, entry, is_part_of_registry};
 use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
+use crate::ordered;
+use crate::parallel;
 use crate::teleport::{HostName, Identity};
 
 /// The folder of the registry.
@@ -48,45 +51,82 @@ impl Archive {
     }
 }
 
+/// The folder of the registry at `registry` that its archive is in.
+#[must_use]
+pub fn archive_folder(registry: &Path) -> PathBuf {
+    registry.join(FOLDER)
+}
+
 /// Where the entry of the host's TPM with this hash goes: `archive/HOST.DIGITS.json`.
 #[must_use]
 pub fn archived_path(registry: &Path, host: &HostName, hash: &EkPublicHash) -> PathBuf {
     let digits: String = hash.as_str().chars().take(DIGITS).collect();
-    registry.join(FOLDER).join(format!("{host}.{digits}.json"))
+    archive_folder(registry).join(format!("{host}.{digits}.json"))
 }
 
 /// Where an entry of the host goes that cannot be read: the first free one of `archive/HOST.unreadable.json`,
 /// `archive/HOST.unreadable-2.json`, and so on.
 #[must_use]
 pub fn unreadable_path(registry: &Path, host: &HostName) -> PathBuf {
-    let place = |end: &str| registry.join(FOLDER).join(format!("{host}.{UNREADABLE}{end}.json"));
+    let place = |end: &str| archive_folder(registry).join(format!("{host}.{UNREADABLE}{end}.json"));
     let numbered = (2_u64..).map(|number| place(&format!("-{number}")));
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
     std::iter::once(place("")).chain(numbered).find(is_free).unwrap_or_else(|| place(""))
 }
 
-/// The hosts that a TPM is archived for, each with the file that says so, sorted. Of a file that cannot be read, its name
-/// tells.
-pub fn archived_for(registry: &Path, hash: &EkPublicHash) -> Result<Vec<(String, PathBuf)>> {
-    let is_its = |path: &PathBuf| match read_file(path) {
-        Ok(identity) => identity.hash() == Some(hash.as_str()),
-        Err(_) => {
-            split(path).is_some_and(|(_, digits)| !digits.is_empty() && hash.as_str().starts_with(digits))
-        }
-    };
-    let its = files(registry)?.into_iter().filter(is_its);
-    Ok(its.map(|path| (name(&path).unwrap_or_default().to_owned(), path)).collect())
+/// The TPMs of an archive by their hashes: each by the files that have it, and the hosts that these are of.
+#[derive(Debug, Default)]
+pub(super) struct ArchivedTpms {
+    by_hash: HashMap<EkPublicHash, BTreeMap<PathBuf, String>>,
+    /// Those of files that cannot be read, by the digits of their names.
+    by_digits: HashMap<String, BTreeMap<PathBuf, String>>,
 }
 
-/// The archive's files of this host, sorted.
-pub fn archived_files(registry: &Path, host: &HostName) -> Result<Vec<PathBuf>> {
-    let mut files = files(registry)?;
-    files.retain(|path| split(path).is_some_and(|(name, _)| name == host.as_str()));
-    Ok(files)
+impl ArchivedTpms {
+    /// Those of the registry at `registry`; none where it has no archive.
+    pub(super) fn read(registry: &Path) -> Result<Self> {
+        let mut tpms = Self::default();
+        let files = files(registry)?;
+        let hashes = parallel::map(&files, |path| read_file(path).ok()?.ek_public_hash);
+        for (path, hash) in files.into_iter().zip(hashes) {
+            let host = name(&path).unwrap_or_default().to_owned();
+            match (hash, split(&path)) {
+                (Some(hash), _) => tpms.insert(hash, &host, path),
+                (None, Some((_, digits))) if !digits.is_empty() => {
+                    tpms.by_digits.entry(digits.to_owned()).or_default().insert(path, host);
+                }
+                _ => {}
+            }
+        }
+        Ok(tpms)
+    }
+
+    /// Adds what was archived since.
+    pub(super) fn insert(&mut self, hash: EkPublicHash, host: &str, path: PathBuf) {
+        self.by_hash.entry(hash).or_default().insert(path, host.to_owned());
+    }
+
+    /// The files of a TPM, sorted, and their hosts.
+    pub(super) fn of(&self, hash: &EkPublicHash) -> BTreeMap<PathBuf, String> {
+        let of_digits = hash.as_str().get(..DIGITS).and_then(|digits| self.by_digits.get(digits));
+        let files = [self.by_hash.get(hash), of_digits].into_iter().flatten().flatten();
+        ordered::map(files.map(|(path, host)| (path.clone(), host.clone())))
+    }
+}
+
+/// The archive's files by the hosts that their names tell.
+pub(super) fn files_by_host(registry: &Path) -> Result<BTreeMap<String, BTreeSet<PathBuf>>> {
+    let mut by_host: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for path in files(registry)? {
+        if let Some((host, _)) = split(&path) {
+            by_host.entry(host.to_owned()).or_default().insert(path);
+        }
+    }
+    Ok(by_host)
 }
 
 fn files(registry: &Path) -> Result<Vec<PathBuf>> {
-    let folder = registry.join(FOLDER);
+    let folder = archive_folder(registry);
     let failed =
         |error: &io::Error| Error::io(&format!("read the registry's archive {}", folder.display()), error);
     let entries = match fs::read_dir(&folder) {

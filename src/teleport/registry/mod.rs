@@ -3,6 +3,7 @@
 
 mod archive;
 mod entry;
+mod index;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -14,8 +15,9 @@ use super::{HostName, Identity};
 use crate::error::{Error, Kind, Result};
 use crate::parallel;
 
-pub use archive::{Archive, archived_files, archived_for, archived_path, unreadable_path};
+pub use archive::{Archive, archive_folder, archived_path, unreadable_path};
 pub use entry::{Entry, Found, RuleText, text};
+pub use index::Index;
 
 /// What the registry holds.
 #[derive(Debug, Default)]
@@ -92,102 +94,6 @@ impl Registry {
 #[must_use]
 pub fn entry_path(registry: &Path, host: &HostName) -> PathBuf {
     registry.join(format!("{host}.json"))
-}
-
-/// Refuses files of this host that differ from its own in the case of `.json`, as `conflict`.
-pub fn refuse_other_files(registry: &Path, host: &HostName) -> Result<()> {
-    let own = entry_path(registry, host);
-    match files(registry)?.remove(&OsString::from(host.as_str())) {
-        Some(paths) if paths != [own.clone()] => {
-            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-            Err(Error::new(
-                Kind::Conflict,
-                format!(
-                    "the registry has other files of `{host}` than {}: {}",
-                    own.display(),
-                    paths.join(", ")
-                ),
-            )
-            .hint("remove those that are out of date, and give what is left that name"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a TPM, and a text for the rule, that another host of the registry has, as `conflict`. Files that are malformed
-/// have neither.
-pub fn refuse_shared(registry: &Path, host: &HostName, own: &Identity) -> Result<()> {
-    let mut others = Registry::read(registry)?.identities;
-    others.retain(|other| other.name() != Some(host.as_str()));
-    let hash = own.hash().unwrap_or_default();
-    if let Some(other) = others.iter().find(|other| other.hash() == Some(hash)) {
-        let message = format!(
-            "`{host}` has the same TPM as {}, which the registry {} has already: the EK public hash {hash}",
-            other.label(),
-            registry.display()
-        );
-        return Err(Error::new(Kind::Conflict, message).hint(format!(
-            "{}; where it is one host under another name, archive the old entry first (`state: archived`)",
-            super::ONE_TPM_HINT
-        )));
-    }
-    let same = |other: &&Identity| other.rule_text().is_some() && other.rule_text() == own.rule_text();
-    match others.iter().find(same).zip(own.rule_text()) {
-        Some((other, text)) => Err(super::identity::same_rule_text(text, own, other)),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a TPM that is archived for another host, as `identity_changed`: whoever has it now could be let in again by a new
-/// name. So is one that was archived for this host where the host has no entry, and another TPM of it is archived as well: it
-/// may be the one that was replaced.
-///
-/// A TPM that the host has already was accepted before.
-pub fn refuse_archived(
-    registry: &Path,
-    host: &HostName,
-    former: Option<&Entry>,
-    found: &Found,
-) -> Result<()> {
-    if former.is_some_and(|former| former.hash() == found.hash()) {
-        return Ok(());
-    }
-    let places = archived_for(registry, found.hash())?;
-    let others = places.iter().find(|(name, _)| name != host.as_str());
-    let message = if let Some((other, path)) = others {
-        format!(
-            "`{host}` has a TPM that was archived for host `{other}` ({}): the EK public hash {}",
-            path.display(),
-            found.hash()
-        )
-    } else if let Some((_, path)) = places.first()
-        && archived_files(registry, host)?.len() > places.len()
-    {
-        format!(
-            "`{host}` has one of several TPMs that were archived for it ({}), which may be one that was replaced: the EK \
-             public hash {}",
-            path.display(),
-            found.hash()
-        )
-    } else {
-        return Ok(());
-    };
-    let accept = entry::accept(host);
-    Err(Error::new(Kind::IdentityChanged, message).hint(format!(
-        "if that TPM may join as `{host}` again, run once with {accept} (parameter `accept_identity_change`); if not, find out \
-         why it came back"
-    )))
-}
-
-/// Adds to an error about a TPM for which other host it was archived, if for any.
-#[must_use]
-pub fn note_archived(mut error: Error, registry: &Path, host: &HostName, found: &Found) -> Error {
-    let places = archived_for(registry, found.hash()).unwrap_or_default();
-    if let Some((other, path)) = places.iter().find(|(name, _)| name != host.as_str()) {
-        error.message =
-            format!("{}; that TPM was archived for host `{other}` ({})", error.message, path.display());
-    }
-    error
 }
 
 /// The registry's files by host, each list sorted.

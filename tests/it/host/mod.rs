@@ -3,4 +3,5 @@
 mod access;
 mod directory;
 mod file;
+mod program;
 mod unit;

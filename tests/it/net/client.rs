@@ -1,11 +1,12 @@
 //! The HTTP client: within its limits, only where it may go, and never past what it was told.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use tbot_tpm::net::{Client, Destinations, HostPattern, Limits, Response};
 
 use crate::support::server::{Reply, Server};
-use crate::support::web_authority::WebAuthority;
+use crate::support::web_authority::{Valid, WebAuthority};
 
 fn limits() -> Limits {
     Limits {
@@ -44,6 +45,22 @@ fn https_needs_a_trusted_certificate() {
     let stranger = Client::new(Destinations::Any, None).unwrap();
     let failure = stranger.get(&server.url("/"), None, &limits()).unwrap_err();
     assert!(failure.is_untrusted, "{failure}");
+}
+
+#[test]
+fn a_server_that_wants_a_clients_certificate_is_told() {
+    let authority = WebAuthority::new();
+    let known = WebAuthority::self_signed_when("CA:TRUE", &["IP:127.0.0.1"], Valid::Now);
+    for certified in [known, authority.certify(&["IP:127.0.0.1"])] {
+        let server = Server::tls(certified.server_config_for_known_clients()).on("/", Reply::ok("safe"));
+        let file = authority.pem_file().with_file_name("given.pem");
+        fs::write(&file, certified.pem()).unwrap();
+        let client = Client::new(Destinations::Any, Some(&file)).unwrap();
+        let failure = client.get(&server.url("/"), None, &limits()).unwrap_err();
+        let words = "127.0.0.1 refused TLS: it wants a certificate of the client, and there is none to show";
+        assert_eq!(failure.to_string(), words);
+        assert!(!failure.is_untrusted);
+    }
 }
 
 #[test]

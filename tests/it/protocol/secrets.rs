@@ -237,6 +237,9 @@ fn tokens_of_other_methods_are_not_shown() {
     ] {
         without_secrets(with(request.clone(), json!({ "current": current })));
         without_secrets(json!({ "action": "preflight", "token": current, "hosts": hosts }));
+        without_secrets(json!({ "action": "ekcert_ca", "hosts": [], "fetch": false, "current": current }));
+        let leaving = json!({ "action": "registry", "registry": directory.path(), "state": "leaving", "only": [], "name": "t" });
+        without_secrets(with(leaving, json!({ "current": current })));
     }
     fs::write(&path, token("token").to_string()).unwrap();
     without_secrets(with(request, json!({ "path": path })));

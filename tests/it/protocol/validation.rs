@@ -36,7 +36,12 @@ fn of_one_host() -> Vec<Case> {
         case(
             "cluster",
             json!({ "proxy_server": "127.0.0.1:1", "timeout": 1, "ca_file": "/no/such/ca" }),
-            vec![json!({}), json!({ "proxy_server": "a", "timeout": 0 })],
+            vec![
+                json!({}),
+                json!({ "proxy_server": "a", "timeout": 0 }),
+                json!({ "proxy_server": "a", "require": ["version"] }),
+                json!({ "proxy_server": "a", "require_enterprise": "perhaps" }),
+            ],
         ),
         case(
             "config",
@@ -101,6 +106,26 @@ fn of_a_fleet() -> Vec<Case> {
             ],
         ),
         case(
+            "enroll",
+            json!({
+                "name": "a", "bot_name": "b", "registry": "/no/such/registry", "path": "/no/such/file", "tctl": "/no/such/tctl",
+                "trusted_roots": ["/no/such/ca"],
+            }),
+            vec![
+                json!({ "registry": "/a" }),
+                json!({ "name": "a", "hosts": twice }),
+                json!({ "name": "a", "hosts": [], "tokens": "many" }),
+                json!({ "name": "a", "hosts": [], "shards": 0 }),
+                json!({ "name": "a", "hosts": [], "remove": [" "] }),
+                json!({ "name": "a", "hosts": [], "ekcert_allowed_cas": "ca.pem" }),
+                json!({ "name": "a", "hosts": [], "tctl": 3 }),
+                json!({ "name": "a", "hosts": [], "bot": { "roles": ["access"] } }),
+                json!({ "name": "a", "hosts": [], "all_tokens": true }),
+                json!({ "name": "a", "registry": "/a", "former": [] }),
+                json!({ "name": "a", "hosts": [], "former": [{ "ek_public_hash": "ab" }] }),
+            ],
+        ),
+        case(
             "preflight",
             json!({ "token": token, "registry": "/no/such/registry" }),
             vec![
@@ -112,8 +137,19 @@ fn of_a_fleet() -> Vec<Case> {
         case(
             "registry",
             json!({ "registry": "/no/such/registry", "host": "a", "state": "archived" }),
-            vec![json!({ "registry": "/a", "host": "a" })],
+            vec![
+                json!({ "registry": "/a", "host": "a" }),
+                json!({ "registry": "/a", "host": "a", "hosts": [] }),
+                json!({ "registry": "/a", "hosts": [{ "hots": "a" }] }),
+                json!({ "registry": "/a", "host": "a", "state": "contents" }),
+            ],
         ),
+        case(
+            "registry",
+            json!({ "registry": "/no/such/registry", "hosts": [{ "host": "a/b" }, { "host": "a", "identity": {} }] }),
+            vec![],
+        ),
+        case("registry", json!({ "registry": "/no/such/registry", "state": "contents" }), vec![]),
         case(
             "token",
             json!({ "name": "a", "registry": "/no/such/registry", "path": "/no/such/file", "ekcert_allowed_cas": "/no/such/ca" }),
@@ -148,19 +184,23 @@ fn every_action_has_cases() {
     assert_eq!(cases().iter().map(|case| case.action).collect::<BTreeSet<_>>(), known);
 }
 
-#[test]
-fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
+/// What is said of the requests that are wrong by themselves, which is the same for the question.
+fn said_of_wrong(cases: Vec<Case>) -> String {
     let wrong =
-        cases().into_iter().flat_map(|case| case.wrong.into_iter().map(move |wrong| (case.action, wrong)));
-    let said = listed(wrong, |(action, parameters)| {
+        cases.into_iter().flat_map(|case| case.wrong.into_iter().map(move |wrong| (case.action, wrong)));
+    listed(wrong, |(action, parameters)| {
         let [request, question] = requests(action, parameters);
         let answers = [&request, &question].map(|request| run_raw(request.to_string().as_bytes()));
         assert_eq!(answers[0].stdout, answers[1].stdout, "{question}");
         let answer = parse(&answers[0]);
         assert_eq!(answer["failed"], true, "{request}: {answer}");
         (format!("{action} {parameters}"), answer["msg"].as_str().unwrap().to_owned())
-    });
-    snapshot!(said, @r#"
+    })
+}
+
+#[test]
+fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
+    snapshot!(said_of_wrong(of_one_host()), @r#"
     access {"tcti":"/dev/tpm0"}
         `/dev/tpm0` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
     access {"user":"-x"}
@@ -169,6 +209,10 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         action `cluster` needs parameter `proxy_server`
     cluster {"proxy_server":"a","timeout":0}
         parameter `timeout` of action `cluster`: a time limit is 1 to 3600 seconds, not 0
+    cluster {"proxy_server":"a","require":["version"]}
+        parameter `require[0]` of action `cluster`: `version` is none of its values: edition, server_version, cluster_name, min_client_version, auto_update
+    cluster {"proxy_server":"a","require_enterprise":"perhaps"}
+        parameter `require_enterprise` of action `cluster`: expected a boolean (yes or no, true or false), found the text "perhaps"
     config {"storage_type":"memory","storage_path":"/a"}
         parameter `storage_path` of action `config` has no use with `storage_type: memory`; give one of them
     config {"extra":{"version":"v1"}}
@@ -195,6 +239,12 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         parameter `mode` of action `storage`: "rwx" is no mode; write it in octal, such as "0700"
     systemd {"pid_file":"tbot.pid"}
         parameter `pid_file` of action `systemd`: the path "tbot.pid" is not absolute; write it from the root (/…)
+    "#);
+}
+
+#[test]
+fn what_is_wrong_about_a_fleet_is_said_in_the_same_bytes() {
+    snapshot!(said_of_wrong(of_a_fleet()), @r#"
     ekcert_ca {}
         action `ekcert_ca` needs `hosts` or `registry`
     ekcert_ca {"hosts":[],"ek_cert_pem":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"}
@@ -207,6 +257,28 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         `trusted_roots`: a text in `trusted_roots` holds no certificate: left out of a text in `trusted_roots`: the data does not start with a DER sequence; give certificates in DER, PEM or PKCS #7
     ekcert_ca {"registry":"/a","current":"- x"}
         `current` is no join token; it was left as it is
+    enroll {"registry":"/a"}
+        action `enroll` needs parameter `name`
+    enroll {"name":"a","hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}
+        `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
+    enroll {"name":"a","hosts":[],"tokens":"many"}
+        parameter `tokens` of action `enroll`: `********` is none of its values: shared, sharded, per_host
+    enroll {"name":"a","hosts":[],"shards":0}
+        `shards` is 0, and may be 1 to 10000
+    enroll {"name":"a","hosts":[],"remove":[" "]}
+        `remove` has an empty element
+    enroll {"name":"a","hosts":[],"ekcert_allowed_cas":"ca.pem"}
+        `ekcert_allowed_cas[0]` is neither PEM nor a path: the path "ca.pem" is not absolute; write it from the root (/…)
+    enroll {"name":"a","hosts":[],"tctl":3}
+        `tctl` is neither a list of words nor a text
+    enroll {"name":"a","hosts":[],"bot":{"roles":["access"]}}
+        `bot` needs `name`, or `bot_name` beside it
+    enroll {"name":"a","hosts":[],"all_tokens":true}
+        `all_tokens` goes with `read_only`
+    enroll {"name":"a","registry":"/a","former":[]}
+        `former` stands for the registry's archive: give either `registry` or `hosts` with `former`
+    enroll {"name":"a","hosts":[],"former":[{"ek_public_hash":"ab"}]}
+        parameter `former[0].ek_public_hash` of action `enroll`: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "ab"
     preflight {"token":[],"hosts":[]}
         `token` holds no token; give what `tctl get token/NAME` shows
     preflight {"token":{"kind":"token","version":"v2","metadata":{"name":"a"},"spec":{"roles":["Node"],"join_method":"tpm","tpm":{"allow":[{"ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}}}}
@@ -215,6 +287,12 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         `a` and `b` have the same TPM (one EK public hash); a cloned virtual TPM must be replaced by a new one, since either host could join as the other
     registry {"registry":"/a","host":"a"}
         action `registry` needs parameter `identity`; give what `identify` returned for the host, or `state: archived`
+    registry {"registry":"/a","host":"a","hosts":[]}
+        `hosts` has everything about each host: leave out `host`, `identity` and `rule_description`
+    registry {"registry":"/a","hosts":[{"hots":"a"}]}
+        action `registry` has no parameter `hosts[0].hots`; did you mean (nearest first): host, identity, rule_description
+    registry {"registry":"/a","host":"a","state":"contents"}
+        `state: contents` is about all hosts: leave out `host` and `hosts`
     token {"name":"a"}
         action `token` needs `hosts` or `registry`
     token {"name":"a","hosts":[{"description":"a","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"},{"description":"b","ek_public_hash":"4f1d6d7a8c9b0a1e2f3d4c5b6a798877665544332211ffeeddccbbaa99887766"}]}

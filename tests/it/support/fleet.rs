@@ -183,7 +183,8 @@ pub fn fleet() -> impl Strategy<Value = Wanted> {
                 .into_iter()
                 .chain(hosts.iter().filter_map(Identity::name))
                 .map(str::to_owned)
-                .collect(),
+                .collect::<std::collections::HashSet<_>>()
+                .into(),
             untouched: Untouched::default(),
             shards: shards(count),
             changes: Changes {

@@ -25,6 +25,7 @@ pub mod readers;
 pub mod registry;
 pub mod scenarios;
 pub mod server;
+pub mod stand_in;
 pub mod states;
 pub mod storage;
 pub mod strace;

@@ -148,12 +148,21 @@ impl Server {
         Self::start("127.0.0.1:0", Some(certified))
     }
 
+    /// On 127.0.0.1, in such TLS.
+    pub fn tls(configuration: Arc<ServerConfig>) -> Self {
+        Self::serve("127.0.0.1:0", Some(configuration))
+    }
+
     /// At that address (`[::1]:0`), in TLS where there is a certificate.
     pub fn start(address: &str, certified: Option<&Certified>) -> Self {
+        Self::serve(address, certified.map(Certified::server_config))
+    }
+
+    fn serve(address: &str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
-        let (shared, tls) = (Arc::clone(&state), certified.map(Certified::server_config));
+        let (shared, is_https) = (Arc::clone(&state), tls.is_some());
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (shared, tls) = (Arc::clone(&shared), tls.clone());
@@ -161,7 +170,7 @@ impl Server {
                 thread::spawn(move || serve(stream?, tls, &shared));
             }
         });
-        Self { address, is_https: certified.is_some(), state }
+        Self { address, is_https, state }
     }
 
     /// Answers that path so; the last word on a path counts.

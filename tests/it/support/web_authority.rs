@@ -4,9 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use tbot_tpm::ekcert::pem_encode;
 use tempfile::TempDir;
 
 use super::tool;
@@ -62,43 +66,45 @@ impl WebAuthority {
 
     /// The same, valid at another time.
     pub fn certify_when(&self, names: &[&str], valid: Valid) -> Certified {
+        self.issue(["server", "ca"], "CA:FALSE", names, valid)
+    }
+
+    /// A certificate that nobody but itself issued, for these names; not of this CA.
+    pub fn self_signed(names: &[&str]) -> Certified {
+        Self::self_signed_when("CA:FALSE", names, Valid::Now)
+    }
+
+    /// The same with these basicConstraints (`CA:TRUE`), valid at another time.
+    pub fn self_signed_when(constraints: &str, names: &[&str], valid: Valid) -> Certified {
+        Self::new().issue(["server", "server"], constraints, names, valid)
+    }
+
+    /// A server's certificate of this CA, and one that it issued for these names although it is no CA's.
+    pub fn misused(&self, names: &[&str]) -> (Certified, Certified) {
+        let issuer = self.issue(["issuer", "ca"], "CA:FALSE", names, Valid::Now);
+        (issuer, self.issue(["server", "issuer"], "CA:FALSE", names, Valid::Now))
+    }
+
+    /// A certificate of that name, by that issuer, which may be itself.
+    fn issue(&self, [name, issuer]: [&str; 2], constraints: &str, names: &[&str], valid: Valid) -> Certified {
         let (start, end) = match valid {
             Valid::Now => ("20200101000000Z", "20500101000000Z"),
             Valid::Past => ("20200101000000Z", "20210101000000Z"),
             Valid::Future => ("20490101000000Z", "20500101000000Z"),
         };
-        self.request("server", "/CN=server", &["-new"]);
+        self.request(name, &format!("/CN={name}"), &["-new"]);
         let names =
             if names.is_empty() { String::new() } else { format!("subjectAltName={}\n", names.join(",")) };
-        fs::write(self.file("server.ext"), format!("basicConstraints=critical,CA:FALSE\n{names}")).unwrap();
-        let (configuration, csr, pem) =
-            (self.text("ca.conf"), self.text("server.csr"), self.text("server.pem"));
-        let (ca, key, extensions) = (self.text("ca.pem"), self.text("ca.key"), self.text("server.ext"));
+        fs::write(self.file("server.ext"), format!("basicConstraints=critical,{constraints}\n{names}"))
+            .unwrap();
+        let of = |name: &str, ending: &str| self.text(&format!("{name}.{ending}"));
+        let (configuration, csr, pem) = (self.text("ca.conf"), of(name, "csr"), of(name, "pem"));
+        let (ca, key, extensions) = (of(issuer, "pem"), of(issuer, "key"), self.text("server.ext"));
         let mut all = vec!["ca", "-batch", "-notext", "-config", &configuration, "-in", &csr, "-out", &pem];
-        all.extend([
-            "-cert",
-            &ca,
-            "-keyfile",
-            &key,
-            "-extfile",
-            &extensions,
-            "-startdate",
-            start,
-            "-enddate",
-            end,
-        ]);
+        all.extend(if name == issuer { vec!["-selfsign"] } else { vec!["-cert", &ca] });
+        all.extend(["-keyfile", &key, "-extfile", &extensions, "-startdate", start, "-enddate", end]);
         tool("openssl", &all);
-        self.read("server")
-    }
-
-    /// A certificate that nobody but itself issued, for these names; not of this CA.
-    pub fn self_signed(names: &[&str]) -> Certified {
-        let authority = Self::new();
-        let names = format!("subjectAltName={}", names.join(","));
-        let more =
-            ["-x509", "-days", "30", "-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"];
-        authority.request("alone", "/CN=alone", &more);
-        authority.read("alone")
+        self.read(name)
     }
 
     /// The file with its certificate, PEM.
@@ -137,13 +143,34 @@ impl WebAuthority {
 }
 
 impl Certified {
+    /// The certificate, PEM.
+    pub fn pem(&self) -> String {
+        pem_encode("CERTIFICATE", &self.certificate).unwrap()
+    }
+
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        self.server_config_with(Arc::new(NoClientAuth))
+    }
+
+    /// The same for a server that wants a certificate of each client, which this one issued.
+    pub fn server_config_for_known_clients(&self) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Self::provider());
+        self.server_config_with(verifier.build().unwrap())
+    }
+
+    fn server_config_with(&self, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(Self::provider());
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
         let certificates = vec![self.certificate.clone()];
-        let config = builder.with_no_client_auth().with_single_cert(certificates, self.key.clone_key());
+        let config =
+            builder.with_client_cert_verifier(clients).with_single_cert(certificates, self.key.clone_key());
         Arc::new(config.unwrap())
+    }
+
+    fn provider() -> Arc<CryptoProvider> {
+        Arc::new(rustls::crypto::aws_lc_rs::default_provider())
     }
 }
 

@@ -44,17 +44,17 @@ fn an_address_is_a_host_and_perhaps_a_port() {
     "https://example.com"
         parameter `proxy_server` of action `cluster`: "https://example.com" is no host:port: leave out the scheme, as in example.teleport.sh:443
     "example.com/web"
-        parameter `proxy_server` of action `cluster`: "example.com/web:443" is no host:port: leave out the path, as in example.teleport.sh:443
+        parameter `proxy_server` of action `cluster`: "example.com/web" is no host:port: leave out the path, as in example.teleport.sh:443
     ""
-        parameter `proxy_server` of action `cluster`: ":443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+        parameter `proxy_server` of action `cluster`: "" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
     "a b"
-        parameter `proxy_server` of action `cluster`: "a b:443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+        parameter `proxy_server` of action `cluster`: "a b" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
     "example.com:0"
         parameter `proxy_server` of action `cluster`: "example.com:0" is no host:port: a port is a number from 1 to 65535
     "2001:db8::1"
         parameter `proxy_server` of action `cluster`: "2001:db8::1" is no host:port: put the IPv6 address into brackets, as in [2001:db8::1]:443
     "u@example.com"
-        parameter `proxy_server` of action `cluster`: "u@example.com:443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+        parameter `proxy_server` of action `cluster`: "u@example.com" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
     "#);
     fail(&json!({ "action": "cluster" }), "invalid_request");
     fail(&json!({ "action": "cluster", "proxy_server": "a.invalid", "timeout": 0 }), "invalid_request");

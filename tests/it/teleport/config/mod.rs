@@ -4,5 +4,6 @@ mod as_people_have_them;
 mod bad_input;
 mod defaults;
 mod file;
+mod proxies;
 mod services;
 mod settings;

@@ -82,7 +82,7 @@ fn files_that_are_in_the_way_are_left_as_they_are() {
 
     let place = Place::new();
     let no_directory = json!({ "registry": "/proc/self/status", "identity": found('a') });
-    snapshot!(place.refuse(no_directory, "io"), @"cannot read /proc/self/status/web-1.json: Not a directory (os error 20); a file is where a directory is named");
+    snapshot!(place.refuse(no_directory, "io"), @"cannot read /proc/self/status: Not a directory (os error 20); a file is where a directory is named");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn an_identity_that_says_too_little_or_contradicts_itself_is_refused() {
     {"registry":"registry","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
         parameter `registry` of action `registry`: the path "registry" is not absolute; write it from the root (/…)
     {"state":"absent","identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
-        parameter `state` of action `registry`: `absent` is none of its values: present, listed, leaving, archived
+        parameter `state` of action `registry`: `absent` is none of its values: present, listed, contents, leaving, archived
     {"registry":null,"identity":{"changed":false,"ek_public_hash":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ek_source":"create_primary","ek_cert_present":false,"ek_cert_serial":null,"ek_cert_sha256":null,"ek_cert_pem":null,"ek_cert":null,"tpm":{},"warnings":[]}}
         action `registry` needs parameter `registry`
     "#);

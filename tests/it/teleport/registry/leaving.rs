@@ -130,7 +130,7 @@ fn what_does_not_belong_together_is_refused() {
     without.as_object_mut().unwrap().remove("only");
     snapshot!(fail(&without, "invalid_request"), @"`state: leaving` needs `only` and `name`");
     let both = leaving(&folder, &["web-1"], json!({ "host": "web-1" }));
-    snapshot!(fail(&both, "invalid_request"), @"`state: leaving` takes the hosts as `only`: leave out `host` and `identity`");
+    snapshot!(fail(&both, "invalid_request"), @"`state: leaving` takes the hosts as `only`: leave out `host`, `identity` and `hosts`");
     let listed = leaving(&folder, &["web-1"], json!({ "state": "listed" }));
     snapshot!(fail(&listed, "invalid_request"), @"`only` goes with `state: leaving` of action `registry`");
 }

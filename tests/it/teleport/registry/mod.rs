@@ -4,6 +4,8 @@ mod bad_input;
 mod comes_back;
 mod leaving;
 mod listing;
+mod many;
 mod record;
 mod rule_texts;
+mod slow_many;
 mod unreadable;

@@ -216,7 +216,6 @@ fn what_nobody_should_write_stays_in_a_file_with_a_warning() {
             ("/srv/bot", "srv/bot"),
             ("/srv/bot", "/srv/../bot"),
             ("/srv/bot", "/"),
-            ("example.teleport.sh:443", "example.teleport.sh"),
             ("example.teleport.sh:443", "https://example.teleport.sh:443"),
             ("example.teleport.sh:443", "443"),
             ("proxy_server", "auth_server: example.teleport.sh #"),
@@ -245,8 +244,6 @@ fn what_nobody_should_write_stays_in_a_file_with_a_warning() {
         [DIR]/tbot.yaml keeps a value that may not work: `storage.path`: the path "/srv/../bot" has a `..` component; write where it leads
     "/srv/bot" -> "/"
         [DIR]/tbot.yaml keeps a value that may not work: `storage.path`: / is a directory of the system; use one below it
-    "example.teleport.sh:443" -> "example.teleport.sh"
-        [DIR]/tbot.yaml keeps a value that may not work: `proxy_server`: "example.teleport.sh" is no host:port: it needs a port, as in example.teleport.sh:443
     "example.teleport.sh:443" -> "https://example.teleport.sh:443"
         [DIR]/tbot.yaml keeps a value that may not work: `proxy_server`: "https://example.teleport.sh:443" is no host:port: leave out the scheme, as in example.teleport.sh:443
     "example.teleport.sh:443" -> "443"

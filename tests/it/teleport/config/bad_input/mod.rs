@@ -54,7 +54,6 @@ fn wrong_values() -> Vec<Value> {
     vec![
         json!({ "proxy_server": "https://example.teleport.sh" }),
         json!({ "proxy_server": "example.teleport.sh:443/web" }),
-        json!({ "proxy_server": "example.teleport.sh" }),
         json!({ "proxy_server": "example.teleport.sh:0" }),
         json!({ "proxy_server": "::1:443" }),
         json!({ "proxy_server": 443 }),
@@ -107,14 +106,12 @@ fn values_that_tbot_would_not_take_are_refused() {
         parameter `proxy_server` of action `config`: "https://example.teleport.sh" is no host:port: leave out the scheme, as in example.teleport.sh:443
     {"proxy_server":"example.teleport.sh:443/web"}
         parameter `proxy_server` of action `config`: "example.teleport.sh:443/web" is no host:port: leave out the path, as in example.teleport.sh:443
-    {"proxy_server":"example.teleport.sh"}
-        parameter `proxy_server` of action `config`: "example.teleport.sh" is no host:port: it needs a port, as in example.teleport.sh:443
     {"proxy_server":"example.teleport.sh:0"}
         parameter `proxy_server` of action `config`: "example.teleport.sh:0" is no host:port: a port is a number from 1 to 65535
     {"proxy_server":"::1:443"}
         parameter `proxy_server` of action `config`: "::1:443" is no host:port: put the IPv6 address into brackets, as in [2001:db8::1]:443
     {"proxy_server":443}
-        parameter `proxy_server` of action `config`: "443" is no host:port: it needs a port, as in example.teleport.sh:443
+        parameter `proxy_server` of action `config`: "443" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
     {"token":"we b"}
         parameter `token` of action `config`: "we b" is no name: use letters, digits and any of - _ . : @ + = (at most 255, not - first)
     {"token":"/etc/token"}

@@ -1,4 +1,8 @@
-//! Programs of the system, run within limits.
+//! Programs, run within limits: those of the system with [`run`], any other, such as `tctl`, with [`run_within`].
+
+mod group;
+mod interrupts;
+mod within;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -9,6 +13,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 
+pub use within::{Limits, Reason, Unfinished, run_within};
+
 /// Longer than udev takes for one device, and than another program holds the lock of the accounts.
 const LIMIT: Duration = Duration::from_mins(1);
 /// Bytes of each output that are read.
@@ -16,14 +22,19 @@ const LONGEST: u64 = 1024 * 1024;
 /// Where programs of the system are.
 const DIRECTORIES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
-/// What a program said, and how it ended.
+/// What a program said, and how it ended. What is not UTF-8 is replaced by U+FFFD.
+#[derive(Debug)]
 pub struct Said {
+    /// How it ended.
     pub status: ExitStatus,
+    /// Its standard output.
     pub output: String,
+    /// Its standard error.
     pub errors: String,
 }
 
 /// The path of a program of the system, whatever `PATH` says.
+#[must_use]
 pub fn find(name: &str) -> Option<String> {
     DIRECTORIES.iter().map(|place| format!("{place}/{name}")).find(|path| Path::new(path).exists())
 }
@@ -71,6 +82,7 @@ pub fn said_by(name: &str, arguments: &[&str]) -> Result<String> {
 
 impl Said {
     /// Its own words, for a person.
+    #[must_use]
     pub fn words(&self) -> String {
         let said = [self.errors.trim(), self.output.trim()].join("\n");
         match said.trim() {

@@ -1,0 +1,337 @@
+//! The parameters of `enroll`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::layout::{Layout, Tokens};
+use crate::actions::ekcert_ca::{self, Source};
+use crate::actions::hosts::Hosts;
+use crate::actions::seconds::Seconds;
+use crate::actions::token;
+use crate::ekcert::Fingerprint;
+use crate::error::{Error, Result};
+use crate::host::AbsolutePath;
+use crate::net::HostPattern;
+use crate::teleport::tctl::Tctl;
+use crate::teleport::{BotTerms, Identity, Label, Match, Name, Role};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // the contract's parameters
+pub(in crate::actions) struct Parameters {
+    /// The command, as a list of words or as a text that is split into words.
+    tctl: Option<Value>,
+    identity_file: Option<AbsolutePath>,
+    auth_server: Option<String>,
+    #[serde(default = "yes")]
+    apply: bool,
+    /// Only whether the cluster can be read, before anything else is done.
+    #[serde(default)]
+    read_only: bool,
+    /// Whether it answers all tokens by TPM that are read.
+    #[serde(default)]
+    all_tokens: bool,
+    #[serde(default = "Seconds::for_all_servers")]
+    timeout: Seconds,
+    #[serde(default = "default_settle_seconds")]
+    settle_seconds: u64,
+    bot: Option<WantedBot>,
+    /// One or several by `shards`, where it is not given.
+    tokens: Option<Tokens>,
+    /// The folder of the files, or the file of the first token.
+    files: Option<AbsolutePath>,
+    path: Option<AbsolutePath>,
+    /// Whether the files are written here, or answered, where they are another machine's.
+    #[serde(default = "yes")]
+    write_files: bool,
+    /// What files beside those of the tokens say, where they are another machine's.
+    #[serde(default)]
+    applied_before: Vec<String>,
+    /// Whether a token that the cluster has lost is made anew.
+    #[serde(default)]
+    recreate: bool,
+    /// Whether hosts are taken out of service, so that no token need be left.
+    #[serde(default)]
+    takes_away: bool,
+
+    // What `token` takes.
+    name: Name,
+    bot_name: Option<Name>,
+    roles: Option<Vec<Role>>,
+    hosts: Option<Vec<Identity>>,
+    registry: Option<AbsolutePath>,
+    ekcert_allowed_cas: Option<Vec<String>>,
+    allow_without_cas: Option<bool>,
+    expires: Option<token::End>,
+    labels: Option<BTreeMap<Label, Label>>,
+    #[serde(default)]
+    prune: bool,
+    #[serde(default)]
+    remove: Vec<String>,
+    only: Option<Vec<String>>,
+    #[serde(default)]
+    archived: Vec<String>,
+    /// Entries of the archive, where the registry is another machine's.
+    former: Option<Vec<Identity>>,
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
+    retire: bool,
+    #[serde(default, rename = "match")]
+    compare: Match,
+    #[serde(default = "token::default_shards")]
+    shards: u64,
+    #[serde(default = "token::default_max_bytes")]
+    max_bytes: u64,
+    #[serde(default)]
+    allow_lockout: bool,
+    #[serde(default = "yes")]
+    skip_refused: bool,
+
+    // What `ekcert_ca` takes.
+    ca_bundle: Option<Vec<Source>>,
+    trusted_roots: Option<Vec<Source>>,
+    trusted_sha256: Option<Vec<Fingerprint>>,
+    #[serde(default = "yes")]
+    fetch: bool,
+    allowed_urls: Option<Vec<HostPattern>>,
+    ca_file: Option<AbsolutePath>,
+    #[serde(default = "Seconds::for_a_server")]
+    fetch_timeout: Seconds,
+    #[serde(default = "Seconds::for_all_servers")]
+    total_timeout: Seconds,
+}
+
+/// A bot that is made, or brought to these terms.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedBot {
+    name: Option<Name>,
+    roles: Option<Vec<String>>,
+    traits: Option<BTreeMap<String, Vec<String>>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Longer than it takes a run from reading to applying: then of two runs at the same time, at least one reads after both have applied.
+fn default_settle_seconds() -> u64 {
+    20
+}
+
+/// What the parameters ask for.
+#[allow(clippy::struct_excessive_bools)] // the contract's parameters
+pub(in crate::actions) struct Asked {
+    /// None where nothing is read from a cluster or applied.
+    pub tctl: Option<Tctl>,
+    /// Whether the command was named, so that it has to be there.
+    pub names_tctl: bool,
+    pub settle: Duration,
+    /// The bot that the hosts join as, and what it is to have where it is managed.
+    pub bot_name: Option<Name>,
+    pub bot: Option<BotTerms>,
+    pub layout: Layout,
+    pub recreate: bool,
+    pub takes_away: bool,
+    pub read_only: bool,
+    pub all_tokens: bool,
+    pub write_files: bool,
+    pub applied_before: Vec<String>,
+    pub hosts: Hosts,
+    /// TPMs that are not to be let in any more, besides those of the registry's archive.
+    pub former: Vec<Identity>,
+    /// What all tokens are to say.
+    pub token: token::Parameters,
+    /// None where no CAs are looked for.
+    pub cas: Option<ekcert_ca::Terms>,
+    pub warnings: Vec<String>,
+}
+
+impl Parameters {
+    pub(super) fn checked(mut self) -> Result<Asked> {
+        if self.all_tokens && !self.read_only {
+            return Err(Error::invalid("`all_tokens` goes with `read_only`"));
+        }
+        let tctl = self.tctl()?;
+        let (bot, warnings) = self.bot()?;
+        let cas = self.cas()?;
+        let layout = self.layout()?;
+        let hosts = Hosts::checked("enroll", self.hosts.take(), self.registry.clone())?;
+        if self.former.is_some() && self.registry.is_some() {
+            return Err(Error::invalid(
+                "`former` stands for the registry's archive: give either `registry` or `hosts` with `former`",
+            ));
+        }
+        let token = self.token(cas.is_some())?;
+        Ok(Asked {
+            tctl,
+            names_tctl: self.tctl.is_some(),
+            settle: Duration::from_secs(self.settle_seconds),
+            bot_name: self.bot_name,
+            bot,
+            layout,
+            recreate: self.recreate,
+            takes_away: self.takes_away,
+            read_only: self.read_only,
+            all_tokens: self.all_tokens,
+            write_files: self.write_files,
+            applied_before: self.applied_before,
+            hosts,
+            former: self.former.unwrap_or_default(),
+            token,
+            cas,
+            warnings,
+        })
+    }
+
+    /// What all tokens are to say. What cannot be is refused before anything is read.
+    fn token(&mut self, finds_cas: bool) -> Result<token::Parameters> {
+        let token = token::Parameters {
+            name: self.name.clone(),
+            bot_name: self.bot_name.clone(),
+            roles: self.roles.take(),
+            hosts: None,
+            registry: self.registry.take(),
+            ekcert_allowed_cas: self.ekcert_allowed_cas.take(),
+            allow_without_cas: if finds_cas { Some(false) } else { self.allow_without_cas },
+            current: None,
+            expires: self.expires.take(),
+            labels: self.labels.take(),
+            prune: self.prune,
+            remove: std::mem::take(&mut self.remove),
+            only: self.only.take(),
+            archived: std::mem::take(&mut self.archived),
+            withdraw: false,
+            replace: self.replace,
+            retire: self.retire,
+            compare: self.compare,
+            shards: self.shards,
+            max_bytes: self.max_bytes,
+            allow_lockout: self.allow_lockout,
+            skip_refused: self.skip_refused,
+            path: None,
+        };
+        token.clone().without_hosts()?;
+        Ok(token)
+    }
+
+    fn tctl(&self) -> Result<Option<Tctl>> {
+        if !self.apply {
+            return Ok(None);
+        }
+        let tctl = match &self.tctl {
+            None => Tctl::new(vec!["tctl".to_owned()]),
+            Some(Value::String(text)) => Tctl::parse(text),
+            Some(Value::Array(words)) => {
+                let words: Option<Vec<String>> =
+                    words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+                words.map_or_else(
+                    || Err(Error::invalid("`tctl` has an element that is not a text")),
+                    Tctl::new,
+                )
+            }
+            Some(_) => Err(Error::invalid("`tctl` is neither a list of words nor a text")),
+        }?;
+        let identity = self.identity_file.as_ref().map(AbsolutePath::as_str);
+        let tctl = tctl.with_identity(identity, self.auth_server.as_deref());
+        Ok(Some(tctl.with_timeout(self.timeout.duration())))
+    }
+
+    /// What the bot is to have; none where it is not managed, which is so without roles.
+    fn bot(&mut self) -> Result<(Option<BotTerms>, Vec<String>)> {
+        let Some(bot) = self.bot.take() else { return Ok((None, Vec::new())) };
+        let name = match (bot.name, &self.bot_name) {
+            (Some(name), Some(other)) if name != *other => {
+                return Err(Error::invalid(format!(
+                    "`bot.name` is {name}, and `bot_name` is {other}: give one of them"
+                )));
+            }
+            (Some(name), _) => name,
+            (None, Some(name)) => name.clone(),
+            (None, None) => return Err(Error::invalid("`bot` needs `name`, or `bot_name` beside it")),
+        };
+        self.bot_name = Some(name.clone());
+        let Some(roles) = bot.roles else {
+            if bot.traits.is_some() {
+                return Err(Error::invalid("`bot.traits` needs `bot.roles`; an empty list means no roles"));
+            }
+            return Ok((None, Vec::new()));
+        };
+        let (terms, warnings) = BotTerms::new(name, &roles, bot.traits);
+        Ok((Some(terms), warnings))
+    }
+
+    /// By what CAs are looked for. None are without something that is trusted.
+    fn cas(&mut self) -> Result<Option<ekcert_ca::Terms>> {
+        let (bundle, roots, pins) =
+            (self.ca_bundle.take(), self.trusted_roots.take(), self.trusted_sha256.take());
+        let is_asked =
+            [bundle.as_ref().map(Vec::len), roots.as_ref().map(Vec::len), pins.as_ref().map(Vec::len)];
+        if is_asked.iter().flatten().sum::<usize>() == 0 {
+            // Empty lists ask for CAs as well, and must not end with a token without any.
+            if is_asked.iter().any(Option::is_some) || self.ekcert_allowed_cas.is_some() {
+                self.allow_without_cas.get_or_insert(false);
+            }
+            return Ok(None);
+        }
+        if self.ekcert_allowed_cas.is_some() {
+            return Err(Error::invalid(
+                "`ekcert_allowed_cas` says which CAs the token allows, and `ca_bundle`, `trusted_roots` and `trusted_sha256` \
+                 have them found: give either the one or some of the others",
+            ));
+        }
+        let (trusted_roots, trusted_sha256) = (roots.unwrap_or_default(), pins.unwrap_or_default());
+        if trusted_roots.is_empty() && trusted_sha256.is_empty() {
+            return Err(Error::invalid("to be in `ca_bundle` makes no CA trusted").hint(
+                "give the roots of the TPMs' manufacturers in `trusted_roots`, or the fingerprints of the CAs that may have issued \
+                 EK certificates in `trusted_sha256`",
+            ));
+        }
+        let terms = ekcert_ca::Terms {
+            ca_bundle: bundle.unwrap_or_default(),
+            trusted_roots,
+            trusted_sha256,
+            fetch: self.fetch,
+            allowed_urls: self.allowed_urls.take(),
+            ca_file: self.ca_file.take(),
+            timeout: self.fetch_timeout,
+            total_timeout: self.total_timeout,
+            skip_untrusted: true,
+        };
+        terms.check()?;
+        Ok(Some(terms))
+    }
+
+    fn layout(&self) -> Result<Layout> {
+        // To go back to one from several is to have several of which the others go.
+        let tokens = match self.tokens {
+            None | Some(Tokens::Shared) if self.shards == 1 && self.retire => Tokens::Sharded,
+            None if self.shards == 1 => Tokens::Shared,
+            None => Tokens::Sharded,
+            Some(tokens) => tokens,
+        };
+        if tokens == Tokens::PerHost && (self.shards != 1 || self.retire) {
+            return Err(Error::invalid(
+                "one token a host (`per_host`) goes with neither `shards` nor `retire`: leave these out",
+            ));
+        }
+        if tokens == Tokens::Shared && self.shards != 1 {
+            return Err(Error::invalid(
+                "`shards` says that there are several tokens: set `tokens` to `sharded` as well",
+            ));
+        }
+        let file = match (&self.files, &self.path) {
+            (Some(_), Some(_)) => return Err(Error::invalid("give either `files` or `path`, not both")),
+            (Some(folder), None) => {
+                Some(AbsolutePath::try_from(format!("{}/{}.yaml", folder.as_str(), self.name)))
+            }
+            (None, path) => path.clone().map(Ok),
+        };
+        let file = file.transpose().map_err(Error::invalid)?;
+        Ok(Layout { tokens, name: self.name.clone(), shards: self.shards, file })
+    }
+}

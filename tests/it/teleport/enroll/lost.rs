@@ -1,0 +1,66 @@
+//! Tokens that a cluster had and has no more.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::Fleet;
+
+#[test]
+fn a_token_that_is_lost_is_made_anew_only_where_that_is_said() {
+    let Some(fleet) = Fleet::of(&["web-1"]) else { return };
+    fleet.enroll(&json!({}));
+    fs::remove_file(fleet.cluster.file("token/hosts.json")).unwrap();
+    for check_mode in [true, false] {
+        let message = fleet.refuse(&json!({ "_ansible_check_mode": check_mode }), "conflict");
+        assert!(message.contains("no token hosts, although") && message.contains("recreate"), "{message}");
+    }
+    assert!(fleet.tokens().is_empty());
+    fleet.enroll(&json!({ "recreate": true }));
+    assert_eq!(fleet.hosts_of("hosts"), ["web-1"]);
+    assert_eq!(fleet.enroll(&json!({}))["changed"], false);
+}
+
+#[test]
+fn one_of_several_is_missed_as_well() {
+    let Some(fleet) = Fleet::of(&["web-1", "db-1"]) else { return };
+    for layout in [json!({ "tokens": "per_host" }), json!({ "tokens": "sharded", "shards": 2 })] {
+        fleet.enroll(&layout);
+        let (lost, _) = fleet.tokens().into_iter().next_back().unwrap();
+        fs::remove_file(fleet.cluster.file(&format!("token/{lost}.json"))).unwrap();
+        let message = fleet.refuse(&layout, "conflict");
+        assert!(message.contains(&format!("no token {lost}, although")), "{message}");
+        assert!(!fleet.tokens().contains_key(&lost));
+        for file in fs::read_dir(fleet.cluster.file("token")).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        for file in ["token.yaml", "token-web-1.yaml", "token-db-1.yaml"] {
+            let _ = fs::remove_file(fleet.path(file));
+            let _ = fs::remove_file(fleet.path(&format!("{file}.applied")));
+        }
+    }
+}
+
+#[test]
+fn the_tokens_of_a_former_layout_are_not_lost() {
+    let Some(fleet) = Fleet::of(&["web-1", "db-1"]) else { return };
+    fleet.enroll(&json!({ "tokens": "sharded", "shards": 2 }));
+    fleet.enroll(&json!({}));
+    assert_eq!(fleet.enroll(&json!({}))["changed"], false);
+}
+
+#[test]
+fn one_that_goes_between_two_reads_is_not_made_anew() {
+    let Some(fleet) = Fleet::of(&["web-1"]) else { return };
+    let hook = fleet.cluster.file("before-create");
+    let token = fleet.cluster.file("token/hosts.json");
+    fs::write(
+        &hook,
+        format!("#!/bin/sh\nsetsid sh -c 'sleep 1; rm -f {}' >/dev/null 2>&1 &\n", token.display()),
+    )
+    .unwrap();
+    crate::support::tool("chmod", &["755", hook.to_str().unwrap()]);
+    let message = fleet.refuse(&json!({ "settle_seconds": 3 }), "conflict");
+    assert!(message.contains("no token hosts, although"), "{message}");
+    assert!(fleet.tokens().is_empty());
+}
