@@ -29,7 +29,7 @@ EVIL, OTHER = "evil-1", "web-1"
 # Names by which a host would get further: of our variables, of Ansible's own, and of connections.
 NAMES = (
     "tbot_tctl_command", "tbot_tctl_host", "tbot_proxy_server", "tbot_registry_dir", "tbot_install_script_url", "tbot_hosts",
-    "tbot_token_remove", "tbot_allow_lockout", "__tbot_verifies", "__tbot_problem", "__tbot_takes_away", "__tbot_has_tctl",
+    "tbot_token_remove", "tbot_allow_lockout", "__tbot_verifies", "__tbot_problem", "__tbot_takes_away", "__tbot_enrolled",
     "__tbot_token_is_checked",
     "inventory_hostname", "inventory_hostname_short", "inventory_dir", "inventory_file", "group_names", "groups", "hostvars",
     "playbook_dir", "role_path", "ansible_limit", "ansible_check_mode", "ansible_play_hosts", "ansible_playbook_python",

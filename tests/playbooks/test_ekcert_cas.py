@@ -52,11 +52,10 @@ def offline(ca, other_ca) -> dict[str, object]:
 
 def test_the_token_allows_what_issued_the_fleets_certificates_and_leaves_out_who_has_none(new_cluster, offline, ca, other_ca):
     foreseen = new_cluster.play("site", "--check", **offline)
-    assert "These TPMs have no EK certificate" in foreseen.output and not new_cluster.stored.exists(), foreseen.output
+    assert "db-1: the TPM has no EK certificate" in foreseen.output and not new_cluster.stored.exists(), foreseen.output
 
     run = new_cluster.play("site", **offline)
     assert failed(run) == {"web-1": 0, "db-1": 1, "build-1": 0}, run.output
-    assert "These TPMs have no EK certificate, and a token with CAs lets in none of them: db-1." in run.output.replace("\n", " ")
     assert new_cluster.rules() == {"web-1", "build-1"}
     assert allowed_cas(new_cluster.token) == sorted([issuer_of(ca).strip(), issuer_of(other_ca).strip()])
     assert "The cluster would refuse it: the TPM has no EK certificate" in run.output, run.output
@@ -96,10 +95,10 @@ def test_the_cas_of_another_run_at_the_same_time_stay(new_cluster, offline, ca, 
     (new_cluster.fleet.registry_directory / "build-1.json").unlink()
     # It comes right after ours, once.
     hook = new_cluster.folder / "before-create"
-    hook.write_text(f"#!/bin/sh\n(sleep 0.3; mv {elsewhere} {new_cluster.stored}) >/dev/null 2>&1 &\n")
+    hook.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 2; mv {elsewhere} {new_cluster.stored}' >/dev/null 2>&1 &\n")
     hook.chmod(0o755)
 
-    run = new_cluster.play("site", "--limit", "web-1", **offline | {"tbot_token_settle_seconds": 1})
+    run = new_cluster.play("site", "--limit", "web-1", **offline | {"tbot_token_settle_seconds": 6})
     assert run.returncode == 0, run.output
     assert new_cluster.rules() == {"web-1", "build-1"}
     assert allowed_cas(new_cluster.token) == sorted([issuer_of(ca).strip(), issuer_of(other_ca).strip()])
@@ -180,7 +179,7 @@ def test_variables_of_cas_that_are_empty_make_no_token_without_cas(new_cluster):
 
 @pytest.mark.parametrize("variables, why", [
     ({"tbot_ekcert_ca_bundle": ["/etc/ssl"]}, "makes no CA trusted"),
-    ({"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_allowed_cas": ["/etc/hostname"]}, "Set either the one or some of the others"),
+    ({"tbot_ekcert_trusted_sha256": ["ab" * 32], "tbot_ekcert_allowed_cas": ["/etc/hostname"]}, "give either the one or some of"),
     ({"tbot_ekcert_trusted_roots": ["/nonexistent.pem"]}, "/nonexistent.pem"),
     ({"tbot_ekcert_trusted_sha256": ["ab"]}, "64 hexadecimal digits"),
 ])

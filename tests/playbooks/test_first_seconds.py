@@ -63,10 +63,10 @@ def test_a_tctl_that_has_no_login_is_told_of_before_any_host_is_read(nowhere: Fl
     tctl = tmp_path / "tctl"
     tctl.write_text("#!/bin/sh\necho 'ERROR: no credentials' >&2\nexit 1\n")
     tctl.chmod(0o755)
-    for purpose in ("site", "verify"):
+    for purpose, nothing in (("site", "No token was applied"), ("verify", "The token was not checked")):
         last = said(nowhere, purpose, tbot_apply_token=True, tbot_tctl_command=str(tctl)).split("Tell what is left")[-1]
         for host in nowhere.tcti:
-            assert f"{host}: No token was applied: {tctl} get token/test-hosts --format=json failed with status 1" in last, last
+            assert f"{host}: {nothing}: `tctl get bot/test-bot --format=json` failed: ERROR: no credentials" in last, last
 
 
 def test_an_existing_registry_at_a_relative_path_gets_the_same_sentence(nowhere: Fleet, ansible: Installed):

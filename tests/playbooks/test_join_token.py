@@ -21,7 +21,7 @@ def bot_of(cluster: Cluster) -> dict:
 
 def test_the_bot_is_made_with_roles_and_traits_and_then_left_alone(cluster):
     without = cluster.site()
-    assert "There is no bot test-bot" in without.output, without.output
+    assert "the cluster has no bot `test-bot`" in without.output, without.output
 
     terms = {"tbot_bot_roles": ["access", "audit"], "tbot_bot_traits": {"logins": ["root", "deploy"]}}
     foreseen = cluster.site("--check", **terms)
@@ -65,9 +65,9 @@ def test_a_token_that_something_else_changes_all_the_time_is_an_error(cluster):
     hook = cluster.folder / "before-create"
     other = cluster.folder / "other.json"
     other.write_text(json.dumps(STORED))
-    hook.write_text(f"#!/bin/sh\n(sleep 0.3; cp {other} {cluster.stored}) >/dev/null 2>&1 &\n")
+    hook.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 1.5; cp {other} {cluster.stored}' >/dev/null 2>&1 &\n")
     hook.chmod(0o755)
-    run = cluster.site(tbot_token_settle_seconds=1)
+    run = cluster.site(tbot_token_settle_seconds=3)
     assert run.returncode != 0
     assert "was applied 5 times" in run.output, run.output
 
@@ -164,6 +164,12 @@ def test_tctl_may_be_on_a_host_of_the_inventory(cluster):
     assert run.returncode == 0, run.output
     assert cluster.rules() == HOSTS
     assert "web-1 -> build-1" in run.output, run.output
+    # The files are the controller's all the same.
+    assert set(cluster.fleet.token_rules()) == HOSTS
+    assert not any(cluster.site(tbot_tctl_host="build-1").changed().values())
+    gone = cluster.play("decommission", "--limit", "db-1", tbot_tctl_host="build-1")
+    assert gone.returncode == 0, gone.output
+    assert cluster.rules() == set(cluster.fleet.token_rules()) == HOSTS - {"db-1"}
 
 
 def test_an_answer_of_tctl_that_is_no_token_is_not_overwritten(cluster):

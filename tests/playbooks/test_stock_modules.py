@@ -10,7 +10,7 @@ CONTROLLER = {
     "include_vars", "meta", "pause", "set_fact",
 }  # fmt: skip
 # Files beside the token's, written in a block that is delegated to the controller.
-DELEGATED = {"Write the bot's file", "Remember which tokens the cluster has", "Remove the files of tokens that were removed"}
+DELEGATED = {"Write the files", "Remove the files of tokens that were removed"}
 OWN = {"check_facts", "check_hosts", "check_variables", "stock_module", "tbot_tpm"}
 
 

@@ -1,0 +1,70 @@
+"""The role join_token in plays of the user's own, and variables from a vault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+
+HOSTS = {"web-1", "db-1", "build-1"}
+ROLE = """
+- hosts: all
+  gather_facts: false
+  {play}
+  tasks:
+    - ansible.builtin.{way}_role: {{name: tbot.tpm.join_token}}
+      {task}
+    - ansible.builtin.debug:
+        msg: "joins by {{{{ (__tbot_enrolled | default({{}})).host_tokens[inventory_hostname] | default('none') }}}}"
+"""
+
+
+def own_play(cluster: Cluster, way: str, task: str = "", play: str = "") -> Path:
+    path = cluster.folder / "own.yml"
+    path.write_text(ROLE.format(way=way, task=task, play=play))
+    return path
+
+
+@pytest.mark.parametrize("way", ["import", "include"])
+def test_a_condition_that_is_false_for_the_first_host_leaves_the_token_to_the_others(cluster, way):
+    run = cluster.play(own_play(cluster, way, "when: inventory_hostname != 'web-1'"))
+    assert run.returncode == 0, run.output
+    assert cluster.rules() == HOSTS
+    assert cluster.commands().count("create") == 1
+    assert run.output.count("joins by test-hosts") == len(HOSTS), run.output
+
+
+def test_under_strategy_free_nobody_is_lost(cluster):
+    run = cluster.play(own_play(cluster, "import", play="strategy: free"))
+    assert run.returncode == 0, run.output
+    assert cluster.rules() == HOSTS
+    assert run.output.count("joins by test-hosts") == len(HOSTS), run.output
+
+
+def test_values_from_a_vault_reach_the_cluster_decrypted(cluster, ansible, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+
+    def vaulted(text: str) -> str:
+        run = ansible.run(tmp_path, "ansible-vault", "encrypt_string", "--vault-password-file", str(password), text)
+        return run.output[run.output.index("!vault") :].replace("Encryption successful", "").rstrip()
+
+    variables = tmp_path / "vault.yml"
+    variables.write_text(
+        f"tbot_bot_name: {vaulted('test-bot')}\n"
+        f"tbot_bot_roles:\n  - {vaulted('access')}\n"
+        f"tbot_bot_traits:\n  logins:\n    - {vaulted('deploy')}\n"
+        f"tbot_token_labels:\n  team: {vaulted('web')}\n"
+        f"tbot_tctl_command: {vaulted(cluster.command())}\n"
+    )
+    run = cluster.fleet.play(
+        "token", "--vault-password-file", str(password), "--extra-vars", f"@{variables}",
+        variables={name: value for name, value in cluster.variables.items() if name != "tbot_tctl_command"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.output
+    bot = json.loads((cluster.folder / "bot/test-bot.json").read_text())["spec"]
+    assert bot == {"roles": ["access"], "traits": [{"name": "logins", "values": ["deploy"]}]}
+    assert cluster.token["spec"]["bot_name"] == "test-bot"
+    assert cluster.token["metadata"]["labels"]["team"] == "web"
