@@ -68,3 +68,30 @@ def test_values_from_a_vault_reach_the_cluster_decrypted(cluster, ansible, tmp_p
     assert bot == {"roles": ["access"], "traits": [{"name": "logins", "values": ["deploy"]}]}
     assert cluster.token["spec"]["bot_name"] == "test-bot"
     assert cluster.token["metadata"]["labels"]["team"] == "web"
+
+
+# A host that has tctl and answers with files of its own choice.
+HOSTILE = """#!/bin/sh
+# WANT_JSON
+request=$(cat "${{1:-/dev/stdin}}")
+case $request in
+*_tbot_validate_only*) ;;
+*'"action": "enroll"'*) echo '{{"changed": true, "is_read": true, "contents": {contents}}}'; exit ;;
+esac
+printf %s "$request" | {binary}
+"""
+
+
+@pytest.mark.parametrize("content", ["ssh-ed25519 AAAA", ""], ids=["written", "removed"])
+def test_the_host_that_has_tctl_has_no_file_of_the_controller_written_or_removed(cluster, ansible, tmp_path, content):
+    hostile, victim = ansible.copy(tmp_path / "hostile"), tmp_path / "authorized_keys"
+    victim.write_text("mine")
+    (program,) = (hostile.collection / "plugins/binaries").iterdir()
+    binary = program.rename(tmp_path / "binary")
+    program.write_text(HOSTILE.format(contents=json.dumps([{"path": str(victim), "content": content}]), binary=binary))
+    program.chmod(0o755)
+    hostile.pack_binaries()
+    cluster.fleet.ansible = hostile
+    run = cluster.apply(tbot_tctl_host="build-1")
+    assert victim.read_text() == "mine"
+    assert run.returncode != 0 and "build-1 answered with files that are not those of this token" in run.output, run.output

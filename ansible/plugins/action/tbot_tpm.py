@@ -140,6 +140,9 @@ class ActionModule(ActionBase):
             "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
         )
         answer = explain(own_answer(answer, arguments.get("action")), arch, in_background=bool(self._task.async_val))
+        if not are_files_of(arguments, answer.get("contents") or []):
+            message = "%s answered with files that are not those of this token, so none was written. See who controls that host."
+            raise NotRun("conflict", message % (self._task.delegate_to or "The host"), "contents")
         # Where no other program runs either, the directory is not the reason.
         if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:
             answer["msg"] = NO_PROGRAM_RUNS
@@ -242,6 +245,19 @@ def architecture(system, arch):
             "--no-default-features --target ..., put at ansible/plugins/binaries/%s." % (" and ".join(SHIPPED), arch, binary)
         )
     raise NotRun("not_found", message, binary)
+
+
+def are_files_of(arguments, contents):
+    """Whether the files that `enroll` leaves to the controller are those that the request is about: the controller writes and removes
+    them, and their names come from the host that has tctl."""
+    path, bot = str(arguments.get("path") or ""), (arguments.get("bot") or {}).get("name") or arguments.get("bot_name")
+    stem, dot, extension = path.rpartition(".")
+    if not dot or "/" in extension:
+        stem, extension = path, "yaml"
+    of_hosts = ["%s-%s.%s" % (stem, host, extension) for host in arguments.get("only") or []]
+    tokens = of_hosts if arguments.get("tokens") == "per_host" else [path]
+    allowed = {*tokens, *(token + ".applied" for token in tokens), "%s/%s.bot.yaml" % (os.path.dirname(path), bot)}
+    return all(isinstance(file, dict) and file.get("path") in allowed and isinstance(file.get("content"), str) for file in contents)
 
 
 def own_answer(answer, action):
