@@ -70,6 +70,24 @@ def test_values_from_a_vault_reach_the_cluster_decrypted(cluster, ansible, tmp_p
     assert cluster.token["metadata"]["labels"]["team"] == "web"
 
 
+@pytest.mark.parametrize("variables", [
+    {"tbot_tctl_host": "build-1", "tbot_token_per_host": True},
+    {"tbot_tctl_host": "build-1", "tbot_token_shards": 2, "tbot_bot_roles": ["access"]},
+    {"tbot_tctl_become": True},
+], ids=["per_host", "sharded", "become"])
+def test_wherever_tctl_is_each_layouts_files_are_the_controllers(cluster, variables):
+    cluster.fleet.token_file.unlink()
+    first = cluster.apply(**variables)
+    assert first.returncode == 0, first.output
+    folder = cluster.fleet.token_file.parent
+    tokens = sorted(path.name for path in folder.glob("token*"))
+    of_hosts = [f"token-{host}.yaml" for host in sorted(HOSTS)]
+    expected = of_hosts if "tbot_token_per_host" in variables else ["token.yaml"]
+    assert tokens == sorted([*expected, *(f"{name}.applied" for name in expected)])
+    assert (folder / "test-bot.bot.yaml").exists() == ("tbot_bot_roles" in variables)
+    assert not any(cluster.apply(**variables).changed().values())
+
+
 # A host that has tctl and answers with files of its own choice.
 HOSTILE = """#!/bin/sh
 # WANT_JSON
