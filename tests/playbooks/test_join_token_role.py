@@ -101,7 +101,7 @@ printf %s "$request" | {binary}
 
 
 @pytest.mark.parametrize("content", ["ssh-ed25519 AAAA", ""], ids=["written", "removed"])
-def test_the_host_that_has_tctl_has_no_file_of_the_controller_written_or_removed(cluster, ansible, tmp_path, content):
+def test_the_host_that_has_tctl_has_no_file_of_the_controller_written_or_removed(cluster, ansible, tmp_path, content, monkeypatch):
     hostile, victim = ansible.copy(tmp_path / "hostile"), tmp_path / "authorized_keys"
     victim.write_text("mine")
     (program,) = (hostile.collection / "plugins/binaries").iterdir()
@@ -109,7 +109,8 @@ def test_the_host_that_has_tctl_has_no_file_of_the_controller_written_or_removed
     program.write_text(HOSTILE.format(contents=json.dumps([{"path": str(victim), "content": content}]), binary=binary))
     program.chmod(0o755)
     hostile.pack_binaries()
-    cluster.fleet.ansible = hostile
+    # The fleet is that of all tests.
+    monkeypatch.setattr(cluster.fleet, "ansible", hostile)
     run = cluster.apply(tbot_tctl_host="build-1")
     assert victim.read_text() == "mine"
     assert run.returncode != 0 and "build-1 answered with files that are not those of this token" in run.output, run.output
