@@ -26,7 +26,7 @@ from report import heading, show, show_times
 
 SMALL, LARGE = 10_000, 100_000  # hosts
 ISSUERS = 10
-GROWTH, FASTER, PEAK_MIB, PREFLIGHT = 15, 50, 250, 3  # wanted: at most, at least, at most, at most
+GROWTH, FASTER, PEAK_MIB, PREFLIGHT = 11, 50, 200, 3  # wanted: at most, at least, at most, at most
 
 # As somebody would write it who knows that a serial number has to be quoted.
 TEMPLATE = """\

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::message::shortened;
@@ -14,6 +15,9 @@ pub const DEEPEST: usize = 100;
 const MEMORY_A_BYTE: usize = 6;
 /// Bytes that they may take besides, for texts that are too short to count.
 const SPARE_MEMORY: usize = 4 * 1024 * 1024;
+
+/// Fields of a mapping that are looked through one by one.
+const FEW_FIELDS: usize = 32;
 
 /// The key by which a mapping takes over fields of others.
 const MERGE: &str = "<<";
@@ -150,7 +154,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let (mut fields, mut merged) = (Map::new(), None);
+        // Of many small mappings, room for more fields would be the most.
+        let (mut fields, mut merged) = (Vec::new(), None);
         while let Some(key) = map.next_key::<String>()? {
             if key == MERGE {
                 if !self.budget.takes_merges {
@@ -162,15 +167,16 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 merged = Some(map.next_value_seed(inner)?);
                 continue;
             }
-            if fields.contains_key(&key) {
-                let key = shortened(&key);
-                return Err(A::Error::custom(format!("the key `{key}` is there twice")));
+            // Of many, at the end: then the message has another place of the text.
+            if fields.len() < FEW_FIELDS && fields.iter().any(|(known, _)| *known == key) {
+                return Err(A::Error::custom(twice(&key)));
             }
             self.budget.take(FIELD + if fields.is_empty() { INDEX + 2 * ALLOCATION } else { 0 })?;
             self.budget.take_text(&key)?;
             let value = map.next_value_seed(inner)?;
-            fields.insert(key, value);
+            fields.push((key, value));
         }
+        let mut fields = distinct(fields).map_err(A::Error::custom)?;
         match merged {
             None => {}
             Some(Value::Array(items)) => {
@@ -181,7 +187,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             }
             Some(value) => take_over(&mut fields, value).map_err(A::Error::custom)?,
         }
-        Ok(Value::Object(fitting(fields)))
+        Ok(Value::Object(fields))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _data: A) -> Result<Value, A::Error> {
@@ -198,9 +204,20 @@ fn take_over(fields: &mut Map<String, Value>, value: Value) -> Result<(), &'stat
     Ok(())
 }
 
-/// The same fields with no room for more.
-fn fitting(fields: Map<String, Value>) -> Map<String, Value> {
-    let mut fitting = Map::with_capacity(fields.len());
-    fitting.extend(fields);
-    fitting
+fn twice(key: &str) -> String {
+    format!("the key `{}` is there twice", shortened(key))
+}
+
+/// The fields as a mapping, unless a key is there twice.
+fn distinct(fields: Vec<(String, Value)>) -> Result<Map<String, Value>, String> {
+    let mut distinct = Map::with_capacity(fields.len());
+    for (key, value) in fields {
+        match distinct.entry(key) {
+            Entry::Occupied(entry) => {
+                return Err(twice(entry.key()));
+            }
+            Entry::Vacant(entry) => _ = entry.insert(value),
+        }
+    }
+    Ok(distinct)
 }

@@ -138,9 +138,10 @@ impl EkPublicHash {
 impl TryFrom<String> for EkPublicHash {
     type Error = String;
 
-    fn try_from(text: String) -> std::result::Result<Self, String> {
+    fn try_from(mut text: String) -> std::result::Result<Self, String> {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(Self(text.to_ascii_lowercase()));
+            text.make_ascii_lowercase();
+            return Ok(Self(text));
         }
         Err(format!(
             "an EK public hash is 64 hexadecimal digits (SHA-256), this has {} characters: {text:?}",

@@ -38,20 +38,25 @@ impl TryFrom<String> for Serial {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_in_place = |(index, byte): (usize, u8)| match index % "00:".len() {
+            2 => byte == b':',
+            _ => byte.is_ascii_hexdigit(),
+        };
         let octets = text.len().div_ceil("00:".len());
         if octets > MOST_OCTETS {
             return Err(format!(
                 "an EK certificate serial has at most {MOST_OCTETS} pairs of hexadecimal digits, this has {octets}"
             ));
         }
-        if text.split(':').all(is_pair) {
+        let ends_with_a_pair = text.len() % "00:".len() == "00".len();
+        if ends_with_a_pair && text.bytes().enumerate().all(is_in_place) {
+            let mut significant = text;
             // openssl shows the leading zero byte of a number whose first bit is set; Teleport does not.
-            let mut significant = text.as_str();
             while let Some(rest) = significant.strip_prefix("00:") {
-                significant = rest;
+                significant = rest.to_owned();
             }
-            return Ok(Self(significant.to_ascii_lowercase()));
+            significant.make_ascii_lowercase();
+            return Ok(Self(significant));
         }
         Err(format!(
             "an EK certificate serial is pairs of hexadecimal digits joined by colons (\"0f:ff\"), not {text:?}"

@@ -293,10 +293,10 @@ impl<'de> SeqAccess<'de> for Elements {
         let Some((index, value)) = self.items.next() else { return Ok(None) };
         // An index alone would send people counting.
         let name = value.get("description").or_else(|| value.get("host"));
-        let name = name.and_then(Value::as_str).map(shortened);
+        let name = name.and_then(Value::as_str).map(str::to_owned);
         let element = Coerced { value, depth: self.depth };
         seed.deserialize(element).map(Some).map_err(|problem| {
-            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            let name = name.map(|name| format!(" ({})", shortened(&name))).unwrap_or_default();
             problem.inside(&format!("[{index}]{name}"))
         })
     }

@@ -102,12 +102,13 @@ impl Request {
         module_args.insert("action".to_owned(), Value::String(action.clone()));
         let mut secrets = Known::default();
         for (name, value) in &parameters {
-            let size = json::size(value);
+            let size = json::size_within(value, LARGEST_SEARCHED);
             let may_hold_names = TOKENS.contains(&(action.as_str(), name));
-            let is_shown = size <= LARGEST_SHOWN && (!may_hold_names || secrets::are_for_tpms(value));
-            let shown = if is_shown { secrets::mask_parameter(name, value) } else { summary(value, size) };
+            let is_shown = size.is_some_and(|size| size <= LARGEST_SHOWN)
+                && (!may_hold_names || secrets::are_for_tpms(value));
+            let shown = if is_shown { secrets::mask_parameter(name, value) } else { summary(value) };
             module_args.insert(name.clone(), shown);
-            if size <= LARGEST_SEARCHED {
+            if size.is_some() {
                 secrets.add_parameter(name, value);
             }
         }
@@ -181,10 +182,10 @@ fn names(control: Option<Value>) -> Result<Vec<String>> {
 }
 
 /// The size of a value that would swell the answer, or is not to be shown.
-fn summary(value: &Value, size: usize) -> Value {
+fn summary(value: &Value) -> Value {
     match value {
         Value::Array(items) => format!("(a list of {} items)", items.len()).into(),
-        _ => format!("({size} bytes)").into(),
+        _ => format!("({} bytes)", json::size(value)).into(),
     }
 }
 

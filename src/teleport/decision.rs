@@ -4,6 +4,7 @@
 //! one of these CAs issued directly ([`Authorities`]). Then some rule must have the TPM's hash, or none, and
 //! its serial number, or none, compared to the letter.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -18,8 +19,9 @@ pub struct Decision<'a> {
     token: &'a Token,
     now: OffsetDateTime,
     authorities: Authorities,
-    /// The rules by hash, those without one under an empty text.
-    by_hash: HashMap<&'a str, Vec<&'a Rule>>,
+    /// The rules by hash: the first, and others, which few TPMs have.
+    by_hash: HashMap<&'a str, (&'a Rule, Vec<&'a Rule>)>,
+    without_hash: Vec<&'a Rule>,
     /// Only for what to say to hosts that are refused.
     by_description: OnceLock<HashMap<&'a str, &'a Rule>>,
     /// The hashes of rules that have them in upper case, in lower case.
@@ -30,13 +32,21 @@ impl<'a> Decision<'a> {
     /// The token's decision at this time.
     #[must_use]
     pub fn by(token: &'a Token, now: OffsetDateTime) -> Self {
-        let mut by_hash: HashMap<&str, Vec<&Rule>> = HashMap::with_capacity(token.rules().len());
+        let mut by_hash: HashMap<&str, (&Rule, Vec<&Rule>)> = HashMap::with_capacity(token.rules().len());
+        let mut without_hash = Vec::new();
         let mut in_upper_case = HashSet::new();
         for rule in token.rules() {
             if rule.ek_public_hash.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 in_upper_case.insert(rule.ek_public_hash.to_ascii_lowercase());
             }
-            by_hash.entry(&rule.ek_public_hash).or_default().push(rule);
+            if rule.ek_public_hash.is_empty() {
+                without_hash.push(rule);
+                continue;
+            }
+            match by_hash.entry(&rule.ek_public_hash) {
+                Entry::Vacant(entry) => _ = entry.insert((rule, Vec::new())),
+                Entry::Occupied(entry) => entry.into_mut().1.push(rule),
+            }
         }
         let cas = token.settings.ekcert_allowed_cas.iter().map(String::as_str);
         Self {
@@ -44,6 +54,7 @@ impl<'a> Decision<'a> {
             now,
             authorities: Authorities::from_pem(cas),
             by_hash,
+            without_hash,
             by_description: OnceLock::new(),
             in_upper_case,
         }
@@ -71,8 +82,11 @@ impl<'a> Decision<'a> {
         let serial = if self.checks_certificates() { self.check_certificate(host)? } else { serial(host)? };
         let hash = host.hash();
         let serial = serial.as_ref().map(Serial::as_str);
-        let mut candidates = self.candidates(hash.unwrap_or_default()).chain(self.candidates(""));
-        candidates.find(|rule| rule.lets_in(hash, serial)).ok_or_else(|| self.no_rule(host, hash, serial))
+        let candidates = hash.into_iter().flat_map(|hash| self.candidates(hash)).chain(&self.without_hash);
+        candidates
+            .copied()
+            .find(|rule| rule.lets_in(hash, serial))
+            .ok_or_else(|| self.no_rule(host, hash, serial))
     }
 
     /// The token and rule by which the cluster lets the host in, where it could join by any of these tokens;
@@ -103,8 +117,8 @@ impl<'a> Decision<'a> {
         self.by_description.get_or_init(rules)
     }
 
-    fn candidates(&self, hash: &str) -> impl Iterator<Item = &'a Rule> + use<'a> {
-        self.by_hash.get(hash).cloned().unwrap_or_default().into_iter()
+    fn candidates(&self, hash: &str) -> impl Iterator<Item = &&'a Rule> {
+        self.by_hash.get(hash).into_iter().flat_map(|(first, others)| std::iter::once(first).chain(others))
     }
 
     /// The serial number of the EK certificate, where one of the CAs issued that.

@@ -133,7 +133,7 @@ fn repeated(identities: &[Identity]) -> Result<Vec<bool>> {
 
 /// Refuses hosts whose rules would say the same, as `conflict`: people could not tell them apart.
 pub fn refuse_same_rule_texts<'a>(identities: impl Iterator<Item = &'a Identity>) -> Result<()> {
-    let mut known: HashMap<&Description, &Identity> = HashMap::new();
+    let mut known: HashMap<&Description, &Identity> = HashMap::with_capacity(identities.size_hint().0);
     for identity in identities {
         let Some(text) = identity.rule_text() else { continue };
         if let Some(other) = known.insert(text, identity) {

@@ -31,7 +31,7 @@ pub use readiness::join_warnings;
 pub use registry::Registry;
 pub use role::Role;
 pub use rule::Rule;
-pub use shards::Shards;
+pub use shards::{Place, Shards};
 pub use splice::splice;
 pub use stored::{Source, parse as parse_tokens, read as read_tokens};
 pub use timestamp::Timestamp;

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use super::Identity;
+use super::{Identity, yaml};
 use crate::ekcert::{EkPublicHash, Serial};
+use crate::json;
 
 const DESCRIPTION: &str = "description";
 const HASH: &str = "ek_public_hash";
@@ -101,6 +102,36 @@ impl Rule {
         parts.into_iter().find(|part| !part.is_empty()).map_or("", String::as_str)
     }
 
+    /// Bytes of it as compact JSON.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        if self.has_unknown_fields() || self.is_empty() {
+            return json::size(self);
+        }
+        let fields = self.texts().map(|(name, text)| name.len() + "\"\":,".len() + json::text_size(text));
+        // The last field has no comma behind it.
+        fields.sum::<usize>() + "{}".len() - ",".len()
+    }
+
+    /// Appends it as one item of a YAML list at this depth.
+    pub(super) fn write_yaml(&self, depth: usize, out: &mut String) {
+        if self.has_unknown_fields() || self.is_empty() {
+            yaml::write_item(&serde_json::to_value(self).unwrap_or_default(), depth, out);
+        } else {
+            yaml::write_item_of_texts(self.texts(), depth, out);
+        }
+    }
+
+    /// The parts that it has, by their names.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let parts = [
+            (DESCRIPTION, &self.description),
+            (HASH, &self.ek_public_hash),
+            (SERIAL, &self.ek_certificate_serial),
+        ];
+        parts.into_iter().map(|(name, text)| (name, text.as_str())).filter(|(_, text)| !text.is_empty())
+    }
+
     /// Whether it lets in a TPM with this hash and serial number; none of them where the TPM has none.
     #[must_use]
     pub fn lets_in(&self, hash: Option<&str>, serial: Option<&str>) -> bool {
@@ -123,16 +154,9 @@ impl Rule {
 /// As the cluster stores it, without its empty parts.
 impl Serialize for Rule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = [
-            (DESCRIPTION, &self.description),
-            (HASH, &self.ek_public_hash),
-            (SERIAL, &self.ek_certificate_serial),
-        ];
         let mut map = serializer.serialize_map(None)?;
-        for (name, text) in parts {
-            if !text.is_empty() {
-                map.serialize_entry(name, text)?;
-            }
+        for (name, text) in self.texts() {
+            map.serialize_entry(name, text)?;
         }
         if let Some(Ok(Value::Object(fields))) = self.other.as_deref().map(serde_json::from_str) {
             for (name, value) in &fields {

@@ -190,7 +190,7 @@ impl Token {
             text.truncate(text.len() - NO_RULE.len());
             text.push('\n');
             for rule in &self.rules {
-                yaml::write_item(&serde_json::to_value(rule).unwrap_or_default(), DEPTH, &mut text);
+                rule.write_yaml(DEPTH, &mut text);
             }
         }
         text
@@ -199,7 +199,8 @@ impl Token {
     /// Bytes of the resource as compact JSON, which is what a cluster stores.
     #[must_use]
     pub fn size(&self) -> usize {
-        json::size(&self.resource(&self.rules))
+        let commas = self.rules.len().saturating_sub(1);
+        self.size_without_rules() + self.rules.iter().map(Rule::size).sum::<usize>() + commas
     }
 
     /// Bytes that are left when the rules are taken away.

@@ -44,6 +44,23 @@ pub fn write_item(item: &Value, depth: usize, out: &mut String) {
     }
 }
 
+/// The same for an item that is a mapping of texts, one at least.
+pub fn write_item_of_texts<'a>(
+    fields: impl Iterator<Item = (&'static str, &'a str)>,
+    depth: usize,
+    out: &mut String,
+) {
+    indent(depth, out);
+    out.push_str("- ");
+    for (index, (name, text)) in fields.enumerate() {
+        if index > 0 {
+            indent(depth + 1, out);
+        }
+        key(name, depth + 1, out);
+        text_at(name, text, depth + 1, out);
+    }
+}
+
 /// `value` in flow style, in one line without a line break at its end. It is JSON as well.
 #[must_use]
 pub fn write_flow(value: &Value) -> String {
@@ -103,11 +120,7 @@ fn mapping(fields: &Map<String, Value>, depth: usize, mut is_indented: bool, out
         is_indented = false;
         key(name, depth, out);
         match field {
-            Value::String(text) if QUOTED.contains(&name.as_str()) => {
-                out.push(' ');
-                quoted(text, out);
-                out.push('\n');
-            }
+            Value::String(text) => text_at(name, text, depth, out),
             _ => child(field, depth, out),
         }
     }
@@ -127,6 +140,17 @@ fn key(name: &str, depth: usize, out: &mut String) {
     out.push(':');
 }
 
+/// Writes a text behind its key.
+fn text_at(name: &str, text: &str, depth: usize, out: &mut String) {
+    out.push(' ');
+    if QUOTED.contains(&name) {
+        quoted(text, out);
+        out.push('\n');
+    } else {
+        text_lines(text, depth + 1, out);
+    }
+}
+
 /// Writes what follows a `key:` or a `-`.
 fn child(value: &Value, depth: usize, out: &mut String) {
     if has_lines(value) {
@@ -141,11 +165,21 @@ fn child(value: &Value, depth: usize, out: &mut String) {
 /// Writes a value without lines of its own, and the end of the line. The depth is that of a literal
 /// block's lines.
 fn scalar(value: &Value, depth: usize, out: &mut String) {
-    match value {
-        Value::String(lines) if is_literal(lines) => return literal(lines, depth, out),
-        _ => plain(value, out),
+    if let Value::String(lines) = value {
+        text_lines(lines, depth, out);
+    } else {
+        plain(value, out);
+        out.push('\n');
     }
-    out.push('\n');
+}
+
+fn text_lines(lines: &str, depth: usize, out: &mut String) {
+    if is_literal(lines) {
+        literal(lines, depth, out);
+    } else {
+        text(lines, out);
+        out.push('\n');
+    }
 }
 
 /// Writes a value without lines of its own within a line.
@@ -224,6 +258,11 @@ fn is_plain(text: &str) -> bool {
 fn quoted(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
+    // Hashes and serial numbers, which are the most of a token.
+    if text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':') {
+        out.push_str(text);
+        rest = "";
+    }
     while let Some(at) = rest.find(is_escaped) {
         let (before, from) = rest.split_at(at);
         out.push_str(before);

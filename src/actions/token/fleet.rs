@@ -175,9 +175,12 @@ fn take_named(registry: &mut Registry, names: &[String]) -> Vec<Identity> {
 fn out_of_use(registry: &mut Registry, named: Vec<Identity>, archive: Vec<Identity>) -> Vec<Identity> {
     let overridden = std::mem::take(&mut registry.overridden);
     let unusable: HashSet<&str> = registry.unusable.iter().filter_map(|file| file.name.as_deref()).collect();
+    let mut former: Vec<Identity> = named.into_iter().chain(overridden).chain(archive).collect();
+    if former.is_empty() {
+        return former;
+    }
     let mut known: HashSet<String> =
         registry.identities.iter().filter_map(Identity::hash).map(str::to_owned).collect();
-    let mut former: Vec<Identity> = named.into_iter().chain(overridden).chain(archive).collect();
     former.retain(|tpm| {
         let may_be_in_use = tpm.name().is_some_and(|name| unusable.contains(name));
         !may_be_in_use && tpm.hash().is_some_and(|hash| known.insert(hash.to_owned()))

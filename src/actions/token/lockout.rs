@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Kind, Result};
 use crate::parallel;
-use crate::teleport::{Decision, Description, Identity, Timestamp, Token, Wanted};
+use crate::teleport::{Decision, Description, Identity, Place, Timestamp, Token, Wanted};
 
 /// Hosts that a message names.
 const SHOWN: usize = 5;
@@ -24,13 +24,14 @@ pub(super) fn refused(
     wanted: &Wanted,
     now: OffsetDateTime,
 ) -> Result<(Vec<Refused>, BTreeSet<String>)> {
-    let decisions: HashMap<&str, Decision<'_>> =
-        tokens.iter().map(|token| (token.name.as_str(), Decision::by(token, now))).collect();
+    let places = tokens.iter().filter_map(|token| Some((wanted.shards.place_of(&token.name)?, token)));
+    let decisions: HashMap<Place, Decision<'_>> =
+        places.map(|(place, token)| (place, Decision::by(token, now))).collect();
     let outcomes = parallel::map(&wanted.hosts, |host| {
-        let name = wanted.token_of(host)?;
-        Ok(match decisions.get(name.as_str()) {
+        let place = wanted.place_of(host);
+        Ok(match decisions.get(&place) {
             Some(decision) => decision.on(host).map(drop),
-            None => Err(format!("there is no token `{name}`")),
+            None => Err(format!("there is no token `{}`", wanted.shards.name_of(place)?)),
         })
     });
     let mut refused = Vec::new();

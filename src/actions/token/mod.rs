@@ -7,6 +7,9 @@ mod output;
 mod parameters;
 mod without_cas;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -15,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::message::sentence;
 use crate::protocol::{Answer, Request};
-use crate::teleport::{self, Merged, Token, Wanted};
+use crate::teleport::{self, Merged, Place, Token, Wanted};
 pub(super) use fleet::{Fleet, Terms};
 use known::Known;
 pub(super) use lockout::Refused;
@@ -180,11 +183,19 @@ pub(super) fn summary(token: &Token) -> Value {
 impl Plan {
     /// The token that each host is to join by, by the host's name, or else its hash.
     pub(super) fn host_tokens(&self) -> Result<Map<String, Value>> {
-        let mut host_tokens = Map::new();
+        let mut host_tokens = Map::with_capacity(self.wanted.hosts.len());
+        let mut names: HashMap<Place, Value> = HashMap::new();
         for host in &self.wanted.hosts {
             let name =
                 host.description.clone().map(String::from).or(host.ek_public_hash.clone().map(String::from));
-            host_tokens.insert(name.unwrap_or_default(), json!(self.wanted.token_of(host)?));
+            let token = match names.entry(self.wanted.place_of(host)) {
+                Entry::Occupied(token) => token.into_mut(),
+                Entry::Vacant(place) => {
+                    let name = self.wanted.shards.name_of(*place.key())?;
+                    place.insert(json!(name))
+                }
+            };
+            host_tokens.insert(name.unwrap_or_default(), token.clone());
         }
         Ok(host_tokens)
     }

@@ -176,10 +176,10 @@ impl Wanted {
         of_one_fleet(tokens, self).map(drop)
     }
 
-    /// The name of the token that a host is to join by.
-    pub fn token_of(&self, host: &Identity) -> Result<Name> {
-        let hash = host.hash().unwrap_or_default();
-        self.shards.name_of(self.shards.home(hash).unwrap_or(Place::Whole))
+    /// The place of the token that a host is to join by.
+    #[must_use]
+    pub fn place_of(&self, host: &Identity) -> Place {
+        self.shards.home(host.hash().unwrap_or_default()).unwrap_or(Place::Whole)
     }
 }
 

@@ -6,7 +6,6 @@ use std::collections::btree_map::Entry::{Occupied, Vacant};
 use super::placement::places;
 use super::rules::Entry;
 use super::{Current, Error, Kind, Place, Result, Wanted};
-use crate::json;
 use crate::ordered;
 use crate::teleport::shards::MOST_SHARDS;
 use crate::teleport::{Shards, Token};
@@ -26,7 +25,7 @@ pub fn check(entries: &[Entry], current: &Current<'_>, tokens: &[Token], wanted:
     // A new token has the settings of one of these.
     let settings = tokens.iter().map(Token::size_without_rules).chain(stored.values().map(|it| it.empty));
     let empty = settings.max().unwrap_or(0) + LONGEST_SUFFIX;
-    let rules = entries.iter().map(|entry| (entry, json::size(&entry.rule))).collect();
+    let rules = entries.iter().map(|entry| (entry, entry.rule.size())).collect();
     let plan = Plan { rules, stored, empty, wanted };
     let advice = match plan.enough() {
         Some(count) => {

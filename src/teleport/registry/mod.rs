@@ -72,7 +72,8 @@ impl Registry {
     #[must_use]
     pub fn names(&self, archive: &Archive) -> HashSet<String> {
         let unusable = self.unusable.iter().chain(&archive.unusable);
-        let mut names: HashSet<String> = unusable.filter_map(|file| file.name.clone()).collect();
+        let mut names = HashSet::with_capacity(self.identities.len());
+        names.extend(unusable.filter_map(|file| file.name.clone()));
         for host in [&self.identities, &self.overridden, &archive.tpms].into_iter().flatten() {
             let texts = host.description.iter().chain(&host.rule_description);
             names.extend(texts.chain(&host.former_rule_descriptions).cloned().map(String::from));

@@ -62,6 +62,18 @@ fn a_key_that_is_there_twice_is_refused_at_any_depth() {
 }
 
 #[test]
+fn a_key_that_is_there_twice_among_many_is_refused() {
+    for many in [31, 32, 33, 100] {
+        let keys: Vec<String> = (0..many).map(|number| format!(r#""key-{number}": 1"#)).collect();
+        let request =
+            format!(r#"{{"action": "identify", "_ansible_new": {{{}, "key-0": 2}}}}"#, keys.join(", "));
+        let answer = parse(&run_raw(request.as_bytes()));
+        let said = answer["msg"].as_str().unwrap();
+        assert!(said.starts_with("the request is refused: the key `key-0` is there twice"), "{many}: {said}");
+    }
+}
+
+#[test]
 fn an_answer_repeats_little_of_any_value() {
     let (word, spaced) = ("x".repeat(1_000_000), "x ` \" y ".repeat(100_000));
     for long in [word.as_str(), &spaced] {

@@ -46,7 +46,7 @@ fn nobody_is_lost(before: &[Token], wanted: &Wanted, after: &[Token]) -> TestCas
         if wanted.compare == Match::HashAndSerial && is_given(wanted, &tpm) {
             continue;
         }
-        let home = wanted.token_of(&tpm).unwrap();
+        let home = wanted.shards.name_of(wanted.place_of(&tpm)).unwrap();
         for token in before.iter().filter(|token| is_let_in(token, &tpm)) {
             let has_moved =
                 wanted.retire && lets_in(before, home.as_str(), &tpm) && lets_in(after, home.as_str(), &tpm);
@@ -227,7 +227,7 @@ proptest! {
         let Scene { current, wanted } = scene;
         let after = merged(&current, &wanted)?.tokens;
         for host in &wanted.hosts {
-            let name = wanted.token_of(host).unwrap();
+            let name = wanted.shards.name_of(wanted.place_of(host)).unwrap();
             // An operator's rule may demand another serial number, which is never dropped.
             let is_pinned = current.iter().flat_map(Token::rules).any(|rule| {
                 let is_same = Some(rule.ek_public_hash.to_ascii_lowercase().as_str()) == host.hash();
