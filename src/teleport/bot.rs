@@ -70,7 +70,13 @@ impl Bot {
     #[must_use]
     pub fn user(&self) -> String {
         let status = self.resource.get(CLUSTERS_OWN).and_then(|status| status["user_name"].as_str());
-        status.map_or_else(|| format!("bot-{}", self.name), str::to_owned)
+        status.map_or_else(|| Self::user_of(&self.name), str::to_owned)
+    }
+
+    /// The user of a bot that the cluster does not have yet.
+    #[must_use]
+    pub fn user_of(name: &Name) -> String {
+        format!("bot-{name}")
     }
 
     fn spec(&self) -> Option<&Value> {

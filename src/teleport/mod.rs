@@ -4,6 +4,7 @@ mod bot;
 pub mod config;
 mod decision;
 mod identity;
+pub mod lock;
 mod merge;
 mod name;
 mod proxy;

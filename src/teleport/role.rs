@@ -2,11 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Every name that Teleport's documentation gives for a service that joins by a token.
-const KNOWN: [&str; 11] =
-    ["App", "Auth", "Bot", "Db", "Discovery", "Kube", "MDM", "Node", "Okta", "Proxy", "WindowsDesktop"];
+use crate::message::shown;
 
-/// A system role, written as Teleport writes it; the cluster takes any case.
+/// Every name that Teleport's documentation gives for a service that joins by a token.
+const KNOWN: [&str; 12] = [
+    "App",
+    "Auth",
+    "Bot",
+    "Db",
+    "Discovery",
+    "Kube",
+    "MDM",
+    "Node",
+    "Okta",
+    "Proxy",
+    "Relay",
+    "WindowsDesktop",
+];
+
+/// A system role, written as Teleport writes it; the cluster takes any case. One that is not known here may be of a newer cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Role(String);
@@ -30,6 +44,32 @@ impl Role {
         text.eq_ignore_ascii_case("bot")
     }
 
+    /// What to say of the roles that a token is to give: of those that are not known here, and of repeated ones.
+    #[must_use]
+    pub fn warnings(roles: &[Self]) -> Vec<String> {
+        let texts = |is_meant: &dyn Fn(usize, &Self) -> bool| {
+            let meant = roles.iter().enumerate().filter(|(index, role)| is_meant(*index, role));
+            let mut texts: Vec<&str> = meant.map(|(_, role)| role.0.as_str()).collect();
+            texts.dedup();
+            texts
+        };
+        let unknown =
+            texts(&|index, role| !KNOWN.contains(&role.0.as_str()) && !roles[..index].contains(role));
+        let repeated = texts(&|index, role| roles[..index].contains(role));
+        let mut warnings = Vec::new();
+        if !unknown.is_empty() {
+            warnings.push(format!(
+                "`roles` has {}, which this version does not know: the cluster refuses the token unless it knows it. Known are {}",
+                shown(&unknown),
+                KNOWN.join(", ")
+            ));
+        }
+        if !repeated.is_empty() {
+            warnings.push(format!("`roles` names {} more than once; once is enough", shown(&repeated)));
+        }
+        warnings
+    }
+
     /// A role that a token has, written as Teleport writes it; one that only newer clusters know as it is.
     #[must_use]
     pub fn in_its_own_case(text: String) -> String {
@@ -42,10 +82,14 @@ impl TryFrom<String> for Role {
 
     fn try_from(text: String) -> Result<Self, String> {
         let same = |known: &&&str| known.eq_ignore_ascii_case(&text.replace('_', ""));
-        match KNOWN.iter().find(same) {
-            Some(known) => Ok(Self((*known).to_owned())),
-            None => Err(format!("a cluster refuses the role {text:?}; it knows {}", KNOWN.join(", "))),
+        if let Some(known) = KNOWN.iter().find(same) {
+            return Ok(Self((*known).to_owned()));
         }
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if text.chars().all(is_word) && !text.is_empty() {
+            return Ok(Self(text));
+        }
+        Err(format!("{text:?} cannot be a role: a cluster knows {}", KNOWN.join(", ")))
     }
 }
 

@@ -57,6 +57,11 @@ impl Report {
         Self { warnings, ..Self::default() }
     }
 
+    /// Adds warnings.
+    pub(super) fn warn(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
+    }
+
     pub(super) fn take_cas(&mut self) -> Option<Found> {
         self.cas.take()
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::message::sentence;
 use crate::protocol::{Answer, Request};
-use crate::teleport::{self, Merged, Place, Token, Wanted};
+use crate::teleport::{self, Merged, Place, Role, Token, Wanted};
 pub(super) use fleet::{Fleet, Terms};
 use known::Known;
 pub(super) use lockout::Refused;
@@ -98,6 +98,7 @@ impl Outlook {
         if asked.given.prune && known.would_prune_all(output.current()) {
             lockout::refuse_to_prune_all(asked.given.allow_lockout)?;
         }
+        warnings.extend(Role::warnings(asked.given.roles.as_deref().unwrap_or_default()));
         let mut plan = Plan::of(asked, known, output)?;
         warnings.append(&mut plan.merged.warnings);
         warnings.append(&mut plan.warnings);

@@ -97,3 +97,54 @@ fn where_all_was_applied_only_those_who_would_be_refused_are_left() {
         Vec::<&str>::new()
     );
 }
+
+fn warnings(answer: &Value) -> Vec<&str> {
+    answer["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn locks_that_keep_the_hosts_out_are_told() {
+    let Some(fleet) = Fleet::of(&["web-1"]) else { return };
+    let bot = json!({ "bot": { "name": "deploy", "roles": ["access"] } });
+    for (target, whom) in [
+        (json!({ "user": "bot-deploy" }), "the bot's user `bot-deploy`"),
+        (json!({ "join_token": "hosts" }), "the token `hosts`"),
+        (json!({ "user": "alice" }), ""),
+    ] {
+        let lock = json!({
+            "kind": "lock", "version": "v2", "metadata": { "name": "aa" }, "spec": { "target": target, "message": "stolen" },
+        });
+        fleet.cluster.store(&lock);
+        for _ in ["new", "again"] {
+            let answer = fleet.enroll(&bot);
+            let told = warnings(&answer);
+            assert_eq!(told.is_empty(), whom.is_empty(), "{told:?}");
+            assert!(told.iter().all(|text| text.contains(whom) && text.contains("stolen")), "{told:?}");
+        }
+    }
+    // Where they cannot be read, hosts are enrolled all the same.
+    fs::write(fleet.cluster.file("lock/aa.json"), "not JSON").unwrap();
+    assert!(fleet.cluster.tctl().locks().is_err());
+    assert!(warnings(&fleet.enroll(&bot)).is_empty());
+}
+
+#[test]
+fn roles_that_are_not_known_or_repeated_are_warned_of() {
+    let Some(fleet) = Fleet::of(&["web-1"]) else { return };
+    let told = |roles: Value| {
+        let parameters = json!({ "roles": roles, "apply": false, "tctl": null });
+        warnings(&fleet.enroll(&parameters)).iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()
+    };
+    assert!(told(json!(["bot", "node", "Relay"])).iter().all(|text| !text.contains("`roles`")));
+    let repeated = told(json!(["Bot", "Node", "bot"]));
+    assert!(
+        repeated.contains(&"`roles` names `Bot` more than once; once is enough".to_owned()),
+        "{repeated:?}"
+    );
+    let unknown = told(json!(["Bot", "Gizmo", "Node", "Gizmo"]));
+    assert!(
+        unknown.iter().any(|text| text.starts_with("`roles` has `Gizmo`, which this version does not know")),
+        "{unknown:?}"
+    );
+    assert!(fs::read_to_string(fleet.path("token.yaml")).unwrap().contains("    - Gizmo\n"));
+}

@@ -13,7 +13,11 @@ fn bot_and_token_are_made_once_and_then_left_alone() {
     let foreseen = fleet
         .try_to(&json!({ "bot": parameters["bot"], "_ansible_check_mode": true, "_ansible_diff": true }));
     assert_eq!(foreseen["changed"], true, "{foreseen}");
-    assert_eq!(fleet.asked(), ["get bot/deploy", "get token/hosts"], "check mode applies nothing");
+    assert_eq!(
+        fleet.asked(),
+        ["get bot/deploy", "get token/hosts", "get locks"],
+        "check mode applies nothing"
+    );
     assert!(!fleet.path("token.yaml").exists() && fleet.tokens().is_empty());
 
     let made = fleet.enroll(&json!({ "bot": parameters["bot"], "_ansible_diff": true }));
@@ -28,7 +32,7 @@ fn bot_and_token_are_made_once_and_then_left_alone() {
 
     let again = fleet.enroll(&parameters);
     assert_eq!(again["changed"], false, "{again}");
-    assert_eq!(fleet.asked(), ["get bot/deploy", "get token/hosts"]);
+    assert_eq!(fleet.asked(), ["get bot/deploy", "get token/hosts", "get locks"]);
 }
 
 #[test]

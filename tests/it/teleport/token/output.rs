@@ -117,7 +117,7 @@ fn what_a_cluster_refuses_is_refused_with_the_rule() {
     let serial_only = json!([{ "description": "x", "ek_cert_serial": "12:34" }]);
     for (extra, expected) in [
         (json!({ "roles": [] }), "without a role"),
-        (json!({ "roles": ["Bott"] }), "refuses the role \"Bott\""),
+        (json!({ "roles": ["Bot!"] }), "\"Bot!\" cannot be a role"),
         (json!({ "bot_name": null }), "needs `bot_name`"),
         (json!({ "roles": ["Node"] }), "goes with the role Bot only"),
         (json!({ "hosts": [] }), "without a rule"),
