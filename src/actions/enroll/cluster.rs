@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::layout::{Layout, Unit};
 use crate::error::{Kind, Result};
@@ -20,6 +21,18 @@ pub(super) struct State {
     pub names: HashSet<String>,
     /// Whether these are all that there are.
     pub is_whole: bool,
+}
+
+impl State {
+    /// Warnings about locks by which nobody can join. That they cannot be read stands in nobody's way.
+    pub(super) fn locks(&self, tctl: &Tctl, bot_name: Option<&Name>, tokens: &[&str]) -> Vec<String> {
+        let Ok(Some(locks)) = tctl.locks() else { return Vec::new() };
+        let user = match &self.bot {
+            Some(bot) => Some(bot.user()),
+            None => bot_name.map(Bot::user_of),
+        };
+        teleport::lock::warnings(&locks, user.as_deref(), tokens, OffsetDateTime::now_utc())
+    }
 }
 
 /// How to read them.

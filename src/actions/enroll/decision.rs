@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
+use super::bot_change::BotChange;
 use super::cluster::State;
+use super::former::{Former, former};
 use super::layout::Unit;
 use super::parameters::Asked;
 use crate::actions::ekcert_ca::{self, Found};
 use crate::actions::token::{Fleet, Outlook, Output, Plan, Terms};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::ordered;
 use crate::protocol::Request;
-use crate::teleport::{Bot, Name, Token};
+use crate::teleport::{Name, Token};
 
 /// All of it.
 pub(super) struct Decision<'a> {
@@ -32,23 +32,6 @@ pub(super) struct Built<'a> {
     pub unit: &'a Unit,
     pub output: Output<'a>,
     pub plan: Plan,
-}
-
-/// What becomes of the bot.
-pub(super) struct BotChange {
-    /// As the cluster has it.
-    pub before: Option<Value>,
-    /// As it is to be; none where it is as it should be, or is not managed.
-    pub after: Option<Value>,
-    /// How answers call that; none where it is not known, or there is no bot.
-    pub state: Option<&'static str>,
-}
-
-/// A token of a former layout.
-pub(super) struct Former {
-    pub before: Token,
-    /// None where it has no rule left.
-    pub after: Option<Token>,
 }
 
 /// Decides about everything. Nothing is written or applied, so that it may fail at any place.
@@ -96,33 +79,6 @@ pub(super) fn decide<'a>(
     Ok(Decision { built, former, cas, bot, is_unknown, warnings })
 }
 
-impl BotChange {
-    fn of(asked: &Asked, state: Option<&State>) -> Result<Self> {
-        let current = state.and_then(|state| state.bot.as_ref());
-        let after = match (&asked.bot, state) {
-            (Some(terms), Some(_)) => terms.resource(current)?,
-            _ => None,
-        };
-        let state = match (state, current, &after) {
-            (None, ..) => None,
-            (Some(_), None, None) => asked.bot_name.as_ref().map(|_| "missing"),
-            (Some(_), None, Some(_)) => Some("made"),
-            (Some(_), Some(_), None) => Some("unchanged"),
-            (Some(_), Some(_), Some(_)) => Some("updated"),
-        };
-        Ok(Self { before: current.map(Bot::as_value), after, state })
-    }
-
-    /// That nobody makes it.
-    fn warning(&self, asked: &Asked) -> Option<String> {
-        let name = asked.bot_name.as_ref().filter(|_| self.state == Some("missing"))?;
-        Some(format!(
-            "the cluster has no bot `{name}`, so that no host can join: give `bot.roles` to have it made, or make it by a resource of \
-             kind bot"
-        ))
-    }
-}
-
 /// What the tokens of one unit become.
 fn outlook(
     request: &Request,
@@ -142,7 +98,9 @@ fn outlook(
         parameters.ekcert_allowed_cas = Some(found.allowed.clone());
     }
     let only = parameters.only.clone().unwrap_or_default();
-    let terms = Terms { only: &only, withdraw: parameters.withdraw, prune: parameters.prune };
+    // A host's own token may have been a shard, which is called so where the host is called by a number.
+    let all_archived = unit.host.is_some();
+    let terms = Terms { only: &only, all_archived, withdraw: parameters.withdraw, prune: parameters.prune };
     let known = fleet.known(&terms, output)?;
     Outlook::of(parameters.without_hosts()?, known, output, request.controls.check_mode)
 }
@@ -179,38 +137,6 @@ fn find_cas(
             Ok(Some(Found::default()))
         }
         found => found.map(Some),
-    }
-}
-
-/// Takes TPMs that are out of use out of the tokens that the fleet had before it came to another number of them, or to one a host:
-/// until they are retired they let in whom they list.
-fn former(
-    request: &Request,
-    asked: &Asked,
-    units: &[Unit],
-    fleet: &Fleet,
-    state: &State,
-) -> Result<Vec<Former>> {
-    let is_former = |token: &&Token| !units.iter().any(|unit| unit.is_own(token.name.as_str()));
-    let mut former = Vec::new();
-    for before in state.tokens.iter().filter(is_former) {
-        let after = withdrawn(request, asked, fleet, before)?;
-        let is_same = after.as_ref().is_some_and(|after| after.means_the_same(before));
-        if !is_same {
-            former.push(Former { before: before.clone(), after });
-        }
-    }
-    Ok(former)
-}
-
-fn withdrawn(request: &Request, asked: &Asked, fleet: &Fleet, before: &Token) -> Result<Option<Token>> {
-    let output = Output::inspect(None, Some(vec![before.clone()]))?;
-    let terms = Terms { only: &[], withdraw: true, prune: false };
-    let known = fleet.known(&terms, &output)?;
-    let parameters = asked.token.to_withdraw(before.name.clone()).without_hosts()?;
-    match Outlook::of(parameters, known, &output, request.controls.check_mode)? {
-        Outlook::Planned(plan, _) => Ok(plan.merged.tokens.into_iter().next()),
-        Outlook::Unknown(_) => Err(Error::invalid("the hosts are not known")),
     }
 }
 

@@ -1,8 +1,10 @@
 //! `enroll`: a fleet into its cluster. It reads bot and tokens by `tctl`, decides, applies, and reads again.
 
+mod bot_change;
 mod bot_file;
 mod cluster;
 mod decision;
+mod former;
 mod layout;
 mod marks;
 mod parameters;
@@ -12,15 +14,14 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use serde_json::json;
-use time::OffsetDateTime;
 
 use super::Action;
 use super::token::Fleet;
 use crate::error::{Error, Kind, Result};
 use crate::ordered;
 use crate::protocol::{Answer, Request};
+use crate::teleport::Token;
 use crate::teleport::tctl::{Resource, Tctl};
-use crate::teleport::{self, Bot, Token};
 use cluster::{Reader, State};
 use decision::{Decision, decide};
 use layout::Unit;
@@ -124,21 +125,16 @@ impl Asked {
             }
         }
         if let (Some(state), 1) = (&state, attempt) {
-            report.warn(self.locks(state, &decision));
+            let tokens: Vec<&str> = decision.built.iter().flat_map(Decision::names).collect();
+            report.warn(
+                self.tctl
+                    .as_ref()
+                    .map(|tctl| state.locks(tctl, self.bot_name.as_ref(), &tokens))
+                    .unwrap_or_default(),
+            );
         }
         report.cas = decision.cas;
         Ok(state.is_some() && changes_tokens && !request.controls.check_mode)
-    }
-
-    /// Warnings about locks by which nobody can join. That they cannot be read stands in nobody's way.
-    fn locks(&self, state: &State, decision: &Decision<'_>) -> Vec<String> {
-        let Some(Ok(Some(locks))) = self.tctl.as_ref().map(Tctl::locks) else { return Vec::new() };
-        let user = match (&state.bot, &self.bot_name) {
-            (Some(bot), _) => Some(bot.user()),
-            (None, name) => name.as_ref().map(Bot::user_of),
-        };
-        let tokens: Vec<&str> = decision.built.iter().flat_map(Decision::names).collect();
-        teleport::lock::warnings(&locks, user.as_deref(), &tokens, OffsetDateTime::now_utc())
     }
 
     /// The hosts of this run that are or were in the registry: the tokens of others are left to runs of theirs.

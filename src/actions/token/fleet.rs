@@ -35,6 +35,8 @@ pub(in crate::actions) struct Fleet {
 pub(in crate::actions) struct Terms<'a> {
     /// Hosts of the registry and its archive; all of them where it is empty.
     pub only: &'a [String],
+    /// Whether TPMs that are out of use leave the token, whoever had them.
+    pub all_archived: bool,
     /// Whether rules of archived TPMs go, and nobody is added.
     pub withdraw: bool,
     /// Whether the rules of all others go.
@@ -92,7 +94,7 @@ impl Fleet {
         let is_asked = |name: Option<&str>| only.is_empty() || name.is_some_and(|name| only.contains(name));
         let mut known = self.about(is_asked, terms, output)?;
         self.hosts.retain(|host| !terms.withdraw && is_asked(host.name()));
-        self.archived.retain(|tpm| is_asked(tpm.name()));
+        self.archived.retain(|tpm| is_asked(tpm.name()) || (terms.all_archived && output.has_rule_of(tpm)));
         (known.hosts, known.archived) = (self.hosts, self.archived);
         Ok(known)
     }
@@ -106,7 +108,9 @@ impl Fleet {
         if !terms.withdraw {
             known.hosts = self.hosts.iter().filter(asked).cloned().collect();
         }
-        known.archived = self.archived.iter().filter(asked).cloned().collect();
+        let is_gone =
+            |tpm: &&Identity| is_asked(tpm.name()) || (terms.all_archived && output.has_rule_of(tpm));
+        known.archived = self.archived.iter().filter(is_gone).cloned().collect();
         Ok(known)
     }
 

@@ -7,7 +7,7 @@ use crate::error::{Kind, Result};
 use crate::host::{AbsolutePath, Accounts, Change, Mode, TextFile, Trust};
 use crate::message::shown;
 use crate::protocol::{Diff, Request};
-use crate::teleport::{self, Merged, Rule, Source, Token, Wanted};
+use crate::teleport::{self, Identity, Merged, Rule, Source, Token, Wanted};
 
 /// Whoever reads the file learns which hosts there are, so a new one is its owner's only.
 const NEW_FILE_MODE: Mode = Mode::new(0o600);
@@ -63,6 +63,13 @@ impl<'a> Output<'a> {
         self.in_cluster
             .as_ref()
             .map_or(!self.in_file.is_empty(), |tokens| !tokens.is_empty() || self.in_file.is_empty())
+    }
+
+    /// Whether there is a rule of this TPM.
+    pub(super) fn has_rule_of(&self, tpm: &Identity) -> bool {
+        let is_its =
+            |rule: &Rule| tpm.hash().is_some_and(|hash| rule.ek_public_hash.eq_ignore_ascii_case(hash));
+        self.current().iter().flat_map(Token::rules).any(is_its)
     }
 
     /// Refuses to overwrite a file with another fleet's tokens. Rules that neither the cluster has nor the

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::hosts::{self, Hosts};
+use super::cas::{Cas, certificates};
 use super::known::Known;
 use super::without_cas;
-use crate::ekcert;
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath};
+use crate::host::AbsolutePath;
 use crate::teleport::{self, Changes, Identity, Label, Match, Name, Role, Shards, Timestamp, Token, Wanted};
 
 #[derive(Clone, Deserialize)]
@@ -94,14 +94,6 @@ pub(in crate::actions) struct Asked {
     pub current: Option<Vec<Token>>,
     shards: Shards,
     cas: Option<Vec<Cas>>,
-}
-
-/// An element of `ekcert_allowed_cas`.
-enum Cas {
-    /// Certificates, one a PEM text.
-    Given(Vec<String>),
-    /// A file of such.
-    File(AbsolutePath),
 }
 
 impl Parameters {
@@ -192,38 +184,4 @@ impl Asked {
             max_bytes: usize::try_from(given.max_bytes).unwrap_or(usize::MAX),
         })
     }
-}
-
-impl Cas {
-    fn parse((index, source): (usize, &String)) -> Result<Self> {
-        let place = format!("`ekcert_allowed_cas[{index}]`");
-        if source.contains("-----BEGIN") {
-            return ekcert::pem_certificates(source, &place).map(Self::Given);
-        }
-        let path = AbsolutePath::try_from(source.clone());
-        path.map(Self::File)
-            .map_err(|why| Error::invalid(format!("{place} is neither PEM nor a path: {why}")))
-    }
-
-    fn read(self) -> Result<Vec<String>> {
-        let path = match self {
-            Self::Given(certificates) => return Ok(certificates),
-            Self::File(path) => path,
-        };
-        let text = String::from_utf8_lossy(&host::read(path.as_ref())?).into_owned();
-        ekcert::pem_certificates(&text, path.as_str())
-    }
-}
-
-/// The certificates of all, without repetitions.
-fn certificates(cas: Vec<Cas>) -> Result<Vec<String>> {
-    let mut certificates: Vec<String> = Vec::new();
-    for found in cas {
-        for certificate in found.read()? {
-            if !certificates.contains(&certificate) {
-                certificates.push(certificate);
-            }
-        }
-    }
-    Ok(certificates)
 }

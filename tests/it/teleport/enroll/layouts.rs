@@ -68,6 +68,20 @@ fn a_host_out_of_service_leaves_the_tokens_of_every_former_layout() {
 }
 
 #[test]
+fn a_host_out_of_service_leaves_a_shard_that_is_another_hosts_own_token_by_now() {
+    let Some(fleet) = Fleet::of(&["0", "web-1", "db-1"]) else { return };
+    fleet.enroll(&json!({ "tokens": "sharded", "shards": 1, "retire": true }));
+    // A shard that has all three, as the hosts' hashes may have it.
+    let mut shard = fleet.stored("token", "hosts");
+    shard["metadata"]["name"] = json!("hosts-0");
+    fleet.cluster.store(&shard);
+    fleet.archive("db-1");
+    fleet.enroll(&json!({ "tokens": "per_host" }));
+    assert_eq!(fleet.hosts_of("hosts-0"), ["0", "web-1"], "web-1 may still join by it");
+    assert!(fleet.tokens().values().all(|rules| !rules.contains_key("db-1")));
+}
+
+#[test]
 fn a_token_of_another_bot_keeps_its_rules_whatever_it_is_called() {
     let Some(fleet) = Fleet::of(&["web-1", "db-1"]) else { return };
     fleet.enroll(&json!({}));

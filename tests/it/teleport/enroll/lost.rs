@@ -56,7 +56,10 @@ fn one_that_goes_between_two_reads_is_not_made_anew() {
     let token = fleet.cluster.file("token/hosts.json");
     fs::write(
         &hook,
-        format!("#!/bin/sh\nsetsid sh -c 'sleep 1; rm -f {}' >/dev/null 2>&1 &\n", token.display()),
+        format!(
+            "#!/bin/sh\nsetsid sh -c 'until [ -e {0} ]; do sleep 0.1; done; rm -f {0}' >/dev/null 2>&1 &\n",
+            token.display()
+        ),
     )
     .unwrap();
     crate::support::tool("chmod", &["755", hook.to_str().unwrap()]);

@@ -1,127 +1,18 @@
-//! The parameters of `enroll`.
+//! What the parameters of `enroll` ask for, once it is known that they can go together.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::layout::{Layout, Tokens};
-use crate::actions::ekcert_ca::{self, Source};
+use super::super::layout::{Layout, Tokens};
+use super::Parameters;
+use crate::actions::ekcert_ca;
 use crate::actions::hosts::Hosts;
-use crate::actions::seconds::Seconds;
 use crate::actions::token;
-use crate::ekcert::Fingerprint;
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
-use crate::net::HostPattern;
 use crate::teleport::tctl::Tctl;
-use crate::teleport::{BotTerms, Identity, Label, Match, Name, Role};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools)] // the contract's parameters
-pub(in crate::actions) struct Parameters {
-    /// The command, as a list of words or as a text that is split into words.
-    tctl: Option<Value>,
-    identity_file: Option<AbsolutePath>,
-    auth_server: Option<String>,
-    #[serde(default = "yes")]
-    apply: bool,
-    /// Only whether the cluster can be read, before anything else is done.
-    #[serde(default)]
-    read_only: bool,
-    /// Whether it answers all tokens by TPM that are read.
-    #[serde(default)]
-    all_tokens: bool,
-    #[serde(default = "Seconds::for_all_servers")]
-    timeout: Seconds,
-    #[serde(default = "default_settle_seconds")]
-    settle_seconds: u64,
-    bot: Option<WantedBot>,
-    /// One or several by `shards`, where it is not given.
-    tokens: Option<Tokens>,
-    /// The folder of the files, or the file of the first token.
-    files: Option<AbsolutePath>,
-    path: Option<AbsolutePath>,
-    /// Whether the files are written here, or answered, where they are another machine's.
-    #[serde(default = "yes")]
-    write_files: bool,
-    /// What files beside those of the tokens say, where they are another machine's.
-    #[serde(default)]
-    applied_before: Vec<String>,
-    /// Whether a token that the cluster has lost is made anew.
-    #[serde(default)]
-    recreate: bool,
-    /// Whether hosts are taken out of service, so that no token need be left.
-    #[serde(default)]
-    takes_away: bool,
-
-    // What `token` takes.
-    name: Name,
-    bot_name: Option<Name>,
-    roles: Option<Vec<Role>>,
-    hosts: Option<Vec<Identity>>,
-    registry: Option<AbsolutePath>,
-    ekcert_allowed_cas: Option<Vec<String>>,
-    allow_without_cas: Option<bool>,
-    expires: Option<token::End>,
-    labels: Option<BTreeMap<Label, Label>>,
-    #[serde(default)]
-    prune: bool,
-    #[serde(default)]
-    remove: Vec<String>,
-    only: Option<Vec<String>>,
-    #[serde(default)]
-    archived: Vec<String>,
-    /// Entries of the archive, where the registry is another machine's.
-    former: Option<Vec<Identity>>,
-    #[serde(default)]
-    replace: bool,
-    #[serde(default)]
-    retire: bool,
-    #[serde(default, rename = "match")]
-    compare: Match,
-    #[serde(default = "token::default_shards")]
-    shards: u64,
-    #[serde(default = "token::default_max_bytes")]
-    max_bytes: u64,
-    #[serde(default)]
-    allow_lockout: bool,
-    #[serde(default = "yes")]
-    skip_refused: bool,
-
-    // What `ekcert_ca` takes.
-    ca_bundle: Option<Vec<Source>>,
-    trusted_roots: Option<Vec<Source>>,
-    trusted_sha256: Option<Vec<Fingerprint>>,
-    #[serde(default = "yes")]
-    fetch: bool,
-    allowed_urls: Option<Vec<HostPattern>>,
-    ca_file: Option<AbsolutePath>,
-    #[serde(default = "Seconds::for_a_server")]
-    fetch_timeout: Seconds,
-    #[serde(default = "Seconds::for_all_servers")]
-    total_timeout: Seconds,
-}
-
-/// A bot that is made, or brought to these terms.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WantedBot {
-    name: Option<Name>,
-    roles: Option<Vec<String>>,
-    traits: Option<BTreeMap<String, Vec<String>>>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Longer than it takes a run from reading to applying: then of two runs at the same time, at least one reads after both have applied.
-fn default_settle_seconds() -> u64 {
-    20
-}
+use crate::teleport::{BotTerms, Identity, Name};
 
 /// What the parameters ask for.
 #[allow(clippy::struct_excessive_bools)] // the contract's parameters
@@ -152,7 +43,7 @@ pub(in crate::actions) struct Asked {
 }
 
 impl Parameters {
-    pub(super) fn checked(mut self) -> Result<Asked> {
+    pub(in super::super) fn checked(mut self) -> Result<Asked> {
         if self.all_tokens && !self.read_only {
             return Err(Error::invalid("`all_tokens` goes with `read_only`"));
         }
@@ -263,47 +154,6 @@ impl Parameters {
         };
         let (terms, warnings) = BotTerms::new(name, &roles, bot.traits);
         Ok((Some(terms), warnings))
-    }
-
-    /// By what CAs are looked for. None are without something that is trusted.
-    fn cas(&mut self) -> Result<Option<ekcert_ca::Terms>> {
-        let (bundle, roots, pins) =
-            (self.ca_bundle.take(), self.trusted_roots.take(), self.trusted_sha256.take());
-        let is_asked =
-            [bundle.as_ref().map(Vec::len), roots.as_ref().map(Vec::len), pins.as_ref().map(Vec::len)];
-        if is_asked.iter().flatten().sum::<usize>() == 0 {
-            // Empty lists ask for CAs as well, and must not end with a token without any.
-            if is_asked.iter().any(Option::is_some) || self.ekcert_allowed_cas.is_some() {
-                self.allow_without_cas.get_or_insert(false);
-            }
-            return Ok(None);
-        }
-        if self.ekcert_allowed_cas.is_some() {
-            return Err(Error::invalid(
-                "`ekcert_allowed_cas` says which CAs the token allows, and `ca_bundle`, `trusted_roots` and `trusted_sha256` \
-                 have them found: give either the one or some of the others",
-            ));
-        }
-        let (trusted_roots, trusted_sha256) = (roots.unwrap_or_default(), pins.unwrap_or_default());
-        if trusted_roots.is_empty() && trusted_sha256.is_empty() {
-            return Err(Error::invalid("to be in `ca_bundle` makes no CA trusted").hint(
-                "give the roots of the TPMs' manufacturers in `trusted_roots`, or the fingerprints of the CAs that may have issued \
-                 EK certificates in `trusted_sha256`",
-            ));
-        }
-        let terms = ekcert_ca::Terms {
-            ca_bundle: bundle.unwrap_or_default(),
-            trusted_roots,
-            trusted_sha256,
-            fetch: self.fetch,
-            allowed_urls: self.allowed_urls.take(),
-            ca_file: self.ca_file.take(),
-            timeout: self.fetch_timeout,
-            total_timeout: self.total_timeout,
-            skip_untrusted: true,
-        };
-        terms.check()?;
-        Ok(Some(terms))
     }
 
     fn layout(&self) -> Result<Layout> {

@@ -1,5 +1,7 @@
 //! What `enroll` answers.
 
+mod answer;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -13,7 +15,7 @@ use crate::actions::token::{self, Refused};
 use crate::error::Result;
 use crate::host::AbsolutePath;
 use crate::message::sentence;
-use crate::protocol::{Answer, Diff, Request};
+use crate::protocol::{Diff, Request};
 use crate::teleport::{Token, yaml};
 
 /// What was done, over all attempts. What is told of the rules is of the first one: the others see to what other runs undo.
@@ -177,67 +179,5 @@ impl Report {
         let before = bot.before.as_ref().filter(|_| bot.after.is_some());
         self.before = texts(before, &decision.before());
         self.after = texts(bot.after.as_ref(), &decision.to_apply());
-    }
-
-    /// The commands by which a person applies what was not applied.
-    fn commands(&self) -> Vec<String> {
-        if self.is_read {
-            return Vec::new();
-        }
-        let quoted = |words: &[&str]| shlex::try_join(words.iter().copied()).unwrap_or_default();
-        let create = self.files.iter().map(|file| quoted(&["tctl", "create", "-f", file]));
-        let remove = self.deleted.iter().map(|name| quoted(&["tctl", "rm", &format!("token/{name}")]));
-        create.chain(remove).collect()
-    }
-
-    /// What is left to a person, in sentences.
-    fn left_to_do(&mut self, asked: &Asked, commands: &[String]) -> Vec<String> {
-        let mut left = std::mem::take(&mut self.left);
-        if !commands.is_empty() {
-            left.push(format!(
-                "Nothing was applied from here. Where tctl is installed, run: {}. This overwrites what has these names: compare with tctl get \
-                 token/{} first.",
-                commands.join("; "),
-                asked.layout.name
-            ));
-        }
-        if let (false, None, Some(name)) = (self.is_read, &asked.bot, &asked.bot_name) {
-            left.push(format!(
-                "The cluster must have the bot {name}: make it by a resource of kind bot, or give its roles (tbot_bot_roles) where tctl \
-                 is installed."
-            ));
-        }
-        left
-    }
-
-    pub(super) fn answer(mut self, asked: &Asked, request: &Request) -> Answer {
-        let commands = self.commands();
-        let left_to_do = self.left_to_do(asked, &commands);
-        let answer = if self.before == self.after {
-            Answer::new(self.changed).diffs(self.of_files)
-        } else {
-            let diff = Diff::of(format!("token/{}", asked.layout.name), self.before, self.after);
-            Answer::new(self.changed).diff(request.controls.diff.then_some(diff))
-        };
-        let rules: Map<String, Value> =
-            self.rules.into_iter().map(|(fate, labels)| (fate.to_owned(), labels.into())).collect();
-        answer
-            .result("applied", self.applied)
-            .result("bot", json!({ "name": asked.bot_name, "state": self.bot }))
-            .result("tokens", self.tokens)
-            .result("rules", rules)
-            .result("deleted", self.deleted)
-            .result("host_tokens", self.host_tokens)
-            .result("refused", self.refused)
-            .result("tokens_differ", self.tokens_differ)
-            .result("former_tokens", self.former)
-            .result("rules_are_known", self.rules_are_known)
-            .result("without_certificate", self.without_certificate)
-            .result("files", self.files)
-            .result("commands", commands)
-            .result("left_to_do", left_to_do)
-            .result("contents", self.contents)
-            .result("content", self.content)
-            .warnings(self.warnings)
     }
 }
