@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 from ansible_runs import COLLECTION
+from cluster import Cluster
 from fleet import Fleet, ek_public_hash
 
 # Each of these runs once for every version of Ansible, by the fixture `ansible`.
+from test_controller_tasks import test_a_second_run_of_site_has_at_most_eight  # noqa: F401
+from test_filters import test_a_template_uses_it_from_the_installed_collection  # noqa: F401
 from test_fleet import (  # noqa: F401
     test_a_decommissioned_host_loses_its_files_its_entry_and_its_rule,
     test_verify_changes_nothing_and_says_what_differs,
 )
+from test_join_token_role import test_values_from_a_vault_reach_the_cluster_decrypted  # noqa: F401
 from test_module import (  # noqa: F401
     test_a_misspelt_parameter_gets_the_right_one_suggested_first,
     test_async_ad_hoc,
@@ -35,6 +39,11 @@ from test_site import (  # noqa: F401
 from test_without_python import test_what_such_a_host_says_is_no_template  # noqa: F401
 
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir())
+
+
+@pytest.fixture
+def cluster(fleet: Fleet, tmp_path: Path, stand_ins: Path) -> Cluster:
+    return Cluster(tmp_path / "cluster", fleet, stand_ins / "tctl")
 
 
 def test_it_is_the_version_that_the_test_names(ansible, request, tmp_path):
@@ -58,7 +67,7 @@ def test_every_role_is_documented(ansible, tmp_path):
 def test_nothing_but_the_module_and_what_the_roles_use_is_listed(ansible, tmp_path):
     run = ansible.run(tmp_path, "ansible-doc", "--list", "--json", "tbot.tpm")
     listed = json.loads(run.output)
-    others = ["check_facts", "check_hosts", "check_variables", "stock_module"]
+    others = ["check_facts", "check_hosts", "check_token", "check_variables", "stock_module"]
     assert sorted(listed) == [f"tbot.tpm.{name}" for name in [*others, "tbot_tpm"]]
 
 

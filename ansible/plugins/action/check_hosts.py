@@ -17,7 +17,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("left_out", "reason"))
+    _VALID_ARGS = frozenset(("group", "left_out", "reason"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -31,6 +31,9 @@ class ActionModule(ActionBase):
             refusal = self._without_hosts(task_vars["hostvars"])
         if refusal:
             result.update(failed=True, msg=refusal)
+        elif "group" in self._task.args:
+            # As Ansible's group_by answers.
+            result.update(add_group=self._task.args["group"], parent_groups=["all"])
         return result
 
     def _without_hosts(self, hostvars):

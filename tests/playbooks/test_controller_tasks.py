@@ -1,0 +1,35 @@
+"""What a run does once, on the controller, stays a few tasks: each costs a second or more in a large fleet."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cluster import Cluster
+from proxy import Proxy
+
+MOST_TASKS = 8
+# Whose tasks are the hosts' own.
+OF_HOSTS = {"Check the facts and variables of the hosts", "Identify the hosts", "Run the bots"}
+PLAY = re.compile(r"^PLAY \[(.*)\] \*+$", re.MULTILINE)
+TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(.*)\] \*+$", re.MULTILINE)
+
+
+def tasks_by_play(output: str) -> dict[str, list[str]]:
+    _before, *parts = PLAY.split(output)
+    return {name: TASK.findall(tasks) for name, tasks in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def test_a_second_run_of_site_has_at_most_eight(cluster: Cluster, tmp_path: Path):
+    proxy = Proxy(tmp_path / "ca.pem")
+    proxy.found = {"server_version": "18.2.0", "edition": "ent"}
+    variables = {"tbot_proxy_server": proxy.address, "tbot_proxy_ca_file": str(proxy.ca_file), "tbot_bot_roles": ["access"]}
+    for _ in range(2):
+        run = cluster.play("site", **variables)
+        assert run.returncode == 0, run.output
+    assert not any(run.changed().values()), run.output
+    plays = tasks_by_play(run.output)
+    assert set(plays) > OF_HOSTS, run.output
+    once = [f"{play}: {task}" for play, tasks in plays.items() if play not in OF_HOSTS for task in tasks]
+    assert any("Check the variables of the token" in task for task in once), once
+    assert len(once) <= MOST_TASKS, "\n".join(once)
