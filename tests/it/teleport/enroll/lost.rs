@@ -54,14 +54,16 @@ fn one_that_goes_between_two_reads_is_not_made_anew() {
     let Some(fleet) = Fleet::of(&["web-1"]) else { return };
     let hook = fleet.cluster.file("before-create");
     let token = fleet.cluster.file("token/hosts.json");
-    fs::write(
-        &hook,
-        format!(
-            "#!/bin/sh\nsetsid sh -c 'until [ -e {0} ]; do sleep 0.1; done; rm -f {0}' >/dev/null 2>&1 &\n",
-            token.display()
-        ),
-    )
-    .unwrap();
+    // Until it has a session of its own, it ends with tctl.
+    let started = fleet.path("started");
+    let script = format!(
+        "#!/bin/sh\n\
+         setsid sh -c 'touch {1}; until [ -e {0} ]; do sleep 0.1; done; rm -f {0}' >/dev/null 2>&1 &\n\
+         until [ -e {1} ]; do sleep 0.1; done\n",
+        token.display(),
+        started.display()
+    );
+    fs::write(&hook, script).unwrap();
     crate::support::tool("chmod", &["755", hook.to_str().unwrap()]);
     let message = fleet.refuse(&json!({ "settle_seconds": 3 }), "conflict");
     assert!(message.contains("no token hosts, although"), "{message}");
