@@ -41,6 +41,17 @@ class Cluster:
         command = [self.tctl, "stand-in-awkward", json.dumps(fields)]
         subprocess.run(command, env=os.environ | {"STAND_IN_CLUSTER": str(self.folder)}, check=True)
 
+    def after_create(self, seconds: float, command: str) -> None:
+        """Has each `tctl create` followed by a command, as of another run, so many seconds after it began."""
+        hook, started = self.folder / "before-create", self.folder / "started"
+        # Until it has a session of its own, it ends with tctl.
+        hook.write_text(
+            f"#!/bin/sh\nrm -f {started}\n"
+            f"setsid sh -c 'touch {started}; sleep {seconds}; {command}' >/dev/null 2>&1 &\n"
+            f"until [ -e {started} ]; do sleep 0.1; done\n"
+        )
+        hook.chmod(0o755)
+
     def site(self, *arguments: str, **variables: object) -> ansible_runs.Run:
         """Runs the token's part of site.yml."""
         return self.play("site", "--tags", "join_token", *arguments, **variables)

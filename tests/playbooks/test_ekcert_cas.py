@@ -94,9 +94,7 @@ def test_the_cas_of_another_run_at_the_same_time_stay(new_cluster, offline, ca, 
     new_cluster.fleet.token_file.with_suffix(".yaml.applied").unlink()
     (new_cluster.fleet.registry_directory / "build-1.json").unlink()
     # It comes right after ours, once.
-    hook = new_cluster.folder / "before-create"
-    hook.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 2; mv {elsewhere} {new_cluster.stored}' >/dev/null 2>&1 &\n")
-    hook.chmod(0o755)
+    new_cluster.after_create(2, f"mv {elsewhere} {new_cluster.stored}")
 
     run = new_cluster.play("site", "--limit", "web-1", **offline | {"tbot_token_settle_seconds": 6})
     assert run.returncode == 0, run.output

@@ -62,11 +62,9 @@ def test_two_runs_at_the_same_time_lose_nobody(first_run, tmp_path, stand_ins, t
 
 
 def test_a_token_that_something_else_changes_all_the_time_is_an_error(cluster):
-    hook = cluster.folder / "before-create"
     other = cluster.folder / "other.json"
     other.write_text(json.dumps(STORED))
-    hook.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 1.5; cp {other} {cluster.stored}' >/dev/null 2>&1 &\n")
-    hook.chmod(0o755)
+    cluster.after_create(1.5, f"cp {other} {cluster.stored}")
     run = cluster.site(tbot_token_settle_seconds=3)
     assert run.returncode != 0
     assert "was applied 5 times" in run.output, run.output

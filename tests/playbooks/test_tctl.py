@@ -266,9 +266,7 @@ def test_a_token_that_could_not_be_removed_is_an_error(cluster):
 
 
 def test_a_token_that_goes_between_two_reads_is_not_made_anew(stored):
-    hook = stored.folder / "before-create"
-    hook.write_text(f"#!/bin/sh\nsetsid sh -c 'sleep 2; rm -f {stored.stored}' >/dev/null 2>&1 &\n")
-    hook.chmod(0o755)
+    stored.after_create(2, f"rm -f {stored.stored}")
     run = stored.apply(tbot_token_settle_seconds=6)
     assert run.returncode != 0 and "no token test-hosts, although" in run.output, run.output
     assert stored.rules() == set()
