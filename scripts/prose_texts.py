@@ -41,9 +41,10 @@ def texts(project: Path) -> Iterator[Text]:
     """All of them."""
     ansible = project / "ansible"
     tasks = [*ansible.glob("roles/*/tasks/*.yml"), *ansible.glob("roles/*/handlers/*.yml"), *ansible.glob("playbooks/**/*.yml")]
+    options = [ansible.glob(names) for names in ("roles/*/meta/argument_specs.yml", "plugins/modules/*.yml", "plugins/filter/*.yml")]
     sources = {
         of_tasks: tasks,
-        of_options: [*ansible.glob("roles/*/meta/argument_specs.yml"), *ansible.glob("plugins/modules/*.yml")],
+        of_options: [path for paths in options for path in paths],
         of_rust: project.glob("src/**/*.rs"),
         of_help: project.glob("src/help.txt"),
         of_python: ansible.glob("plugins/action/*.py"),
