@@ -12,10 +12,16 @@ from collections.abc import Callable
 PORTS = range(20000, 32000, 2)
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody has."""
+    """A port on 127.0.0.1 that nobody has, and that was not given to anybody by this process."""
     while True:
         port = random.choice(PORTS)
+        if port in _given and len(_given) < len(PORTS) // 2:
+            continue
+        _given.add(port)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

@@ -101,16 +101,30 @@ class SshServer:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         if not self.files:
             self._write_accounts()
-        self._write_settings(own)
+        for _attempt in range(5):
+            self._write_settings(own)
+            if self._is_started():
+                return self
+            self.__exit__()
+            # Between being found free and being taken, a port may have become another's, whose server must not be taken for this one.
+            if "already in use" not in self.log.read_text():
+                break
+            self.port = loopback.free_port()
+        raise NoServer(f"no SSH server can be started here: {self.log.read_text()}")
+
+    def _is_started(self) -> bool:
+        """Starts it, and says whether it listens by its own word."""
         # The kernel ends it with its parent, should that be killed before it can clean up.
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--uts", "--pid", "--fork"]
         command += ["--kill-child", "sh", "-c", SERVE, "serve", str(self.folder), self.name]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        if not loopback.wait_for_ssh(self.port, lambda: self.process.poll() is None, 20):
-            self.__exit__()
-            raise NoServer(f"no SSH server can be started here: {self.log.read_text()}")
-        return self
+        deadline = time.monotonic() + 60
+        while f"Server listening on 127.0.0.1 port {self.port}." not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return loopback.wait_for_ssh(self.port, lambda: self.process.poll() is None, 20)
 
     def __exit__(self, *_exception: object) -> None:
         self.process.kill()  # which unshare passes on; it ignores a request to end

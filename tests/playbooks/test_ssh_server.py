@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import loopback
@@ -67,3 +68,13 @@ def test_nothing_that_is_done_on_it_reaches_this_machine(machine: SshServer):
     assert {str(path.relative_to(machine.changes)) for path in machine.changes.rglob("of-*")} == {
         "etc/of-the-server", "usr/local/bin/of-the-server", "var/lib/of-the-server",
     }  # fmt: skip
+
+
+def test_a_server_of_another_on_its_port_is_not_taken_for_it(machine: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    free_port, taken = loopback.free_port, iter([machine.port])
+    monkeypatch.setattr(loopback, "free_port", lambda: next(taken, None) or free_port())
+    with SshServer(tmp_path / "other", "other") as other:
+        assert other.port != machine.port
+        command = ["ssh", "-F", "/dev/null", "-o", f"UserKnownHostsFile={other.known_hosts}", "-i", other.key, "-p", str(other.port)]
+        said = subprocess.run([*command, "first@127.0.0.1", "uname -n"], capture_output=True, text=True)
+        assert said.stdout == "other\n", said
