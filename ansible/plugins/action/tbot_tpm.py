@@ -17,9 +17,10 @@ import re
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
-from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, transport, variables
 
 try:
     from ansible.module_utils._internal._messages import ErrorSummary, Event
@@ -133,12 +134,14 @@ class ActionModule(ActionBase):
         refusal = None if self._connection.transport == "local" else binaries.refusal(arguments)
         if refusal:
             return refusal
-        arch = architecture(*self._platform(task_vars))
-        # Known to this worker process only; a directory that is known already changes nothing.
-        module_loader.add_directory(binaries.FOLDER)
-        answer = self._execute_module(
-            "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
-        )
+        answer, arch = self._from_cache(arguments, task_vars), ""
+        if answer is None:
+            arch = architecture(*self._platform(task_vars))
+            # Known to this worker process only; a directory that is known already changes nothing.
+            module_loader.add_directory(binaries.FOLDER)
+            answer = self._execute_module(
+                "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
+            )
         answer = explain(own_answer(answer, arguments.get("action")), arch, in_background=bool(self._task.async_val))
         if not are_files_of(arguments, answer.get("contents") or []):
             message = "%s answered with files that are not those of this token, so none was written. See who controls that host."
@@ -147,6 +150,48 @@ class ActionModule(ActionBase):
         if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:
             answer["msg"] = NO_PROGRAM_RUNS
         return answer
+
+    def _from_cache(self, arguments, task_vars):
+        """The answer of the binary that the host keeps, in one exchange; None where that way will not do, and nothing was run."""
+        if not self._takes_standard_input(task_vars):
+            return None
+        user = self.get_become_option("become_user") if self._connection.become else None
+        refused = os.path.join(C.DEFAULT_LOCAL_TMP, "tbot_tpm_uncached_%s_%s" % (self._target_key(task_vars), hash_of(user)))
+        if os.path.exists(refused):
+            return None
+        controls = {
+            "_ansible_check_mode": self._task.check_mode,
+            "_ansible_diff": self._task.diff,
+            "_ansible_no_log": bool(self._task.no_log),
+            "_ansible_verbosity": self._display.verbosity,
+        }
+        try:
+            cache = transport.Cache(
+                lambda command, data: self._low_level_execute_command(command, in_data=data),
+                self.get_shell_option("remote_tmp", default="~/.ansible/tmp"),
+                binaries.by_system(C.DEFAULT_LOCAL_TMP),
+                self._compute_environment_string(),
+            )
+            rc, said, errors = cache.ask({**arguments, **controls})
+        except transport.Unusable:
+            with open(refused, "w", encoding="ascii"):
+                return None
+        failure = {"failed": True, "msg": "The module gave no answer.", "module_stdout": said, "module_stderr": errors, "rc": rc}
+        return transport.as_json(said) or failure
+
+    def _takes_standard_input(self, task_vars):
+        """Whether commands get standard input on the host, and nothing is to be left there for somebody to look at."""
+        wants = task_vars.get("tbot_tpm_cache")
+        if wants is not None and not boolean(self._templar.template(wants), strict=False):
+            return False
+        return (
+            self._connection.transport != "local"
+            and getattr(self._connection, "has_pipelining", False)
+            and not getattr(self._connection._shell, "_IS_WINDOWS", False)
+            and not (self._connection.become and self._connection.become.name == "su")
+            and not C.DEFAULT_KEEP_REMOTE_FILES
+            and not self._task.async_val
+        )
 
     def _platform(self, task_vars):
         """The target's system and architecture, as `uname -sm` says them, or would say by what is known of it."""
@@ -206,6 +251,11 @@ class NotRun(Exception):
         super().__init__(msg)
         self.msg = msg
         self.error = {"kind": kind, "detail": detail}
+
+
+def hash_of(text):
+    """A name for a text in the name of a file."""
+    return hashlib.sha256(str(text).encode()).hexdigest()[:16]
 
 
 def are_names(*words):

@@ -51,6 +51,45 @@ def is_as_packed(path):
         return False
 
 
+def by_system(remembered):
+    """What `uname -sm` says where each of the binaries runs, with its path and SHA-256. The sums are those that the collection was packed
+    with; of a checkout, they are remembered in this folder for the rest of the run."""
+    found = {}
+    for name in sorted(os.listdir(FOLDER)):
+        arch = re.fullmatch(r"tbot_tpm_([a-z0-9_]+)", name)
+        if arch:
+            path = os.path.join(FOLDER, name)
+            found["Linux " + arch[1]] = (path, _packed_sum(path) or _own_sum(path, remembered))
+    return found
+
+
+def _packed_sum(path):
+    try:
+        with open(os.path.join(COLLECTION, "FILES.json"), "rb") as file:
+            files = json.load(file)["files"]
+    except FileNotFoundError:
+        return None
+    name = os.path.relpath(path, COLLECTION)
+    # Of a file that is not listed, no content is right.
+    return next((entry.get("chksum_sha256") for entry in files if entry.get("name") == name), "none")
+
+
+def _own_sum(path, remembered):
+    status = os.stat(path)
+    key = "tbot_tpm_sum_%s_%d_%d" % (os.path.basename(path), status.st_mtime_ns, status.st_size)
+    kept = os.path.join(remembered, key)
+    if os.path.exists(kept):
+        with open(kept, encoding="ascii") as file:
+            return file.read()
+    with open(path, "rb") as file:
+        found = hashlib.sha256(file.read()).hexdigest()
+    partial = "%s.%d" % (kept, os.getpid())
+    with open(partial, "w", encoding="ascii") as file:
+        file.write(found)
+    os.replace(partial, kept)
+    return found
+
+
 def with_texts(arguments, names):
     """The same where files of certificates on the controller, and folders of such, are given as PEM to another machine."""
 
