@@ -7,7 +7,7 @@ use super::Timestamp;
 use crate::message::shortened;
 
 /// Warnings about the locks that keep everybody out who joins as this user, or by one of these tokens. Locks of a single bot
-/// instance are no matter of a token.
+/// instance are left out: it does not stop a TPM from joining as another one.
 #[must_use]
 pub fn warnings(locks: &[Value], user: Option<&str>, tokens: &[&str], now: OffsetDateTime) -> Vec<String> {
     let warning = |lock: &Value| {

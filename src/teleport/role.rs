@@ -59,7 +59,7 @@ impl Role {
         let mut warnings = Vec::new();
         if !unknown.is_empty() {
             warnings.push(format!(
-                "`roles` has {}, which this version does not know: the cluster refuses the token unless it knows it. Known are {}",
+                "`roles` has {}, which this version does not know: the cluster refuses the token unless it knows that role. Known are {}",
                 shown(&unknown),
                 KNOWN.join(", ")
             ));
