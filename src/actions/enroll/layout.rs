@@ -48,16 +48,25 @@ impl Layout {
     /// What is to be built for these hosts.
     pub(super) fn units(&self, hosts: &BTreeSet<String>) -> Result<Vec<Unit>> {
         if self.tokens != Tokens::PerHost {
-            let shards = (self.tokens == Tokens::Sharded).then_some(self.shards);
-            return Ok(vec![Unit {
-                name: self.name.clone(),
-                file: self.file.clone(),
-                elsewhere: None,
-                host: None,
-                shards,
-            }]);
+            return Ok(vec![self.unit_of_all((self.tokens == Tokens::Sharded).then_some(self.shards))]);
         }
         hosts.iter().map(|host| self.unit_of(host)).collect()
+    }
+
+    /// Those that may have built tokens of these names, in any layout.
+    pub(super) fn makers(&self, tokens: &[String], hosts: &BTreeSet<String>) -> Result<Vec<Unit>> {
+        let mut makers = vec![self.unit_of_all(Some(0))];
+        for end in tokens.iter().filter_map(|token| token.strip_prefix(self.name.as_str())?.strip_prefix('-'))
+        {
+            if hosts.contains(end) {
+                makers.push(self.unit_of(end)?);
+            }
+        }
+        Ok(makers)
+    }
+
+    fn unit_of_all(&self, shards: Option<u64>) -> Unit {
+        Unit { name: self.name.clone(), file: self.file.clone(), elsewhere: None, host: None, shards }
     }
 
     fn unit_of(&self, host: &str) -> Result<Unit> {

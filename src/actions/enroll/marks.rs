@@ -24,6 +24,12 @@ pub(super) fn text<'n>(names: impl Iterator<Item = &'n str>) -> String {
     std::iter::once(HEAD).chain(names).flat_map(|line| [line, "\n"]).collect()
 }
 
+/// The same, or nothing where there is none, which is how a file is told to go.
+pub(super) fn text_or_none<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names = names.peekable();
+    if names.peek().is_none() { String::new() } else { text(names) }
+}
+
 /// The file of a unit's tokens.
 pub(super) struct Mark {
     path: AbsolutePath,
@@ -52,6 +58,14 @@ impl Mark {
             _ => Change::Write(&text, file.wanted(Accounts::default(), MODE)),
         };
         settle(request, &file, change)
+    }
+
+    /// Takes out the names of tokens that are about to be removed. What is removed and still named would be taken for lost.
+    pub(super) fn forget(&self, request: &Request, tokens: &[String]) -> Result<()> {
+        let names = self.names()?;
+        let left: BTreeSet<&str> =
+            names.iter().filter(|name| !tokens.contains(name)).map(String::as_str).collect();
+        if left.len() < names.len() { self.keep(request, &left) } else { Ok(()) }
     }
 
     fn file(&self) -> Result<TextFile<'_>> {

@@ -1,5 +1,6 @@
 //! `enroll`: a fleet into its cluster. It reads bot and tokens by `tctl`, decides, applies, and reads again.
 
+mod apply;
 mod bot_change;
 mod bot_file;
 mod cluster;
@@ -20,8 +21,7 @@ use super::token::Fleet;
 use crate::error::{Error, Kind, Result};
 use crate::ordered;
 use crate::protocol::{Answer, Request};
-use crate::teleport::Token;
-use crate::teleport::tctl::{Resource, Tctl};
+use crate::teleport::tctl::Tctl;
 use cluster::{Reader, State};
 use decision::{Decision, decide};
 use layout::Unit;
@@ -44,7 +44,7 @@ impl Action for Asked {
         if self.read_only {
             return self.only_read();
         }
-        let mut report = Report::new(std::mem::take(&mut self.warnings));
+        let mut report = Report::new(&mut self);
         // A cluster has no compare-and-swap for tokens: of two runs that change one at the same time, the second to apply undoes what
         // the first did. So each reads again after a while, and goes on until it sees what it wants.
         for attempt in 1..=MOST_ATTEMPTS + 1 {
@@ -112,11 +112,15 @@ impl Asked {
         if !request.controls.check_mode
             && let Some(tctl) = self.tctl.as_ref().filter(|_| state.is_some())
         {
-            apply_all(tctl, &decision, &apply.0)?;
+            apply::forget(request, self, &decision, &hosts)?;
+            apply::all(tctl, &decision, &apply.0)?;
         }
         report.rules_are_known = state.is_some() || !fleet.has_archived() || report.has_tokens();
         if state.is_some() {
             // What the next attempt is to find, whoever keeps the files.
+            if !self.write_files {
+                report.leave_marks(self, &hosts)?;
+            }
             self.applied_before = vec![marks::text(decision.built.iter().flat_map(Decision::names))];
             for (built, mark) in decision.built.iter().zip(&marks) {
                 if let Some(mark) = mark {
@@ -181,20 +185,4 @@ impl Asked {
         marks::refuse_lost(&lost)?;
         Ok(Some(state))
     }
-}
-
-/// The bot first, since a cluster refuses tokens of one that it does not have.
-fn apply_all(tctl: &Tctl, decision: &Decision<'_>, tokens: &[&Token]) -> Result<()> {
-    if let Some(bot) = &decision.bot.after {
-        tctl.create(&crate::teleport::yaml::write(bot))?;
-    }
-    if !tokens.is_empty() {
-        let documents: Vec<String> = tokens.iter().map(|token| token.to_yaml()).collect();
-        tctl.create(&documents.join("---\n"))?;
-    }
-    for name in decision.to_remove() {
-        // Another run may have been quicker.
-        tctl.remove(Resource::Token(name))?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod answer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::actions::token::{self, Refused};
 use crate::error::Result;
 use crate::host::AbsolutePath;
 use crate::message::sentence;
+use crate::ordered;
 use crate::protocol::{Diff, Request};
 use crate::teleport::{Token, yaml};
 
@@ -41,6 +42,8 @@ pub(super) struct Report {
     /// Whether it is known which rules there are.
     pub rules_are_known: bool,
     files: Vec<String>,
+    /// What marks of another machine named before.
+    marked: BTreeSet<String>,
     /// Files of another machine.
     contents: Vec<Value>,
     content: String,
@@ -55,8 +58,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(warnings: Vec<String>) -> Self {
-        Self { warnings, ..Self::default() }
+    pub(super) fn new(asked: &mut Asked) -> Self {
+        let marked = ordered::set(asked.applied_before.iter().flat_map(|text| marks::names(text)));
+        Self { marked, warnings: std::mem::take(&mut asked.warnings), ..Self::default() }
     }
 
     /// Adds warnings.
@@ -101,8 +105,7 @@ impl Report {
                 self.leave(path, &written.content);
                 // Without an answer, what the cluster had is still to be there.
                 if is_read {
-                    let names = Decision::names(built);
-                    let mark = if names.is_empty() { String::new() } else { marks::text(names.into_iter()) };
+                    let mark = marks::text_or_none(Decision::names(built).into_iter());
                     self.leave(&marks::beside(path)?, &mark);
                 }
             }
@@ -133,6 +136,23 @@ impl Report {
         self.former = decision.former.iter().map(|former| former.before.name.to_string()).collect();
         for built in &decision.built {
             self.take_built(built, decision.cas.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Leaves marks that other layouts have of removed tokens, as they are without those.
+    pub(super) fn leave_marks(&mut self, asked: &Asked, hosts: &BTreeSet<String>) -> Result<()> {
+        for unit in asked.layout.makers(&self.deleted, hosts)? {
+            let Some(path) = unit.file.as_ref().map(marks::beside).transpose()? else { continue };
+            let (gone, kept): (Vec<&String>, Vec<&String>) = self
+                .marked
+                .iter()
+                .filter(|name| unit.is_own(name))
+                .partition(|name| self.deleted.contains(name));
+            let is_left = self.contents.iter().any(|file| file["path"] == path.as_str());
+            if !gone.is_empty() && !is_left {
+                self.leave(&path, &marks::text_or_none(kept.into_iter().map(String::as_str)));
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::Fleet;
+use super::{Fleet, elsewhere};
 
 #[test]
 fn a_token_that_is_lost_is_made_anew_only_where_that_is_said() {
@@ -68,4 +68,32 @@ fn one_that_goes_between_two_reads_is_not_made_anew() {
     let message = fleet.refuse(&json!({ "settle_seconds": 3 }), "conflict");
     assert!(message.contains("no token hosts, although"), "{message}");
     assert!(fleet.tokens().is_empty());
+}
+
+#[test]
+fn one_that_another_layout_has_removed_is_not_missed() {
+    let per_host = json!({ "tokens": "per_host" });
+    let sharded = json!({ "tokens": "sharded", "shards": 2 });
+    for is_elsewhere in [false, true] {
+        // A host that is called as a shard is numbered, and others of both shards.
+        let Some(fleet) = Fleet::of(&["0", "web-1", "web-2", "db-1"]) else { return };
+        let enroll = |layout: &serde_json::Value| {
+            if is_elsewhere { elsewhere::enroll(&fleet, layout) } else { fleet.enroll(layout) }
+        };
+        enroll(&per_host);
+        fleet.archive("0");
+        assert_eq!(enroll(&json!({}))["deleted"], json!(["hosts-0"]));
+        assert!(!fleet.path("token-0.yaml.applied").exists(), "{is_elsewhere}");
+        enroll(&per_host);
+
+        enroll(&sharded);
+        for host in fleet.hosts_of("hosts-1") {
+            fleet.archive(&host);
+        }
+        let answer = enroll(&per_host);
+        assert!(answer["deleted"].as_array().unwrap().contains(&json!("hosts-1")), "{answer}");
+        let mark = fs::read_to_string(fleet.path("token.yaml.applied")).unwrap();
+        assert!(mark.contains("hosts-0\n") && !mark.contains("hosts-1\n"), "{mark}");
+        enroll(&sharded);
+    }
 }
