@@ -3,6 +3,7 @@
 mod access;
 mod cluster;
 mod config;
+mod deploy;
 mod ekcert_ca;
 mod enroll;
 mod hosts;
@@ -53,10 +54,11 @@ const fn entry<A: Action>(name: &'static str) -> Entry {
 }
 
 /// Every action.
-const ACTIONS: [Entry; 12] = [
+const ACTIONS: [Entry; 13] = [
     entry::<access::Access>("access"),
     entry::<cluster::Parameters>("cluster"),
     entry::<config::Config>("config"),
+    entry::<deploy::Deploy>("deploy"),
     entry::<ekcert_ca::Asked>("ekcert_ca"),
     entry::<enroll::Asked>("enroll"),
     entry::<identify::Identify>("identify"),

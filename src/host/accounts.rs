@@ -102,14 +102,16 @@ impl Accounts {
         if let Some(user) = user {
             let found = match user.number() {
                 Some(number) => Some(number),
-                None => User::by_name(&user.0)?.map(|found| found.uid),
+                None => User::by_name(&user.0)?.map(|found| found.uid).or_else(|| foreseen(&USERS, &user.0)),
             };
             accounts.user = found.or_else(|| note(&mut missing, "user", user));
         }
         if let Some(group) = group {
             let found = match group.number() {
                 Some(number) => Some(number),
-                None => Group::by_name(&group.0)?.map(|found| found.gid),
+                None => {
+                    Group::by_name(&group.0)?.map(|found| found.gid).or_else(|| foreseen(&GROUPS, &group.0))
+                }
             };
             accounts.group = found.or_else(|| note(&mut missing, "group", group));
         }
@@ -140,6 +142,31 @@ thread_local! {
     // A look-up may ask a server, and a directory's content asks for the same few again and again.
     static USERS: Names = RefCell::default();
     static GROUPS: Names = RefCell::default();
+}
+
+/// From now on a user and a group of these names count as there, as they would be after a run that makes them: for check mode. They have
+/// numbers that no account has.
+pub fn foresee_accounts(user: &str, group: &str) {
+    for (names, name) in [(&USERS, user), (&GROUPS, user), (&GROUPS, group)] {
+        names.with_borrow_mut(|names| {
+            let number = FIRST_FORESEEN + u32::try_from(names.len()).unwrap_or_default();
+            if !names.values().any(|known| known == name) {
+                names.insert(number, name.to_owned());
+            }
+        });
+    }
+}
+
+/// Above what systemd takes for container and dynamic users (systemd.io, "Users, Groups, UIDs and GIDs").
+const FIRST_FORESEEN: u32 = 0xF000_0000;
+
+fn foreseen(names: &'static LocalKey<Names>, name: &str) -> Option<u32> {
+    names.with_borrow(|names| {
+        names
+            .iter()
+            .find(|(number, known)| **number >= FIRST_FORESEEN && *known == name)
+            .map(|(number, _)| *number)
+    })
 }
 
 fn known(names: &'static LocalKey<Names>, number: u32, look_up: impl FnOnce() -> Option<String>) -> String {

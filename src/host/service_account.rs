@@ -2,8 +2,11 @@
 //! What is missing of it systemd-sysusers(8) makes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::thread;
 
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::users::{Group, User};
 use super::{Account, group_name, program};
@@ -232,13 +235,23 @@ fn groups_of(user: &User) -> Result<BTreeMap<String, u32>> {
     Ok(ordered::map(user.groups()?.into_iter().map(|number| (group_name(number), number))))
 }
 
-/// Turns this process into one of that user's, for good: no way leads back.
-pub fn become_user(user: &User) -> Result<()> {
+/// Does some work as that user, in a thread of its own: to Linux the credentials are a thread's (credentials(7)), so that the rest of
+/// this process stays whose it is.
+pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let in_thread = || {
+        become_user(user)?;
+        work()
+    };
+    thread::scope(|scope| scope.spawn(in_thread).join().unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// Turns this thread into one of that user's, for good: no way leads back.
+fn become_user(user: &User) -> Result<()> {
     let groups: Vec<Gid> = user.groups()?.into_iter().map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    setgroups(&groups)
-        .and_then(|()| setresgid(gid, gid, gid))
-        .and_then(|()| setresuid(uid, uid, uid))
+    set_thread_groups(&groups)
+        .and_then(|()| set_thread_res_gid(gid, gid, gid))
+        .and_then(|()| set_thread_res_uid(uid, uid, uid))
         .map_err(|error| Error::io(&format!("become the user `{}`", user.name), &error.into()))
 }
 

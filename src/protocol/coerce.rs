@@ -18,10 +18,8 @@ use crate::document;
 use crate::error::{Error, Result};
 use crate::message::shortened;
 
-pub(super) fn from_parameters<T: DeserializeOwned>(
-    action: &str,
-    parameters: Map<String, Value>,
-) -> Result<T> {
+/// The parameters of an action as the type that declares them.
+pub fn from_fields<T: DeserializeOwned>(action: &str, parameters: Map<String, Value>) -> Result<T> {
     let input = Coerced { value: Value::Object(parameters), depth: Depth::Request };
     T::deserialize(input).map_err(|problem| Error::invalid(problem.describe(action)))
 }

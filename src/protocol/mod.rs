@@ -6,13 +6,15 @@
 //! parameters, and `_tbot_defaults` names those that come from `module_defaults`.
 
 mod coerce;
+mod earlier;
 mod names;
 mod pairs;
 mod problem;
 mod request;
 mod response;
 
-pub use coerce::{boolean, from_value};
+pub use coerce::{boolean, from_fields, from_value};
+pub use earlier::Earlier;
 pub use names::parameter_names;
 pub use problem::nearest;
 pub use request::{Controls, Request, read};

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::coerce;
+use super::earlier::Earlier;
 use crate::document;
 use crate::error::{Error, Result};
 use crate::json;
@@ -48,6 +49,9 @@ const DEFAULTS: &str = "_tbot_defaults";
 const TOKENS: [(&str, &str); 4] =
     [("ekcert_ca", "current"), ("preflight", "token"), ("registry", "current"), ("token", "current")];
 
+/// The action whose parameters are objects with those of other actions.
+const PARTED: &str = "deploy";
+
 /// Bytes of the largest parameter that an answer repeats, as JSON.
 const LARGEST_SHOWN: usize = 2048;
 /// Bytes of the largest one that is searched for secrets: larger than any configuration, and smaller than a large fleet.
@@ -60,6 +64,8 @@ pub struct Request {
     pub action: String,
     /// Ansible's controls.
     pub controls: Controls,
+    /// What earlier parts of it have done.
+    pub earlier: Earlier,
     /// Everything else, as it came, until the action takes it.
     parameters: Map<String, Value>,
     /// `_tbot_defaults`: the parameters that no task names. They are the `module_defaults` of all actions together.
@@ -102,17 +108,26 @@ impl Request {
         module_args.insert("action".to_owned(), Value::String(action.clone()));
         let mut secrets = Known::default();
         for (name, value) in &parameters {
-            let size = json::size_within(value, LARGEST_SEARCHED);
-            let may_hold_names = TOKENS.contains(&(action.as_str(), name));
-            let is_shown = size.is_some_and(|size| size <= LARGEST_SHOWN)
-                && (!may_hold_names || secrets::are_for_tpms(value));
-            let shown = if is_shown { secrets::mask_parameter(name, value) } else { summary(value) };
+            // The parts of a deployment have the parameters of other actions.
+            let shown = match value {
+                Value::Object(fields) if action == PARTED => fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), noted(&action, name, value, &mut secrets)))
+                    .collect(),
+                value => noted(&action, name, value, &mut secrets),
+            };
             module_args.insert(name.clone(), shown);
-            if size.is_some() {
-                secrets.add_parameter(name, value);
-            }
         }
-        Ok(Self { action, controls, parameters, defaults, module_args, is_repeated, secrets })
+        Ok(Self {
+            action,
+            controls,
+            earlier: Earlier::default(),
+            parameters,
+            defaults,
+            module_args,
+            is_repeated,
+            secrets,
+        })
     }
 
     /// Leaves out the parameters from `module_defaults` that this action does not have, but another action has. What no action
@@ -134,7 +149,7 @@ impl Request {
 
     /// Takes the parameters out, as the type that declares them, coerced as Ansible's argument specs do.
     pub fn parameters<T: DeserializeOwned>(&mut self) -> Result<T> {
-        coerce::from_parameters(&self.action, std::mem::take(&mut self.parameters))
+        coerce::from_fields(&self.action, std::mem::take(&mut self.parameters))
     }
 
     /// The secrets that the parameters hold.
@@ -179,6 +194,20 @@ fn names(control: Option<Value>) -> Result<Vec<String>> {
     let Some(value) = control else { return Ok(Vec::new()) };
     serde_json::from_value(value)
         .map_err(|_| Error::invalid(format!("`{DEFAULTS}` is a list of names of parameters")))
+}
+
+/// What an answer repeats of a parameter, whose secrets are noted.
+fn noted(action: &str, name: &str, value: &Value, secrets: &mut Known) -> Value {
+    let size = json::size_within(value, LARGEST_SEARCHED);
+    let may_hold_names = TOKENS.contains(&(action, name));
+    if size.is_some() {
+        secrets.add_parameter(name, value);
+    }
+    if size.is_some_and(|size| size <= LARGEST_SHOWN) && (!may_hold_names || secrets::are_for_tpms(value)) {
+        secrets::mask_parameter(name, value)
+    } else {
+        summary(value)
+    }
 }
 
 /// The size of a value that would swell the answer, or is not to be shown.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Request;
 use crate::error::Error;
+use crate::host::AbsolutePath;
 use crate::message::{bounded, sentence};
 
 /// Characters of an error's detail at most, which may list hosts or lines of a journal.
@@ -22,6 +23,8 @@ pub struct Answer {
     pub results: Map<String, Value>,
     /// Sentences that the user should see although nothing failed.
     pub warnings: Vec<String>,
+    /// The configuration that was written, or would be, with its secrets: for later parts of the same request.
+    pub config: Option<(AbsolutePath, String)>,
     /// Before and after; shown only where something changed and the user asked for it.
     pub diff: Option<Difference>,
 }
@@ -77,6 +80,15 @@ impl Difference {
         if let Self::One(diff) = self { Some(diff) } else { None }
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn into_all(self) -> Vec<Diff> {
+        match self {
+            Self::One(diff) => vec![diff],
+            Self::Each(diffs) => diffs,
+        }
+    }
+
     /// The same without secrets.
     fn masked(self) -> Self {
         match self {
@@ -91,6 +103,13 @@ impl Answer {
     #[must_use]
     pub fn new(changed: bool) -> Self {
         Self { changed, ..Self::default() }
+    }
+
+    /// Says whether something changed.
+    #[must_use]
+    pub fn changes(mut self, changed: bool) -> Self {
+        self.changed = changed;
+        self
     }
 
     /// Adds one result.

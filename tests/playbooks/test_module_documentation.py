@@ -22,7 +22,9 @@ from proxy import Proxy
 # Ansible's own, which every module has.
 COMMON = {"changed", "invocation"}
 # Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, a cluster's, and those of other results.
-OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"}
+OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"} | {
+    "access", "storage", "config", "systemd", "service",
+}  # fmt: skip
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
 BELONGS = re.compile(rf"(?:^|\. )With ((?:{ACTION}(?:, | or | and )?)+)")
@@ -104,8 +106,22 @@ def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
         "storage": {"path": str(folder / "bot")},
         "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test", "group": GROUP},
         "systemd": {"directory": str(folder), **account},
-        "service": {"name": "there-is-no-such-unit"},
+        "service": {"name": "there-is-no-such-unit", "state": "started", "_ansible_check_mode": True},
+        "deploy": deployed(folder / "deployed", tpms["web-1"].tcti),
     }  # fmt: skip
+
+
+def deployed(folder: Path, tcti: str) -> dict:
+    """A request of action `deploy` with every part, in check mode."""
+    folder.mkdir()
+    return {
+        "access": {"tcti": tcti, "user": "there-is-no-such-user", "group": GROUP},
+        "storage": {"path": str(folder / "bot")},
+        "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test"},
+        "systemd": {"directory": str(folder)},
+        "service": {"name": "there-is-no-such-unit"},
+        "_ansible_check_mode": True,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +326,7 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("config", "state"): ("absent", config),
         ("config", "extra"): ({"debug": True}, config),
         ("config", "defaults"): ({"debug": True}, config),
+        ("deploy", "state"): ("absent", {"systemd": systemd}),
         ("systemd", "name"): ("other", systemd),
         ("systemd", "user"): (USER, systemd | {"user": None}),
         ("systemd", "group"): (GROUP, systemd | {"group": None}),

@@ -124,16 +124,18 @@ fn groups(standing: &Standing, create: bool) -> Value {
     if create { json!(standing.wanted_groups()) } else { json!(standing.groups.keys().collect::<Vec<_>>()) }
 }
 
-/// Asks the TPM for its properties as that user. This process stays that user.
+/// Asks the TPM for its properties as that user.
 fn verify(user: &User, tcti: &Tcti, node: Option<Node>, parameters: &Parameters) -> Result<()> {
-    if geteuid().is_root() {
-        host::become_user(user)?;
-    } else if geteuid().as_raw() != user.uid {
+    let ask =
+        || Tpm::connect(tcti, Backend::Auto, parameters.timeout.limit()).and_then(|mut tpm| tpm.properties());
+    let asked = if geteuid().is_root() {
+        host::as_user(user, ask)
+    } else if geteuid().as_raw() == user.uid {
+        ask()
+    } else {
         let message = format!("only root can see whether the user `{}` gets at the TPM", user.name);
         return Err(Error::new(Kind::PermissionDenied, message).hint("run as root (become: true)"));
-    }
-    let asked =
-        Tpm::connect(tcti, Backend::Auto, parameters.timeout.limit()).and_then(|mut tpm| tpm.properties());
+    };
     match asked {
         Ok(_) => Ok(()),
         Err(error) if error.kind == Kind::TpmPermission => {

@@ -71,7 +71,7 @@ fn write(
     let (accounts, missing) = super::find_accounts(request, owner, Some(&wanted.group))?;
     let trust = Trust::in_owner(accounts.user);
     let file = &TextFile::inspect(path.as_ref(), trust)?;
-    let path = path.as_str();
+    let (place, path) = (path, path.as_str());
     let attributes = file.wanted(accounts, wanted.mode);
     let old = file.text().unwrap_or_default();
     let secrets = Known::in_text(old);
@@ -83,13 +83,14 @@ fn write(
         file.settle_in_directory(change, trust)?;
     }
     let diff = diff(file, path, &content, attributes);
-    Ok(Answer::new(!is_same || !missing.is_empty())
+    let answer = Answer::new(!is_same || !missing.is_empty())
         .result("path", path)
         // What was a secret may be named elsewhere, too.
         .result("content", secrets.hide(&secrets::mask(&content)))
         .warnings(missing)
         .warnings(warnings.iter().map(|warning| secrets.hide_in_message(warning)).collect())
-        .diff(Some(diff)))
+        .diff(Some(diff));
+    Ok(Answer { config: Some((place.clone(), content)), ..answer })
 }
 
 /// The text of the file with these settings, and what a person should know of it.

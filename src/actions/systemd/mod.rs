@@ -35,12 +35,14 @@ impl Action for Parameters {
 }
 
 fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
-    let form = found.form(parameters.mode, || render(parameters, found, Form::Unit, &mut Vec::new()).ok())?;
+    let form = found.form(parameters.mode, || {
+        render(parameters, &request.earlier, found, Form::Unit, &mut Vec::new()).ok()
+    })?;
     let mut warnings = missing_accounts(parameters)?;
     if !parameters.hardening && parameters.read_write_paths.is_some() {
         warnings.push("parameter `read_write_paths` has no use without `hardening`".to_owned());
     }
-    let wanted = render(parameters, found, form, &mut warnings)?;
+    let wanted = render(parameters, &request.earlier, found, form, &mut warnings)?;
     if parameters.mode == Placement::DropIn {
         warnings.extend(obstacle(request, found)?);
     }

@@ -7,10 +7,12 @@ use crate::host::unit::{
     runtime_directory,
 };
 use crate::host::{AbsolutePath, is_shared_directory};
+use crate::protocol::Earlier;
 
 /// The text of this form. What the service may lack then goes into `warnings`.
 pub(super) fn render(
     parameters: &Parameters,
+    earlier: &Earlier,
     found: &Found<'_>,
     form: Form,
     warnings: &mut Vec<String>,
@@ -34,7 +36,7 @@ pub(super) fn render(
     let made_pid_file = file.filter(|file| {
         file.is_right_in_run() && !parameters.can_write_run() && (is_units || !parameters.hardening)
     });
-    let mut used = used(parameters, &other, has_command, warnings)?;
+    let mut used = used(parameters, earlier, &other, has_command, warnings)?;
     let directory = match file {
         Some(file) if made_pid_file.is_none() => own_directory(parameters, file, &used, is_units, warnings)?,
         _ => None,
@@ -66,14 +68,15 @@ pub(super) fn render(
 /// pid file, so there nothing of it is an error.
 fn used(
     parameters: &Parameters,
+    earlier: &Earlier,
     other: &ForeignService,
     has_command: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Use> {
     if !parameters.hardening {
-        return Ok(uses::find(parameters, other, has_command, &mut Vec::new()).unwrap_or_default());
+        return Ok(uses::find(parameters, other, has_command, earlier, &mut Vec::new()).unwrap_or_default());
     }
-    let mut used = uses::find(parameters, other, has_command, warnings)?;
+    let mut used = uses::find(parameters, other, has_command, earlier, warnings)?;
     used.may_write.extend(other.updater_socket.as_ref().and_then(|socket| directory_of(socket, warnings)));
     Ok(used)
 }

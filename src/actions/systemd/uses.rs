@@ -6,7 +6,8 @@ use std::path::Path;
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ForeignService, Use};
-use crate::host::{self, AbsolutePath, is_shared_directory};
+use crate::host::{AbsolutePath, is_shared_directory};
+use crate::protocol::Earlier;
 use crate::secrets::Known;
 use crate::teleport::config::{self, DEFAULT_STORAGE, Paths};
 
@@ -18,6 +19,7 @@ pub(super) fn find(
     parameters: &Parameters,
     unit: &ForeignService,
     has_command: bool,
+    earlier: &Earlier,
     warnings: &mut Vec<String>,
 ) -> Result<Use> {
     let file = parameters.config(unit);
@@ -28,7 +30,7 @@ pub(super) fn find(
             file.as_str()
         ));
     }
-    let paths = read(file, parameters.read_write_paths.is_some(), warnings)?;
+    let paths = read(file, earlier, parameters.read_write_paths.is_some(), warnings)?;
     let makes_sockets = !paths.sockets.is_empty() || paths.serves_workloads;
     let program = if has_command { Some(parameters.tbot_path(unit)) } else { unit.program.as_ref() };
     let named = paths.named.into_iter().filter_map(|path| AbsolutePath::try_from(path).ok());
@@ -52,8 +54,13 @@ pub(super) fn find(
     })
 }
 
-fn read(file: &AbsolutePath, are_paths_given: bool, warnings: &mut Vec<String>) -> Result<Paths> {
-    let bytes = match host::read(file.as_ref()) {
+fn read(
+    file: &AbsolutePath,
+    earlier: &Earlier,
+    are_paths_given: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Paths> {
+    let bytes = match earlier.read(file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind == Kind::NotFound => {
             let paths = if are_paths_given {

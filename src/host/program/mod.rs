@@ -42,6 +42,11 @@ pub fn find(name: &str) -> Option<String> {
 /// Runs a program with `input` on its standard input, in the language C, and with nothing else of this process's
 /// environment. It is an error of kind `io` where it takes more than a minute; it is ended then.
 pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Said> {
+    run_for(LIMIT, program, arguments, input)
+}
+
+/// The same with another limit than a minute.
+pub fn run_for(limit: Duration, program: &str, arguments: &[&str], input: &str) -> Result<Said> {
     let failed = |error: io::Error| Error::io(&format!("run {program}"), &error);
     let mut child = Command::new(program)
         .args(arguments)
@@ -58,10 +63,10 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Said> {
         // One that ends without reading it says why.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let Some((output, errors)) = read_within_limit(&mut child) else {
+    let Some((output, errors)) = read_within(limit, &mut child) else {
         let _ = child.kill();
         let _ = child.wait();
-        let message = format!("{program} did not end within {} s", LIMIT.as_secs());
+        let message = format!("{program} did not end within {} s", limit.as_secs());
         return Err(Error::new(Kind::Io, message).hint("see what it waits for, then run this again"));
     };
     let status = child.wait().map_err(failed)?;
@@ -93,12 +98,12 @@ impl Said {
 }
 
 /// Both outputs, once the program has closed them; none where that takes too long.
-fn read_within_limit(child: &mut Child) -> Option<(String, String)> {
+fn read_within(limit: Duration, child: &mut Child) -> Option<(String, String)> {
     let (sender, receiver) = channel();
     let pipes = (child.stdout.take(), child.stderr.take());
     // What it says in error is a few lines, so that reading one after the other blocks neither.
     thread::spawn(move || sender.send((text(pipes.0), text(pipes.1))));
-    receiver.recv_timeout(LIMIT).ok()
+    receiver.recv_timeout(limit).ok()
 }
 
 fn text(pipe: Option<impl Read>) -> String {

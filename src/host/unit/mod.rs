@@ -23,7 +23,7 @@ pub use journal::last_lines;
 pub use meaning::{Form, same_but_for_pid_file, same_directives};
 pub use name::UnitName;
 pub use pid_file::PidFile;
-pub use state::{ServiceState, is_booted};
+pub use state::{ServiceState, is_booted, reload_systemd};
 
 use super::{AbsolutePath, Account};
 use crate::error::Result;

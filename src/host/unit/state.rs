@@ -27,6 +27,11 @@ pub fn is_booted() -> bool {
     Path::new(BOOTED).is_dir()
 }
 
+/// Has systemd, where it is the init system, read its units again.
+pub fn reload_systemd() -> Result<()> {
+    if is_booted() { said_by("systemctl", &["daemon-reload"]).map(|_| ()) } else { Ok(()) }
+}
+
 /// The state of a service at one moment. Without systemd, and for a unit that it does not know, that of none.
 #[derive(Debug, Default)]
 pub struct ServiceState {
@@ -59,7 +64,19 @@ impl ServiceState {
     /// Whether systemd has the unit, and can run it.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.get("LoadState") == "loaded"
+        self.load_state() == "loaded"
+    }
+
+    /// `loaded`, `not-found`, `masked`, `bad-setting` and the like; empty without systemd.
+    #[must_use]
+    pub fn load_state(&self) -> &str {
+        self.get("LoadState")
+    }
+
+    /// Whether `systemctl disable` has something to take away.
+    #[must_use]
+    pub fn is_enabled_by_link(&self) -> bool {
+        matches!(self.get("UnitFileState"), "enabled" | "enabled-runtime")
     }
 
     /// Whether it starts at boot, or another way than by being enabled.
@@ -78,6 +95,12 @@ impl ServiceState {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.get("ActiveState"), "active" | "reloading" | "refreshing")
+    }
+
+    /// Whether it is about to run, perhaps again and again.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.get("ActiveState") == "activating"
     }
 
     /// Whether systemd has given it up.

@@ -7,7 +7,7 @@ use crate::support::SoftwareTpm;
 use crate::support::privileges::{NOBODY, in_own_mounts, is_root, place, run_as};
 
 /// Runs a script where what is written to `/etc` is gone afterwards, and no `teleport` is there.
-fn in_own_etc(script: &str, arguments: &[String]) -> Vec<String> {
+pub fn in_own_etc(script: &str, arguments: &[String]) -> Vec<String> {
     let place = place();
     let all = format!(
         r#"mount -t tmpfs none "$1"
@@ -31,7 +31,7 @@ fn access(tcti: &str, more: &Value) -> Value {
     request
 }
 
-fn answer(line: &str) -> Value {
+pub fn answer(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 

@@ -1,6 +1,7 @@
 //! What the binary does to a host.
 
 mod access;
+mod deploy;
 mod directory;
 mod file;
 mod program;

@@ -53,6 +53,19 @@ fn of_one_host() -> Vec<Case> {
             ],
         ),
         case(
+            "deploy",
+            json!({ "storage": { "path": "/no/such/directory" }, "service": {} }),
+            vec![
+                json!({}),
+                json!({ "storage": { "path": "/etc/bot" } }),
+                json!({ "storage": { "pth": "/var/lib/bot" } }),
+                json!({ "config": { "state": "absent" } }),
+                json!({ "service": { "wait": 3601 } }),
+                json!({ "storage": "/var/lib/bot" }),
+                json!({ "state": "gone", "storage": {} }),
+            ],
+        ),
+        case(
             "identify",
             json!({ "tcti": "device" }),
             vec![
@@ -219,6 +232,20 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         parameter `extra`: `version` is "v1", but this action always makes it "v2"
     config {"defaults":{"onboarding":{}}}
         parameter `defaults`: this action always gives `onboarding`, so there is no default for it
+    deploy {}
+        action `deploy` has nothing to do; give at least one of access, storage, config, systemd and service, each as an object
+    deploy {"storage":{"path":"/etc/bot"}}
+        /etc/bot is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
+    deploy {"storage":{"pth":"/var/lib/bot"}}
+        action `storage` has no parameter `pth`; did you mean (nearest first): path, mode, state, owner, group
+    deploy {"config":{"state":"absent"}}
+        parameter `config` of action `deploy` may not have `state`: give `state` of the deployment
+    deploy {"service":{"wait":3601}}
+        parameter `wait` of action `service`: 3601 is more than 3600
+    deploy {"storage":"/var/lib/bot"}
+        parameter `storage` of action `deploy`: expected an object, as JSON or as key=value pairs, found the text "/var/lib/bot"
+    deploy {"state":"gone","storage":{}}
+        parameter `state` of action `deploy`: `gone` is none of its values: absent, present
     identify {"tcti":"swtpm:prot=1"}
         `swtpm:prot=1` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
     identify {"expected_ek_public_hash":"ab"}

@@ -1,28 +1,28 @@
-//! `service`: the state and the health of `tbot`'s service. It changes nothing.
+//! `service`: the state and the health of `tbot`'s service, and what `systemctl` is to do with it.
+
+mod acting;
+mod waiting;
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Action;
 use crate::error::{Error, Kind, Result};
-use crate::host::unit::{ServiceState, UnitName, is_booted, last_lines};
-use crate::host::{self, AbsolutePath};
+use crate::host::AbsolutePath;
+use crate::host::unit::{UnitName, is_booted};
 use crate::protocol::{Answer, Request};
 use crate::secrets::Known;
 use crate::teleport::config;
 use crate::teleport::readyz::{DiagnosticsAddress, Health};
+use acting::State;
+use waiting::{Seen, look};
 
 /// Seconds of the longest wait.
 const LONGEST_WAIT: u16 = 3600;
 /// Lines of the journal in an error at most.
 const MOST_LINES: u16 = 1000;
-const PAUSE: Duration = Duration::from_millis(500);
-/// How old the process of a service without a diagnostics address has to be to count as one that stays.
-const STEADY: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,6 +30,8 @@ pub(super) struct Parameters {
     name: UnitName,
     config: AbsolutePath,
     diag_addr: Option<DiagnosticsAddress>,
+    state: Option<State>,
+    enabled: Option<bool>,
     wait: u16,
     lines: u16,
 }
@@ -40,18 +42,12 @@ impl Default for Parameters {
             name: UnitName::known("tbot"),
             config: AbsolutePath::known("/etc/tbot.yaml"),
             diag_addr: None,
+            state: None,
+            enabled: None,
             wait: 0,
             lines: 20,
         }
     }
-}
-
-/// The service at one moment.
-struct Seen {
-    state: ServiceState,
-    health: Option<Health>,
-    /// What a person should know of that.
-    doubt: Option<String>,
 }
 
 impl Action for Parameters {
@@ -72,18 +68,30 @@ impl Action for Parameters {
 
     fn run(self, request: &Request) -> Result<Answer> {
         let mut warnings = Vec::new();
-        let address = self.diag_addr.clone().or_else(|| configured(&self.config, &mut warnings));
-        // In check mode nobody has started what there would be to wait for.
-        let wait = if request.controls.check_mode { 0 } else { self.wait };
-        let seen = look(&self, address.as_ref(), wait)?;
+        let steps = acting::decide(&self, request, &mut warnings)?;
+        if !request.controls.check_mode {
+            steps.iter().try_for_each(|step| step.take(&self))?;
+        }
+        let address = self.diag_addr.clone().or_else(|| configured(&self.config, request, &mut warnings));
+        // In check mode nobody has started what there would be to wait for, and nobody waits for one that is stopped.
+        let is_awaited = !request.controls.check_mode && self.state != Some(State::Stopped);
+        let seen = look(&self, address.as_ref(), if is_awaited { self.wait } else { 0 })?;
         warnings.extend(seen.doubt.clone());
-        Ok(answer(&self, &seen).warnings(warnings))
+        Ok(answer(&self, &seen)
+            .changes(!steps.is_empty())
+            .result("commands", steps.iter().map(|step| step.command(&self)).collect::<Vec<_>>())
+            .diff(acting::difference(&steps, &self))
+            .warnings(warnings))
     }
 }
 
 /// The address that the configuration has, if there is one.
-fn configured(file: &AbsolutePath, warnings: &mut Vec<String>) -> Option<DiagnosticsAddress> {
-    let found = host::read(file.as_ref()).and_then(|bytes| {
+fn configured(
+    file: &AbsolutePath,
+    request: &Request,
+    warnings: &mut Vec<String>,
+) -> Option<DiagnosticsAddress> {
+    let found = request.earlier.read(file).and_then(|bytes| {
         let text = String::from_utf8_lossy(&bytes);
         let values = config::parse(&text, file.as_str())?.unwrap_or_default();
         let wrong = |why| Error::new(Kind::Conflict, format!("`diag_addr`: {why}"));
@@ -105,66 +113,6 @@ fn configured(file: &AbsolutePath, warnings: &mut Vec<String>) -> Option<Diagnos
             None
         }
     }
-}
-
-/// Looks until the service is ready, or `wait` seconds are over. Where there is nothing to wait for, and without a
-/// wait, it looks once.
-fn look(parameters: &Parameters, address: Option<&DiagnosticsAddress>, wait: u16) -> Result<Seen> {
-    let start = Instant::now();
-    loop {
-        let state = ServiceState::ask(&parameters.name)?;
-        // Without systemd as the init system it is not known who runs `tbot`.
-        let processes = is_booted().then(|| state.processes());
-        let asked = address.map(|address| address.ask_service(processes.as_deref()));
-        let (health, doubt) = asked.map_or((None, None), |(health, doubt)| (Some(health), doubt));
-        let seen = Seen { state, health, doubt };
-        if wait == 0 || seen.is_ready() || !seen.can_become_ready() {
-            return Ok(seen);
-        }
-        let left = Duration::from_secs(wait.into()).saturating_sub(start.elapsed());
-        if left.is_zero() || seen.state.has_failed() {
-            return Err(not_ready(parameters, &seen, start.elapsed()));
-        }
-        thread::sleep(left.min(PAUSE));
-    }
-}
-
-impl Seen {
-    /// Whether what a wait is for has come. Where systemd is not the init system, others may run `tbot`.
-    fn is_ready(&self) -> bool {
-        let is_healthy = match &self.health {
-            Some(health) => health.is_ready(),
-            None => self.state.is_steady(STEADY),
-        };
-        is_healthy && (self.state.is_active() || !is_booted())
-    }
-
-    fn can_become_ready(&self) -> bool {
-        if is_booted() { self.state.exists() } else { self.health.is_some() }
-    }
-
-    fn describe(&self) -> String {
-        match &self.health {
-            _ if is_booted() && !self.state.is_active() => self.state.describe(),
-            Some(health) => health.describe(),
-            None => format!("its process has not stayed for {} s", STEADY.as_secs()),
-        }
-    }
-}
-
-fn not_ready(parameters: &Parameters, seen: &Seen, after: Duration) -> Error {
-    let message = format!(
-        "{} is not ready after {} s: {}",
-        parameters.name.file_name(),
-        after.as_secs(),
-        seen.describe()
-    );
-    let error = Error::new(Kind::NotReady, message);
-    let said = last_lines(&parameters.name, &seen.state, parameters.lines);
-    if said.is_empty() {
-        return error.hint(format!("see `journalctl -u {}`", parameters.name));
-    }
-    error.detail(said).hint("see the last lines of its journal in `error.detail`")
 }
 
 fn answer(parameters: &Parameters, seen: &Seen) -> Answer {

@@ -1,0 +1,150 @@
+//! `deploy`: all that a bot needs on its host in one request. Its parts are other actions, each with what these take.
+
+mod parts;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::access::Access;
+use super::config::Config;
+use super::storage::Storage;
+use super::{Action, service, systemd};
+use crate::error::{Error, Result};
+use crate::host::{self, unit};
+use crate::protocol::{Answer, Difference, Request, from_fields};
+use parts::Fields;
+
+/// Each part, by the name of its action. An absent one is left as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    access: Option<Fields>,
+    storage: Option<Fields>,
+    config: Option<Fields>,
+    systemd: Option<Fields>,
+    service: Option<Fields>,
+    #[serde(default)]
+    state: State,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Present,
+    Absent,
+}
+
+/// The parts that are given, in the order in which they are done.
+pub(super) struct Deploy {
+    parts: Vec<Part>,
+    is_absent: bool,
+}
+
+type Run = dyn FnOnce(&Request) -> Result<Answer>;
+
+/// A part whose parameters are found to make sense.
+struct Part {
+    name: &'static str,
+    run: Box<Run>,
+}
+
+impl Action for Deploy {
+    type Parameters = Parameters;
+
+    fn checked(mut parameters: Parameters) -> Result<Self> {
+        let is_absent = parameters.state == State::Absent;
+        parts::share(&mut parameters);
+        parts::refuse_states(&parameters)?;
+        if is_absent {
+            parts::take_away(&mut parameters);
+        }
+        let Parameters { access, storage, config, systemd, service, .. } = parameters;
+        let mut parts: Vec<Part> = [
+            // An account may have other uses, so that it stays.
+            part::<Access>("access", access.filter(|_| !is_absent))?,
+            part::<Storage>("storage", storage)?,
+            part::<Config>("config", config)?,
+            part::<systemd::Parameters>("systemd", systemd)?,
+            part::<service::Parameters>("service", service)?,
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.is_empty() {
+            return Err(Error::invalid("action `deploy` has nothing to do").hint(
+                "give at least one of access, storage, config, systemd and service, each as an object",
+            ));
+        }
+        if is_absent {
+            // What a bot that still runs would write goes last.
+            parts.reverse();
+        }
+        Ok(Self { parts, is_absent })
+    }
+
+    fn run(self, request: &Request) -> Result<Answer> {
+        let mut request = request.clone();
+        let (mut all, mut diffs, mut done) = (Answer::new(false), Vec::new(), Vec::new());
+        for part in self.parts {
+            let answer = (part.run)(&request).map_err(|error| failed(part.name, &done, error))?;
+            learn(&mut request, part.name, &answer);
+            all.changed |= answer.changed;
+            diffs
+                .extend(answer.diff.filter(|_| answer.changed).map(Difference::into_all).unwrap_or_default());
+            for warning in answer.warnings {
+                if !all.warnings.contains(&warning) {
+                    all.warnings.push(warning);
+                }
+            }
+            let mut results = answer.results;
+            results.insert("changed".to_owned(), Value::Bool(answer.changed));
+            all.results.insert(part.name.to_owned(), Value::Object(results));
+            done.push(part.name);
+        }
+        if self.is_absent && !request.controls.check_mode && is_to_forget(&all) {
+            unit::reload_systemd().map_err(|error| failed("systemd", &done, error))?;
+        }
+        Ok(all.diffs(diffs))
+    }
+}
+
+fn part<A: Action + 'static>(name: &'static str, fields: Option<Fields>) -> Result<Option<Part>> {
+    let Some(fields) = fields else { return Ok(None) };
+    let action = A::checked(from_fields(name, fields)?)?;
+    Ok(Some(Part { name, run: Box::new(move |request| action.run(request)) }))
+}
+
+/// What later parts have to know of one that is done, or would be.
+fn learn(request: &mut Request, name: &str, answer: &Answer) {
+    let is_foreseen = request.controls.check_mode && answer.changed;
+    match name {
+        "access" if is_foreseen => {
+            let text = |name: &str| answer.results.get(name).and_then(Value::as_str).unwrap_or_default();
+            host::foresee_accounts(text("user"), text("group"));
+        }
+        "config" | "systemd" => {
+            request.earlier.has_changed |= answer.changed;
+            request.earlier.config = answer.config.clone().or(request.earlier.config.take());
+            let needs_reload = answer.results.get("needs_daemon_reload").and_then(Value::as_bool);
+            request.earlier.needs_daemon_reload |= needs_reload.unwrap_or_default();
+        }
+        _ => {}
+    }
+}
+
+/// Whether systemd still knows a unit that is gone, of this run or of one that was interrupted.
+fn is_to_forget(all: &Answer) -> bool {
+    ["service", "systemd"]
+        .iter()
+        .any(|part| all.results.get(*part).is_some_and(|part| part["needs_daemon_reload"] == true))
+}
+
+/// The error of a part, and which were done before it: a later run goes on from there.
+fn failed(name: &str, done: &[&str], error: Error) -> Error {
+    let message = match done {
+        [] => format!("{name} failed: {}", error.message),
+        done => format!("{name} failed after {} had been done: {}", done.join(", "), error.message),
+    };
+    Error { message, ..error }
+}

@@ -1,0 +1,25 @@
+//! What earlier parts of the same request have done, or would have done in check mode.
+
+use crate::error::Result;
+use crate::host::{self, AbsolutePath};
+
+/// Empty where a request has one part.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// The configuration as it was written, or would be.
+    pub config: Option<(AbsolutePath, String)>,
+    /// Whether files of the service were changed, or would be.
+    pub has_changed: bool,
+    /// Whether systemd has not read all of these.
+    pub needs_daemon_reload: bool,
+}
+
+impl Earlier {
+    /// The content of a file as it is, or would be.
+    pub fn read(&self, file: &AbsolutePath) -> Result<Vec<u8>> {
+        match &self.config {
+            Some((path, text)) if path == file => Ok(text.clone().into_bytes()),
+            _ => host::read(file.as_ref()),
+        }
+    }
+}
