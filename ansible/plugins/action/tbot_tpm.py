@@ -17,9 +17,10 @@ import re
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
-from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, transport, variables
 
 try:
     from ansible.module_utils._internal._messages import ErrorSummary, Event
@@ -133,12 +134,16 @@ class ActionModule(ActionBase):
         refusal = None if self._connection.transport == "local" else binaries.refusal(arguments)
         if refusal:
             return refusal
-        arch = architecture(*self._platform(task_vars))
-        # Known to this worker process only; a directory that is known already changes nothing.
-        module_loader.add_directory(binaries.FOLDER)
-        answer = self._execute_module(
-            "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
-        )
+        # A host tells its own in the same exchange.
+        arch = architecture(*self._platform(task_vars)) if self._connection.transport == "local" else ""
+        answer = self._in_one_exchange(arguments, task_vars, arch)
+        if answer is None:
+            arch = arch or architecture(*self._platform(task_vars))
+            # Known to this worker process only; a directory that is known already changes nothing.
+            module_loader.add_directory(binaries.FOLDER)
+            answer = self._execute_module(
+                "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
+            )
         answer = explain(own_answer(answer, arguments.get("action")), arch, in_background=bool(self._task.async_val))
         if not are_files_of(arguments, answer.get("contents") or []):
             message = "%s answered with files that are not those of this token, so none was written. See who controls that host."
@@ -147,6 +152,59 @@ class ActionModule(ActionBase):
         if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:
             answer["msg"] = NO_PROGRAM_RUNS
         return answer
+
+    def _in_one_exchange(self, arguments, task_vars, arch):
+        """The answer of a binary that is at the target already, or is kept there; None where that way will not do, and nothing was
+        run."""
+        if not self._takes_standard_input(task_vars):
+            return None
+        user = self.get_become_option("become_user") if self._connection.become else ""
+        refused = os.path.join(C.DEFAULT_LOCAL_TMP, "tbot_tpm_copied_" + self._target_key(task_vars, user))
+        if os.path.exists(refused):
+            return None
+        controls = {
+            "_ansible_check_mode": self._task.check_mode,
+            "_ansible_diff": self._task.diff,
+            "_ansible_no_log": bool(self._task.no_log),
+            "_ansible_verbosity": self._display.verbosity,
+        }
+        environment = self._compute_environment_string()
+
+        def execute(command, data):
+            return self._low_level_execute_command(" ".join([environment, command]).strip(), in_data=data)
+
+        try:
+            if self._connection.transport == "local":
+                binary = os.path.join(binaries.FOLDER, "tbot_tpm_" + arch)
+                rc, said, errors = transport.in_place(execute, binary, {**arguments, **controls})
+            else:
+                remote_tmp = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
+                is_last = bool(task_vars.get("__tbot_is_last_request"))
+                cache = transport.Cache(execute, remote_tmp, binaries.by_system(C.DEFAULT_LOCAL_TMP), is_last)
+                rc, said, errors = cache.ask({**arguments, **controls})
+        except transport.Unusable:
+            with open(refused, "w", encoding="ascii"):
+                return None
+        message = "tbot_tpm ended with status %s and gave no answer: module_stdout and module_stderr have what it wrote." % rc
+        failure = {"failed": True, "changed": False, "msg": message, "module_stdout": said, "module_stderr": errors, "rc": rc}
+        return transport.as_json(said) or failure
+
+    def _takes_standard_input(self, task_vars):
+        """Whether a command gets standard input at the target, and nothing is to be left there for somebody to look at."""
+        wants = task_vars.get("tbot_tpm_cache")
+        if wants is not None and not boolean(self._templar.template(wants), strict=False):
+            return False
+        become = self._connection.become
+        # Whom it has to ask for a password, Ansible gives a terminal here, which has no end.
+        is_asked = become and self._connection.transport == "local" and self.get_become_option("become_pass")
+        return (
+            getattr(self._connection, "has_pipelining", False)
+            and not getattr(self._connection._shell, "_IS_WINDOWS", False)
+            and not (become and become.name.rpartition(".")[2] == "su")
+            and not (is_asked and not self._option("pipelining"))
+            and not C.DEFAULT_KEEP_REMOTE_FILES
+            and not self._task.async_val
+        )
 
     def _platform(self, task_vars):
         """The target's system and architecture, as `uname -sm` says them, or would say by what is known of it."""
@@ -184,12 +242,12 @@ class ActionModule(ActionBase):
         os.replace(partial, path)
         return words
 
-    def _target_key(self, task_vars):
+    def _target_key(self, task_vars, *more):
         """The same for all tasks that run on one machine, and different for different machines."""
         name = self._task.delegate_to or task_vars.get("inventory_hostname")
         address = self._option("host") or self._option("remote_addr") or self._play_context.remote_addr
         port = self._option("port") or self._play_context.port
-        parts = [self._connection.transport, str(name), str(address), str(port)]
+        parts = [self._connection.transport, str(name), str(address), str(port), *map(str, more)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _option(self, name):
@@ -250,13 +308,18 @@ def architecture(system, arch):
 def are_files_of(arguments, contents):
     """Whether the files that `enroll` leaves to the controller are those that the request is about: the controller writes and removes
     them, and their names come from the host that has tctl."""
+    if not contents:
+        return True
     path, bot = str(arguments.get("path") or ""), (arguments.get("bot") or {}).get("name") or arguments.get("bot_name")
     stem, dot, extension = path.rpartition(".")
     if not dot or "/" in extension:
         stem, extension = path, "yaml"
     of_hosts = ["%s-%s.%s" % (stem, host, extension) for host in arguments.get("only") or []]
     tokens = of_hosts if arguments.get("tokens") == "per_host" else [path]
-    allowed = {*tokens, *(token + ".applied" for token in tokens), "%s/%s.bot.yaml" % (os.path.dirname(path), bot)}
+    # What stands beside the tokens of another layout is corrected, too.
+    hosts = [host["description"] for host in arguments.get("hosts") or []] + (arguments.get("archived") or [])
+    marks = [path, *tokens, *("%s-%s.%s" % (stem, host, extension) for host in hosts if "/" not in host)]
+    allowed = {*tokens, *(token + ".applied" for token in marks), "%s/%s.bot.yaml" % (os.path.dirname(path), bot)}
     return all(isinstance(file, dict) and file.get("path") in allowed and isinstance(file.get("content"), str) for file in contents)
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import gzip
 import hashlib
 import json
 import os
@@ -37,18 +39,65 @@ def refusal(arguments):
 def is_as_packed(path):
     """Whether the binary is the one that the collection was packed with, by the list of files that is in each built collection. A
     checkout has no such list, and its binaries are its own."""
-    try:
-        with open(os.path.join(COLLECTION, "FILES.json"), "rb") as file:
-            files = json.load(file)["files"]
-    except FileNotFoundError:
+    listed = _listed_sums()
+    if listed is None:
         return True
-    name = os.path.relpath(path, COLLECTION)
-    sums = [entry.get("chksum_sha256") for entry in files if entry.get("name") == name]
     try:
-        with open(path, "rb") as file:
-            return sums == [hashlib.sha256(file.read()).hexdigest()]
+        return listed.get(os.path.relpath(path, COLLECTION)) == hashlib.sha256(_read(path)).hexdigest()
     except OSError:
         return False
+
+
+def by_system(remembered):
+    """What `uname -sm` says where each of the binaries runs, with its SHA-256 and a function that gives its content, packed by gzip or as
+    it is. The sums are those that the collection was packed with. What had to be computed is kept in a folder of this run."""
+    listed, found = _listed_sums(), {}
+    for name in sorted(os.listdir(FOLDER)):
+        arch = re.fullmatch(r"tbot_tpm_([a-z0-9_]+)", name)
+        if arch:
+            path = os.path.join(FOLDER, name)
+            # Of a file that is not listed, no content is right.
+            sha256 = _own_sum(path, remembered) if listed is None else listed.get(os.path.relpath(path, COLLECTION), "none")
+            found["Linux " + arch[1]] = (sha256, functools.partial(_content, path, sha256, remembered))
+    return found
+
+
+def _listed_sums():
+    try:
+        with open(os.path.join(COLLECTION, "FILES.json"), "rb") as file:
+            return {entry["name"]: entry.get("chksum_sha256") for entry in json.load(file)["files"]}
+    except FileNotFoundError:
+        return None
+
+
+def _own_sum(path, remembered):
+    status = os.stat(path)
+    key = "tbot_tpm_sum_%s_%d_%d" % (os.path.basename(path), status.st_mtime_ns, status.st_size)
+    return _kept(os.path.join(remembered, key), lambda: hashlib.sha256(_read(path)).hexdigest().encode()).decode()
+
+
+def _content(path, sha256, remembered, is_packed):
+    if not is_packed:
+        return _read(path)
+    return _kept(os.path.join(remembered, "tbot_tpm_%s.gz" % sha256), lambda: gzip.compress(_read(path), 6))
+
+
+def _kept(path, make):
+    """The content of a file, which is made where it is missing. Every task runs in a process of its own."""
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        content = make()
+    partial = "%s.%d" % (path, os.getpid())
+    with open(partial, "wb") as file:
+        file.write(content)
+    os.replace(partial, path)
+    return content
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def with_texts(arguments, names):

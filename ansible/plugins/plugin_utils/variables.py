@@ -20,7 +20,7 @@ ROLES = os.path.join(binaries.COLLECTION, "roles")
 PREFIX = "tbot_"
 # The playbooks' own, which site.yml explains.
 ALLOW_UNKNOWN = "tbot_allow_unknown_variables"
-OF_PLAYBOOKS = (ALLOW_UNKNOWN, "tbot_become", "tbot_hosts", "tbot_max_fail_percentage", "tbot_serial")
+OF_PLAYBOOKS = (ALLOW_UNKNOWN, "tbot_become", "tbot_hosts", "tbot_max_fail_percentage", "tbot_serial", "tbot_tpm_cache")
 
 # In these an empty text says that there is to be none.
 EMPTY_TEXTS = frozenset(("tbot_diag_addr", "tbot_pid_file"))
