@@ -8,6 +8,7 @@ own; tbot, tctl and the cluster are the stand-ins. Installing packages is no par
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -83,16 +84,25 @@ class Bench:
         }
 
     def measure(self, rounds: int) -> dict[str, dict[str, list[float]]]:
-        """Seconds of first and of second runs, by way. Each round begins with the other way."""
+        """Seconds of first and of second runs by way, and how many of them Ansible keeps a processor busy with all that it runs here. Each
+        round begins with the other way."""
         ways = {"site": "site", "stock": Path(__file__).with_name("stock_modules.yml")}
-        times: dict[str, dict[str, list[float]]] = {name: {"first": [], "second": []} for name in ways}
+        kinds = ("first", "second", "first_processor", "second_processor")
+        times: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in kinds} for name in ways}
         for number in range(rounds):
             for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
                 with self.running_cluster():
-                    for which, of_runs in times[name].items():
-                        of_runs.append(self.run(ways[name], is_first=which == "first"))
+                    for which in ("first", "second"):
+                        before = self.processor_seconds()
+                        times[name][which].append(self.run(ways[name], is_first=which == "first"))
+                        times[name][f"{which}_processor"].append(self.processor_seconds() - before)
                 self.reset()
         return times
+
+    @staticmethod
+    def processor_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
 
     def run(self, playbook: str | Path, is_first: bool) -> float:
         taken, run = self.timed(playbook)
@@ -133,6 +143,8 @@ class Bench:
             shutil.rmtree(folder)
         STORAGE.mkdir()
         self.token_file.unlink()
+        self.token_file.with_name(f"{self.token_file.name}.applied").unlink(missing_ok=True)
+        shutil.rmtree("/root/.ansible/tmp/tbot_tpm", ignore_errors=True)
 
 
 class Cluster:

@@ -70,9 +70,10 @@ const ACTIONS: [Entry; 13] = [
     entry::<token::Asked>("token"),
 ];
 
-/// Whether any action has a parameter of this name.
-fn is_parameter(name: &str) -> bool {
-    ACTIONS.iter().any(|action| (action.parameters)().contains(&name))
+/// Whether an action, or any where none is named, has a parameter of this name.
+fn is_parameter(action: Option<&str>, name: &str) -> bool {
+    let mut named = ACTIONS.iter().filter(|entry| action.is_none_or(|action| entry.name == action));
+    named.any(|entry| (entry.parameters)().contains(&name))
 }
 
 /// Runs the action that the request names.

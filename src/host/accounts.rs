@@ -146,8 +146,10 @@ thread_local! {
 
 /// From now on a user and a group of these names count as there, as they would be after a run that makes them: for check mode. They have
 /// numbers that no account has.
-pub fn foresee_accounts(user: &str, group: &str) {
+pub fn foresee_accounts(user: Option<&str>, group: Option<&str>) {
+    // A new user brings a group of its own name.
     for (names, name) in [(&USERS, user), (&GROUPS, user), (&GROUPS, group)] {
+        let Some(name) = name else { continue };
         names.with_borrow_mut(|names| {
             let number = FIRST_FORESEEN + u32::try_from(names.len()).unwrap_or_default();
             if !names.values().any(|known| known == name) {

@@ -35,10 +35,11 @@ pub fn respond(
     let secrets = request.as_ref().map(|request| request.secrets().clone()).unwrap_or_default();
     let outcome = request.and_then(|mut request| {
         let answer = guarded(|| action(&mut request))?;
-        guarded(|| Ok(response::render(&request, answer)))
+        let failed = answer.failure.is_some();
+        guarded(|| Ok((response::render(&request, answer), failed)))
     });
     match outcome {
-        Ok(text) => (text, false),
+        Ok(answered) => answered,
         Err(error) => (response::render_failure(&secrets.hide_in_error(error)), true),
     }
 }

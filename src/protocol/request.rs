@@ -131,12 +131,26 @@ impl Request {
     }
 
     /// Leaves out the parameters from `module_defaults` that this action does not have, but another action has. What no action
-    /// has stays, and is refused like any misspelt parameter.
-    pub fn leave_out_defaults(&mut self, own: &[&str], is_of_another: impl Fn(&str) -> bool) {
+    /// has stays, and is refused like any misspelt parameter. Parts of a deployment take those of their actions. `has` tells whether an
+    /// action, or any without a name, has a parameter.
+    pub fn leave_out_defaults(&mut self, own: &[&str], has: impl Fn(Option<&str>, &str) -> bool) {
         for name in std::mem::take(&mut self.defaults) {
-            if !own.contains(&name.as_str()) && is_of_another(&name) {
-                self.parameters.shift_remove(&name);
-                self.module_args.shift_remove(&name);
+            let is_own = own.contains(&name.as_str());
+            let is_part =
+                self.action == PARTED && self.parameters.get(&name).is_some_and(|value| !value.is_object());
+            if (is_own && !is_part) || !has(None, &name) {
+                continue;
+            }
+            self.module_args.shift_remove(&name);
+            let Some(value) = self.parameters.shift_remove(&name).filter(|_| self.action == PARTED) else {
+                continue;
+            };
+            for (part, fields) in &mut self.parameters {
+                if let Value::Object(fields) = fields
+                    && has(Some(part), &name)
+                {
+                    fields.entry(&name).or_insert_with(|| value.clone());
+                }
             }
         }
     }

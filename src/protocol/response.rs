@@ -23,6 +23,8 @@ pub struct Answer {
     pub results: Map<String, Value>,
     /// Sentences that the user should see although nothing failed.
     pub warnings: Vec<String>,
+    /// Why it went no further, where something was done before that.
+    pub failure: Option<Error>,
     /// The configuration that was written, or would be, with its secrets: for later parts of the same request.
     pub config: Option<(AbsolutePath, String)>,
     /// Before and after; shown only where something changed and the user asked for it.
@@ -148,6 +150,9 @@ pub(super) fn render(request: &Request, answer: Answer) -> String {
     response.insert("warnings".to_owned(), json!(warnings(request, &answer.warnings)));
     if let (true, true, Some(diff)) = (request.controls.diff, answer.changed, answer.diff) {
         response.insert("diff".to_owned(), json!(diff.masked()));
+    }
+    if let Some(error) = &answer.failure {
+        response.extend(failure(&request.secrets().hide_in_error(error.clone())));
     }
     if request.is_repeated {
         response.insert("invocation".to_owned(), json!({ "module_args": request.module_args() }));

@@ -3,7 +3,7 @@
 mod parts;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::access::Access;
 use super::config::Config;
@@ -85,9 +85,26 @@ impl Action for Deploy {
 
     fn run(self, request: &Request) -> Result<Answer> {
         let mut request = request.clone();
-        let (mut all, mut diffs, mut done) = (Answer::new(false), Vec::new(), Vec::new());
+        let (mut all, mut diffs) = (Answer::new(false), Vec::new());
         for part in self.parts {
-            let answer = (part.run)(&request).map_err(|error| failed(part.name, &done, error))?;
+            let done = (part.run)(&request).and_then(|answer| {
+                // A unit that is gone is forgotten at once, whatever fails later.
+                if self.is_absent
+                    && part.name == "systemd"
+                    && !request.controls.check_mode
+                    && is_to_forget(&all, &answer)
+                {
+                    unit::reload_systemd()?;
+                }
+                Ok(answer)
+            });
+            let answer = match done {
+                Ok(answer) => answer,
+                Err(error) => {
+                    all.failure = Some(failed(part.name, &all, &request, error));
+                    break;
+                }
+            };
             learn(&mut request, part.name, &answer);
             all.changed |= answer.changed;
             diffs
@@ -100,10 +117,6 @@ impl Action for Deploy {
             let mut results = answer.results;
             results.insert("changed".to_owned(), Value::Bool(answer.changed));
             all.results.insert(part.name.to_owned(), Value::Object(results));
-            done.push(part.name);
-        }
-        if self.is_absent && !request.controls.check_mode && is_to_forget(&all) {
-            unit::reload_systemd().map_err(|error| failed("systemd", &done, error))?;
         }
         Ok(all.diffs(diffs))
     }
@@ -120,8 +133,12 @@ fn learn(request: &mut Request, name: &str, answer: &Answer) {
     let is_foreseen = request.controls.check_mode && answer.changed;
     match name {
         "access" if is_foreseen => {
-            let text = |name: &str| answer.results.get(name).and_then(Value::as_str).unwrap_or_default();
-            host::foresee_accounts(text("user"), text("group"));
+            // Those that have no number yet.
+            let new = |name: &str, number: &str| {
+                let name = answer.results.get(name).and_then(Value::as_str);
+                name.filter(|_| answer.results.get(number) == Some(&Value::Null))
+            };
+            host::foresee_accounts(new("user", "uid"), new("group", "gid"));
         }
         "config" | "systemd" => {
             request.earlier.has_changed |= answer.changed;
@@ -134,17 +151,21 @@ fn learn(request: &mut Request, name: &str, answer: &Answer) {
 }
 
 /// Whether systemd still knows a unit that is gone, of this run or of one that was interrupted.
-fn is_to_forget(all: &Answer) -> bool {
-    ["service", "systemd"]
-        .iter()
-        .any(|part| all.results.get(*part).is_some_and(|part| part["needs_daemon_reload"] == true))
+fn is_to_forget(before: &Answer, answer: &Answer) -> bool {
+    let needs_reload =
+        |results: &Map<String, Value>| results.get("needs_daemon_reload") == Some(&Value::Bool(true));
+    needs_reload(&answer.results)
+        || before.results.get("service").and_then(Value::as_object).is_some_and(needs_reload)
 }
 
-/// The error of a part, and which were done before it: a later run goes on from there.
-fn failed(name: &str, done: &[&str], error: Error) -> Error {
-    let message = match done {
-        [] => format!("{name} failed: {}", error.message),
-        done => format!("{name} failed after {} had been done: {}", done.join(", "), error.message),
+/// The error of a part, and what was changed before it: a later run goes on from there.
+fn failed(name: &str, before: &Answer, request: &Request, error: Error) -> Error {
+    let is_changed = |part: &&String| before.results[part.as_str()]["changed"] == true;
+    let changed: Vec<&str> = before.results.keys().filter(is_changed).map(String::as_str).collect();
+    let message = if changed.is_empty() || request.controls.check_mode {
+        format!("{name} failed: {}", error.message)
+    } else {
+        format!("{name} failed after {} had been done: {}", changed.join(", "), error.message)
     };
     Error { message, ..error }
 }

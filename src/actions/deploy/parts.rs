@@ -37,8 +37,10 @@ pub(super) fn share(parameters: &mut Parameters) {
         }
     }
     if let Some(service) = &mut parameters.service {
-        service.entry("state").or_insert_with(|| "started".into());
-        service.entry("enabled").or_insert(Value::Bool(true));
+        let state = service.entry("state").or_insert_with(|| "started".into());
+        if state != "stopped" {
+            service.entry("enabled").or_insert(Value::Bool(true));
+        }
     }
 }
 

@@ -36,68 +36,102 @@ pub(super) enum Step {
     DaemonReload,
     Enable,
     Disable,
+    DisableRuntime,
     Start,
     Restart,
     Reload,
     Stop,
 }
 
-/// The commands that are needed, in their order. What they need and the host lacks is an error, in check mode a warning: earlier
-/// tasks may be about to bring it.
-pub(super) fn decide(
+/// Has systemctl do what is needed, and nothing in check mode. What that needs and the host lacks is an error, in check mode a warning:
+/// earlier tasks may be about to bring it.
+pub(super) fn bring_about(
     parameters: &Parameters,
     request: &Request,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Step>> {
-    if parameters.state.is_none() && parameters.enabled.is_none() {
+    if !parameters.acts() {
         return Ok(Vec::new());
     }
-    let state = ServiceState::ask(&parameters.name)?;
     let is_wanted =
         parameters.enabled == Some(true) || !matches!(parameters.state, None | Some(State::Stopped));
-    match obstacle(parameters, &state) {
-        // Nothing runs, and nothing is to.
-        Some(_) if !is_wanted => return Ok(Vec::new()),
-        Some(error) if request.controls.check_mode => warnings.push(error.message),
-        Some(error) => return Err(error),
-        None => {}
-    }
+    let (earlier, foresees) = (&request.earlier, request.controls.check_mode);
+    let mut state = ServiceState::ask(&parameters.name)?;
+    // One that is about to run has its files from before, too.
+    let is_stale = earlier.has_changed
+        || state.needs_daemon_reload()
+        || !state.restart_reasons(&parameters.config).is_empty();
     let mut steps = Vec::new();
-    match parameters.enabled {
-        // It reloads as well, and each reload takes a host with many units long.
-        Some(true) if !state.is_enabled() => steps.push(Step::Enable),
-        Some(false) if state.is_enabled_by_link() => steps.push(Step::Disable),
-        _ if state.needs_daemon_reload() || request.earlier.needs_daemon_reload => {
-            steps.push(Step::DaemonReload);
+    // To enable a service reloads systemd as well, and each reload takes a host with many units long.
+    let is_unread = earlier.needs_daemon_reload && (!state.exists() || state.is_enabled());
+    if is_booted() && (state.needs_daemon_reload() || is_unread) {
+        steps.push(Step::DaemonReload);
+        if !foresees {
+            Step::DaemonReload.take(parameters)?;
+            // What is enabled, and which program is started, is by the files as they are now.
+            state = ServiceState::ask(&parameters.name)?;
         }
-        _ => {}
     }
-    let is_up = state.is_active() || state.is_starting();
-    let is_stale = request.earlier.has_changed || !state.restart_reasons(&parameters.config).is_empty();
-    steps.extend(match parameters.state {
-        Some(State::Started) if is_up && is_stale => Some(Step::Restart),
-        Some(State::Started | State::Reloaded) if !is_up => Some(Step::Start),
-        Some(State::Restarted) => Some(Step::Restart),
-        Some(State::Reloaded) => Some(Step::Reload),
-        Some(State::Stopped) if is_up => Some(Step::Stop),
-        _ => None,
-    });
+    if is_wanted {
+        match obstacle(parameters, &state) {
+            // The unit is one of these files.
+            Some(_) if foresees && is_booted() && !state.exists() && earlier.has_changed => {}
+            Some(error) if foresees => {
+                warnings
+                    .push(format!("{}; the run fails unless an earlier task changes that", error.message));
+            }
+            Some(error) => return Err(error),
+            None => {}
+        }
+    }
+    let more = needed(parameters, &state, is_stale);
+    if !foresees {
+        more.iter().try_for_each(|step| step.take(parameters))?;
+    }
+    steps.extend(more);
     Ok(steps)
+}
+
+/// The commands that are needed once systemd knows the unit as it is.
+fn needed(parameters: &Parameters, state: &ServiceState, is_stale: bool) -> Vec<Step> {
+    let enabling = match parameters.enabled {
+        Some(true) if !state.is_enabled() => Some(Step::Enable),
+        Some(false) => match state.unit_file_state() {
+            "enabled" => Some(Step::Disable),
+            "enabled-runtime" => Some(Step::DisableRuntime),
+            _ => None,
+        },
+        _ => None,
+    };
+    let is_starting = state.active_state() == Some("activating");
+    let is_up = state.is_active() || is_starting;
+    let running = match parameters.state {
+        Some(State::Started) if is_up => is_stale.then_some(Step::Restart),
+        Some(State::Reloaded) if state.is_active() => Some(Step::Reload),
+        Some(State::Started) => Some(Step::Start),
+        Some(State::Reloaded) if !is_up => Some(Step::Start),
+        Some(State::Restarted | State::Reloaded) => Some(Step::Restart),
+        // One that is about to stop is waited for.
+        Some(State::Stopped) => (is_up || state.active_state() == Some("deactivating")).then_some(Step::Stop),
+        None => None,
+    };
+    enabling.into_iter().chain(running).collect()
 }
 
 /// Why the service cannot be brought up.
 fn obstacle(parameters: &Parameters, state: &ServiceState) -> Option<Error> {
     let name = parameters.name.file_name();
     let lacks = |what: &str, hint: &str| {
-        Error::new(Kind::NotFound, format!("{name} is not started: {what}")).hint(hint)
+        Error::new(Kind::NotFound, format!("{name} is not started: {what}"))
+            .hint(format!("{hint}, or leave the service alone (`tbot_manage_service: false`)"))
     };
     if !is_booted() {
-        return Some(lacks("this host does not run systemd", "run this again on one that does"));
+        return Some(lacks("this host does not run systemd", "run this again when it does"));
     }
     if !state.exists() {
         return Some(match state.load_state() {
             "masked" => lacks("it is masked", &format!("run `systemctl unmask {name}` first")),
-            "" | "not-found" => lacks("there is no such unit", "write it first, with action `systemd`"),
+            "" | "not-found" => lacks("there is no such unit", "write it first, by action `systemd`"),
             other => {
                 lacks(&format!("systemd cannot load it ({other})"), &format!("see `systemctl status {name}`"))
             }
@@ -108,21 +142,23 @@ fn obstacle(parameters: &Parameters, state: &ServiceState) -> Option<Error> {
 }
 
 impl Step {
-    const fn verb(self) -> &'static str {
+    const fn verb(self) -> &'static [&'static str] {
         match self {
-            Self::DaemonReload => "daemon-reload",
-            Self::Enable => "enable",
-            Self::Disable => "disable",
-            Self::Start => "start",
-            Self::Restart => "restart",
-            Self::Reload => "reload",
-            Self::Stop => "stop",
+            Self::DaemonReload => &["daemon-reload"],
+            Self::Enable => &["enable"],
+            Self::Disable => &["disable"],
+            // Without it the link of this kind stays.
+            Self::DisableRuntime => &["disable", "--runtime"],
+            Self::Start => &["start"],
+            Self::Restart => &["restart"],
+            Self::Reload => &["reload"],
+            Self::Stop => &["stop"],
         }
     }
 
     fn arguments(self, parameters: &Parameters) -> Vec<String> {
         let name = (self != Self::DaemonReload).then(|| parameters.name.file_name());
-        [self.verb().to_owned()].into_iter().chain(name).collect()
+        self.verb().iter().map(ToString::to_string).chain(name).collect()
     }
 
     /// The command as a person would type it.
@@ -131,14 +167,15 @@ impl Step {
     }
 
     /// Has systemctl do it.
-    pub fn take(self, parameters: &Parameters) -> Result<()> {
+    fn take(self, parameters: &Parameters) -> Result<()> {
         let arguments = self.arguments(parameters);
         let command = self.command(parameters);
         let program = program::find("systemctl").ok_or_else(|| {
             Error::new(Kind::NotFound, format!("cannot run `{command}`: there is no systemctl"))
         })?;
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let said = program::run_for(LIMIT, &program, &words, "")?;
+        let said = program::run_for(LIMIT, &program, &words, "")
+            .map_err(|error| Error { message: format!("`{command}`: {}", error.message), ..error })?;
         if said.status.success() {
             return Ok(());
         }

@@ -68,20 +68,29 @@ impl Action for Parameters {
 
     fn run(self, request: &Request) -> Result<Answer> {
         let mut warnings = Vec::new();
-        let steps = acting::decide(&self, request, &mut warnings)?;
-        if !request.controls.check_mode {
-            steps.iter().try_for_each(|step| step.take(&self))?;
-        }
+        let steps = acting::bring_about(&self, request, &mut warnings)?;
         let address = self.diag_addr.clone().or_else(|| configured(&self.config, request, &mut warnings));
         // In check mode nobody has started what there would be to wait for, and nobody waits for one that is stopped.
         let is_awaited = !request.controls.check_mode && self.state != Some(State::Stopped);
-        let seen = look(&self, address.as_ref(), if is_awaited { self.wait } else { 0 })?;
+        let mut seen = look(&self, address.as_ref(), 0)?;
+        // Where nothing had to be done and all is well, there is nothing to wait for.
+        let is_done = self.acts() && steps.is_empty() && is_up_to_date(&self, &seen);
+        if is_awaited && !is_done {
+            seen = look(&self, address.as_ref(), self.wait)?;
+        }
         warnings.extend(seen.doubt.clone());
         Ok(answer(&self, &seen)
             .changes(!steps.is_empty())
             .result("commands", steps.iter().map(|step| step.command(&self)).collect::<Vec<_>>())
             .diff(acting::difference(&steps, &self))
             .warnings(warnings))
+    }
+}
+
+impl Parameters {
+    /// Whether the service is to be brought into a state.
+    fn acts(&self) -> bool {
+        self.state.is_some() || self.enabled.is_some()
     }
 }
 
@@ -120,7 +129,6 @@ fn answer(parameters: &Parameters, seen: &Seen) -> Answer {
     let program = state.program();
     let reasons = state.restart_reasons(&parameters.config);
     let ready = health.as_ref().map(Health::is_ready);
-    let is_settled = !state.needs_daemon_reload() && reasons.is_empty() && ready != Some(false);
     Answer::new(false)
         .result("systemd", is_booted())
         .result("exists", state.exists())
@@ -135,5 +143,13 @@ fn answer(parameters: &Parameters, seen: &Seen) -> Answer {
         .result("ready", ready)
         .result("health", health.as_ref().map(Health::describe))
         .result("status", json!(health.as_ref().and_then(Health::status)))
-        .result("up_to_date", state.exists() && state.is_enabled() && state.is_active() && is_settled)
+        .result("up_to_date", is_up_to_date(parameters, seen))
+}
+
+/// Whether the service runs, with its files as they are now, will run after a reboot, and is well as far as it tells.
+fn is_up_to_date(parameters: &Parameters, seen: &Seen) -> bool {
+    let state = &seen.state;
+    let is_current = !state.needs_daemon_reload() && state.restart_reasons(&parameters.config).is_empty();
+    let is_well = seen.health.as_ref().is_none_or(Health::is_ready);
+    state.exists() && state.is_enabled() && state.is_active() && is_current && is_well
 }

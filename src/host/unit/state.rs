@@ -19,7 +19,7 @@ const PROPERTIES: &str = "--property=LoadState,UnitFileState,ActiveState,SubStat
     MainPID,ControlGroup,FragmentPath,DropInPaths,NeedDaemonReload,ExecStart";
 /// States of unit files that `systemctl enable` has nothing to add to (systemctl(1), `is-enabled`). Those in `/run`
 /// are gone at the next boot.
-const ENABLED: [&str; 4] = ["alias", "enabled", "generated", "static"];
+const ENABLED: [&str; 5] = ["alias", "enabled", "generated", "indirect", "static"];
 
 /// Whether systemd is the init system.
 #[must_use]
@@ -73,10 +73,10 @@ impl ServiceState {
         self.get("LoadState")
     }
 
-    /// Whether `systemctl disable` has something to take away.
+    /// `enabled`, `disabled`, `static` and the like (systemctl(1), `is-enabled`).
     #[must_use]
-    pub fn is_enabled_by_link(&self) -> bool {
-        matches!(self.get("UnitFileState"), "enabled" | "enabled-runtime")
+    pub fn unit_file_state(&self) -> &str {
+        self.get("UnitFileState")
     }
 
     /// Whether it starts at boot, or another way than by being enabled.
@@ -95,12 +95,6 @@ impl ServiceState {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.get("ActiveState"), "active" | "reloading" | "refreshing")
-    }
-
-    /// Whether it is about to run, perhaps again and again.
-    #[must_use]
-    pub fn is_starting(&self) -> bool {
-        self.get("ActiveState") == "activating"
     }
 
     /// Whether systemd has given it up.

@@ -87,9 +87,18 @@ fn it_stops_at_the_first_failure_says_where_and_goes_on_from_there() {
     let mut wanted = request(folder, None);
     wanted["config"]["group"] = json!("root");
     wanted["storage"]["owner"] = json!("root");
-    let message = fail(&wanted, "conflict");
+    let answer = run(&wanted);
+    assert_eq!((&answer["failed"], &answer["error"]["kind"]), (&json!(true), &json!("conflict")), "{answer}");
+    // What was done before is told all the same.
+    assert_eq!((&answer["changed"], &answer["storage"]["changed"]), (&json!(true), &json!(true)));
+    assert_eq!(answer["diff"].as_array().unwrap().len(), 1);
+    let message = answer["msg"].as_str().unwrap();
     assert!(message.starts_with("config failed after storage had been done: /"), "{message}");
     assert!(place.path().join("bot").is_dir() && !place.path().join(format!("{NAME}.service")).exists());
+    for check_mode in [true, false] {
+        let again = with(wanted.clone(), &json!({ "_ansible_check_mode": check_mode }));
+        assert!(fail(&again, "conflict").starts_with("config failed: /"));
+    }
     fs::remove_file(file).unwrap();
     let answer = succeed(&wanted);
     assert_eq!(
@@ -119,6 +128,25 @@ fn nothing_is_done_where_any_part_is_wrong() {
     }
     snapshot!(fail(&json!({ "action": "deploy" }), "invalid_request"), @"action `deploy` has nothing to do; give at least one of access, storage, config, systemd and service, each as an object");
     snapshot!(fail(&json!({ "action": "deploy", "storage": { "state": "absent" } }), "invalid_request"), @"parameter `storage` of action `deploy` may not have `state`: give `state` of the deployment");
+}
+
+#[test]
+fn module_defaults_reach_the_parts_that_have_such_parameters() {
+    let place = tempfile::tempdir().unwrap();
+    let request = json!({
+        "action": "deploy", "_ansible_check_mode": true,
+        "systemd": { "directory": place.path(), "user": "root", "group": "root", "name": NAME },
+        "supplementary_groups": ["root"], "config": "/etc/other.yaml", "tcti": "device:/dev/no-such-tpm", "group": "daemon",
+        "_tbot_defaults": ["supplementary_groups", "config", "tcti", "group"],
+    });
+    let answer = succeed(&request);
+    let unit = answer["systemd"]["content"].as_str().unwrap();
+    assert!(
+        unit.contains("SupplementaryGroups=root\n")
+            && unit.contains("-c /etc/other.yaml")
+            && unit.contains("Group=root\n")
+    );
+    assert!(answer.get("config").is_none(), "{answer}");
 }
 
 #[test]
