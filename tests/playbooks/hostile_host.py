@@ -21,6 +21,9 @@ with open("/answers.json") as file:
     answers = json.load(file)
 module = re.search(r"{named}", " ".join(sys.argv))
 added = answers.get(module[1], answers.get("*")) if module else None
+# Where the binary is missing, the shell alone has answered.
+if module and module[1] == "tbot_tpm" and b"{{" not in done.stdout:
+    added = None
 if added is None:
     sys.stdout.buffer.write(done.stdout)
     sys.exit(done.returncode)
@@ -64,7 +67,7 @@ def take_over(server: SshServer, **answers: dict[str, object]) -> None:
     server.path("answered").touch()
     server.path("answered").chmod(0o666)
     of_python = IMPOSTOR.format(python=REAL, real=REAL, named=r"AnsiballZ_(\w+)\.py")
-    of_sudo = IMPOSTOR.format(python=REAL, real=f"{SUDO}.real", named=r"(tbot_tpm)_\w+ ")
+    of_sudo = IMPOSTOR.format(python=REAL, real=f"{SUDO}.real", named=r"(tbot_tpm)(?:_\w+ |.*exec .\$b)")
     _keep_real_sudo(server)
     for path, program in ((INTERPRETER, of_python), (SUDO, of_sudo), ("/usr/bin/systemctl", SYSTEMCTL)):
         file = server.path(path)

@@ -82,6 +82,8 @@ def main(results: Path) -> None:
             "with suffix": site(**other_proxy, tbot_service_name="tbot.service"),
             "verified with suffix": play("verify", **other_proxy, tbot_service_name="tbot.service"),
         }
+        forget_to_start_at_boot("tbot.service")
+        seen |= {"was static": site(**other_proxy), "was static, again": site(**other_proxy)}
         seen["owners"] = {
             path: output("stat", "--format=%U:%G %a", path)
             for path in ("/var/lib/teleport/bot", "/etc/tbot.yaml", "/etc/systemd/system/tbot.service")
@@ -94,9 +96,21 @@ def main(results: Path) -> None:
             "updater's again": site(**updated),
             "updater's verified": play("verify", **updated),
             "updater's unit stays": updaters.read_text() == UPDATERS,
+        }
+        # Its process goes on.
+        tbot.unlink()
+        seen |= {
             "decommissioned": play("decommission", **updated, tbot_hosts="bot-1"),
         }
     (results / "seen.json").write_text(json.dumps(seen))
+
+
+def forget_to_start_at_boot(unit: str) -> None:
+    """Makes a unit of one that is enabled that has nothing to enable."""
+    subprocess.run(["systemctl", "disable", "--quiet", unit], check=True)
+    file = Path("/etc/systemd/system", unit)
+    file.write_text(file.read_text().partition("[Install]")[0])
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
 def observe(run: Run, unit: str) -> dict:

@@ -62,6 +62,12 @@ def test_a_name_with_the_units_suffix_is_the_same_service(seen):
         assert seen[run]["starts"] == seen["nothing left"]["starts"]
 
 
+def test_a_unit_that_could_not_be_enabled_before_is(seen):
+    first, again = seen["was static"], seen["was static, again"]
+    assert (first["returncode"], first["enabled"], first["active"]) == (0, "enabled", "active"), first["output"]
+    assert (again["returncode"], again["changed"]["bot-1"], again["starts"]) == (0, 0, first["starts"]), again["output"]
+
+
 def test_a_unit_of_teleport_update_is_added_to_and_verifies(seen):
     first, verified = seen["updater's"], seen["updater's verified"]
     assert (first["returncode"], first["enabled"], first["active"]) == (0, "enabled", "active"), first["output"]
@@ -72,7 +78,7 @@ def test_a_unit_of_teleport_update_is_added_to_and_verifies(seen):
     assert seen["updater's unit stays"]
 
 
-def test_a_service_by_its_name_with_the_suffix_is_stopped(seen):
+def test_a_service_by_its_name_with_the_suffix_is_stopped_even_without_its_program(seen):
     run = seen["decommissioned"]
     assert (run["returncode"], run["enabled"], run["active"]) == (0, "disabled", "inactive"), run["output"]
     assert "tbot_updated.service stays: teleport-update manages it" in run["output"]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import needs
 import pytest
-from ansible_runs import BINARY
+from ansible_runs import BINARY, COLLECTION
 from installed import Installed
 from plugin_runs import Plays, call
 from ssh_server import HOMES, PASSWORD, NoServer, SshServer, has_sudo
+
+sys.path.insert(0, str(COLLECTION / "plugins" / "plugin_utils"))
+import transport  # it imports nothing of Ansible's
 
 SUM = hashlib.sha256(BINARY.read_bytes()).hexdigest() if BINARY.exists() else ""
 SECRET = "hunter2-in-a-request"
@@ -165,3 +172,81 @@ def test_nothing_secret_is_in_files_or_command_lines(server: SshServer, tmp_path
         assert SECRET not in runs.output and SECRET not in server.log.read_text()
     found = server.run(f"grep --recursive --files-with-matches {SECRET} {HOMES} /tmp /var/tmp /root || true").split()
     assert set(found) <= {f"{HOMES}/first/tbot.yaml"}, found
+
+
+class Shell:
+    """A host that is this machine, with a home directory of its own and programs that stand before others."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.programs = folder / "home", folder / "programs"
+        self.home.mkdir()
+        self.programs.mkdir()
+        self.environment = {"HOME": str(self.home), "PATH": f"{self.programs}:{os.environ['PATH']}"}
+        self.program = b"#!/bin/sh\numask; cat; echo; echo goodbye\n"
+
+    def execute(self, command: str, data: bytes) -> dict:
+        done = subprocess.run(["/bin/sh", "-c", command], input=data, capture_output=True, env=self.environment, cwd=self.home)
+        return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
+
+    def before(self, program: str, what: str, times: int = 1) -> None:
+        """Does something after the first calls of a program."""
+        real = subprocess.run(["which", program], capture_output=True, text=True, check=True).stdout.strip()
+        file, count = self.programs / program, self.programs / f"{program}.calls"
+        file.write_text(f'#!/bin/sh\n{real} "$@"; r=$?; echo >>{count}; [ $(wc -l <{count}) != {times} ] || {{ {what}; }}; exit $r\n')
+        file.chmod(0o755)
+
+    def cache(self, remote_tmp: str = "~/.ansible/tmp"):
+        system = " ".join([os.uname().sysname, os.uname().machine])
+        packed = {True: gzip.compress(self.program), False: self.program}
+        return transport.Cache(self.execute, remote_tmp, {system: (hashlib.sha256(self.program).hexdigest(), packed.__getitem__)})
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_the_binary_gets_the_request_alone_and_the_users_umask(shell: Shell):
+    before = os.umask(0o027)
+    try:
+        rc, said, _errors = shell.cache().ask({"a": 1})
+    finally:
+        os.umask(before)
+    assert (rc, said.split()) == (0, ["0027", '{"a":', "1}", "goodbye"])
+    assert transport.as_json('{"a": 1}\ngoodbye') == {"a": 1}
+    for text in ("", "goodbye", "[" * 200000, '{"a": NaN}', "[1]"):
+        assert transport.as_json(text) is None
+
+
+@pytest.mark.parametrize("program", ["mkdir", "stat"])
+def test_a_folder_that_is_exchanged_meanwhile_is_neither_used_nor_changed(program: str, shell: Shell, tmp_path: Path):
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / ("ab" * 32)).touch()
+    folder = shell.home / ".ansible" / "tmp" / "tbot_tpm"
+    # The first mkdir is that of the folders above, and the first stat that of the home directory.
+    shell.before(program, f"mv {folder} {folder}.old; ln -s {victim} {folder}", times=2)
+    with pytest.raises(transport.Unusable):
+        shell.cache().ask({})
+    assert [file.name for file in victim.iterdir()] == ["ab" * 32] and victim.stat().st_mode & 0o7777 == 0o700
+
+
+def test_folders_are_made_in_a_home_directory_of_ones_own_alone(shell: Shell, tmp_path: Path):
+    with pytest.raises(transport.Unusable) as why:
+        shell.cache(str(tmp_path / "there" / "is" / "none")).ask({})
+    assert not why.value.lasts and not (tmp_path / "there").exists()
+    for home in (None, "", "relative"):
+        shell.environment = {"PATH": os.environ["PATH"]} | ({"HOME": home} if home is not None else {})
+        with pytest.raises(transport.Unusable):
+            shell.cache().ask({})
+    assert list(shell.home.iterdir()) == [] and not Path("/.ansible").exists()
+
+
+def test_what_is_not_ours_stays_in_the_folder(shell: Shell):
+    folder = shell.home / ".ansible" / "tmp" / "tbot_tpm"
+    folder.mkdir(parents=True, mode=0o700)
+    for name in ("notes", "ab" * 32):
+        (folder / name).touch()
+    (folder / ("cd" * 32)).mkdir()
+    shell.cache().ask({})
+    assert {file.name for file in folder.iterdir()} == {"notes", "cd" * 32, hashlib.sha256(shell.program).hexdigest()}

@@ -10,6 +10,7 @@ and says what to do where there is none or where it does not start.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -179,12 +180,15 @@ class ActionModule(ActionBase):
                 rc, said, errors = transport.in_place(execute, binary, {**arguments, **controls})
             else:
                 remote_tmp = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
-                is_last = bool(task_vars.get("__tbot_is_last_request"))
+                is_last = bool(task_vars.get("__tbot_is_last_request")) and not self._task.check_mode
                 cache = transport.Cache(execute, remote_tmp, binaries.by_system(C.DEFAULT_LOCAL_TMP), is_last)
                 rc, said, errors = cache.ask({**arguments, **controls})
-        except transport.Unusable:
-            with open(refused, "w", encoding="ascii"):
-                return None
+        except transport.Unusable as why:
+            self._display.vv("tbot_tpm is copied to the host for this task: %s" % answers.text(str(why)))
+            if why.lasts:
+                with contextlib.suppress(OSError), open(refused, "w", encoding="ascii"):
+                    pass
+            return None
         message = "tbot_tpm ended with status %s and gave no answer: module_stdout and module_stderr have what it wrote." % rc
         failure = {"failed": True, "changed": False, "msg": message, "module_stdout": said, "module_stderr": errors, "rc": rc}
         return transport.as_json(said) or failure
@@ -195,12 +199,15 @@ class ActionModule(ActionBase):
         if wants is not None and not boolean(self._templar.template(wants), strict=False):
             return False
         become = self._connection.become
+        takes_none = become and (
+            become.name.rpartition(".")[2] == "su" or not getattr(become, "pipelining", True) or getattr(become, "require_tty", False)
+        )
         # Whom it has to ask for a password, Ansible gives a terminal here, which has no end.
         is_asked = become and self._connection.transport == "local" and self.get_become_option("become_pass")
         return (
             getattr(self._connection, "has_pipelining", False)
             and not getattr(self._connection._shell, "_IS_WINDOWS", False)
-            and not (become and become.name.rpartition(".")[2] == "su")
+            and not takes_none
             and not (is_asked and not self._option("pipelining"))
             and not C.DEFAULT_KEEP_REMOTE_FILES
             and not self._task.async_val

@@ -16,39 +16,53 @@ import secrets
 import shlex
 
 # What the shell says behind the word.
-BEGINS, NO_INPUT, MISSING, UNUSABLE, SENT = "begins", "no-input", "missing", "unusable", "sent"
+BEGINS, NO_INPUT, MISSING, NO_FOLDER, UNUSABLE, SENT = "begins", "no-input", "missing", "no-folder", "unusable", "sent"
 
-# First it reads the word from standard input: read takes no byte behind the line.
-BEGIN = "echo {word} begins; IFS= read -r w; [ \"$w\" = {word} ] || {{ echo no-input; exit 0; }}"
+# First it reads the word from standard input: read takes no byte behind the line. A terminal would show the request, and has no end.
+# What is not used is read all the same, since ssh would take a pipe that is closed for a broken connection.
+BEGIN = (
+    "echo {word} begins; x() {{ cat >/dev/null; echo $1; exit 0; }}; [ ! -t 0 ] || {{ echo no-input; exit 0; }}; "
+    "IFS= read -r w; [ \"$w\" = {word} ] || x no-input"
+)  # fmt: skip
 
-# Descriptor 9 is the cache's folder, so that nobody who owns a folder above can put another one in its place between the check and its
-# use. It has to belong to the user who runs this, with nobody else's access: 41c0 is what stat calls a directory of mode 0700, 45c0 one
-# that hands on its group. Every content is compared before it runs.
+# Descriptor 9 is the cache's folder, and the same one that was looked at by its name: whoever owns a folder above can put another in its
+# place at any moment. It has to belong to the user who runs this, with nobody else's access: 41c0 is what stat calls a directory of mode
+# 0700, 45c0 one that hands on its group. Every content is compared before it runs. Folders above are made in a home directory of the
+# user's own alone: elsewhere Ansible makes them, as the user who logs in.
 CACHE = (
-    "umask 077; d={folder}; u=$(id -u); case $(uname -sm) in {cases} *) h=;; esac; "
-    "o() {{ case $(stat -c %u:%f \"$@\" 2>/dev/null) in $u:41c0|$u:45c0) true;; *) false;; esac; }}; "
+    "m=$(umask); umask 077; d={folder}; u=$(id -u); case $(uname -sm) in {cases} *) h=;; esac; "
+    "i() {{ stat -c %u:%f:%d:%i \"$1\" 2>/dev/null; }}; "
     "s() {{ sha256sum <\"$1\" 2>/dev/null | cut -c1-64; }}; "
-    "command -v sha256sum >/dev/null && command -v stat >/dev/null || {{ echo unusable; exit 0; }}; "
-    "[ -d \"$d\" ] || {{ mkdir -p \"$d\" && chmod 0700 \"$d\"; }} 2>/dev/null; "
-    "o \"$d\" && command exec 9<\"$d\" && f=/proc/self/fd/9 && o \"$f/.\" || {{ echo unusable; exit 0; }}; b=$f/$h; "
+    "command -v sha256sum >/dev/null && command -v stat >/dev/null || x unusable; "
+    "case $d in /*) ;; *) x unusable;; esac; {parents}[ -d \"${{d%/*}}\" ] || x no-folder; "
+    "[ -e \"$d\" ] || [ -L \"$d\" ] || mkdir \"$d\" 2>/dev/null; "
+    "k=$(i \"$d\"); case $k in $u:41c0:*|$u:45c0:*) ;; *) x unusable;; esac; "
+    "command exec 9<\"$d\" && f=/proc/self/fd/9 && [ \"$(i $f/.)\" = \"$k\" ] || x unusable; b=$f/$h; "
 )  # fmt: skip
+PARENTS = "[ -d \"${d%/*}\" ] || [ \"$(stat -c %u ~ 2>/dev/null)\" != \"$u\" ] || mkdir -p \"${d%/*}\" 2>/dev/null; "
 RUN = (
-    "if [ -z \"$h\" ]; then echo unusable; exit 0; fi; "
-    "if [ -f \"$b\" ] && [ ! -L \"$b\" ] && [ \"$(s \"$b\")\" = $h ]; then {run}; fi; "
-    "command -v gzip >/dev/null && z=gzip || z=plain; echo missing $z $(uname -sm)"
+    "[ -n \"$h\" ] || x unusable; "
+    "if [ -f \"$b\" ] && [ ! -L \"$b\" ] && [ \"$(s \"$b\")\" = $h ]; then umask $m; {run}; fi; "
+    "command -v gzip >/dev/null && z=gzip || z=plain; x \"missing $z $(uname -sm)\""
 )  # fmt: skip
-AND_STAY, AND_GO = "exec \"$b\"", "\"$b\"; r=$?; rm -f \"$f\"/*; rmdir \"$d\"; exit $r"  # fmt: skip
+AND_STAY = "exec \"$b\""  # fmt: skip
+AND_GO = "\"$b\"; r=$?; rm -f $f/* $f/.new.* 2>/dev/null; rmdir \"$d\" 2>/dev/null; exit $r"  # fmt: skip
+# Binaries of other versions are called by 64 hexadecimal digits.
 SEND = (
     "n=$f/.new.$$; trap 'rm -f \"$n\"' EXIT; "
-    "{unpack} >\"$n\" && [ \"$(s \"$n\")\" = \"$h\" ] && chmod 0700 \"$n\" && mv -f \"$n\" \"$b\" && "
-    "for p in \"$f\"/*; do [ \"$p\" = \"$b\" ] || rm -f \"$p\"; done && "
-    "find \"$f/\" -name '.new.*' -mmin +60 -exec rm -f {{}} + && echo sent"
+    "{{ {unpack} >\"$n\" && [ \"$(s \"$n\")\" = \"$h\" ] && chmod 0700 \"$n\" && mv -f \"$n\" \"$b\"; }} || x unusable; "
+    "for p in $f/*; do q=${{p##*/}}; case $q in \"$h\"|*[!0-9a-f]*) ;; *) [ ${{#q}} != 64 ] || rm -f \"$p\";; esac; done; "
+    "find $f/ -name '.new.*' -mmin +60 -exec rm -f {{}} +; echo sent"
 )  # fmt: skip
 IN_PLACE = "exec {binary}"
 
 
 class Unusable(Exception):
-    """Nothing was run, and this way will not do here."""
+    """Nothing was run, and this way will not do here; for now where it does not LAST."""
+
+    def __init__(self, why, lasts=True):
+        super().__init__(why)
+        self.lasts = lasts
 
 
 def in_place(execute, binary, request):
@@ -67,7 +81,8 @@ class Cache:
         self._run = RUN.format(run=AND_GO if is_last else AND_STAY)
         self._binaries = binaries
         cases = " ".join("%s) h=%s;;" % (shlex.quote(system), sha256) for system, (sha256, _content) in sorted(binaries.items()))
-        self._begin = CACHE.format(folder=folder(remote_tmp), cases=cases)
+        where = folder(remote_tmp)
+        self._begin = CACHE.format(folder=where, cases=cases, parents=PARENTS if where.startswith("~/") else "")
 
     def ask(self, request):
         """The binary's exit status, and what it wrote to both of its outputs. Where the binary is missing it is sent first."""
@@ -102,12 +117,16 @@ def folder(remote_tmp):
 
 
 def as_json(text):
-    """The JSON object that a text is; None where it is anything else."""
+    """The JSON object that a text begins with; None where it begins with anything else. A shell may say goodbye behind it."""
     try:
-        answer = json.loads(text)
-    except ValueError:
+        answer, _end = json.JSONDecoder(parse_constant=_refuse).raw_decode(text)
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def _refuse(constant):
+    raise ValueError(constant + " is not JSON")
 
 
 def _run(execute, script, data):
@@ -118,8 +137,8 @@ def _run(execute, script, data):
     # A login shell may print a greeting first.
     _before, began, said = done["stdout"].partition("%s %s" % (word, BEGINS))
     said = said.strip()
-    if not began or said in (NO_INPUT, UNUSABLE):
-        raise Unusable(done["stdout"] + done["stderr"])
+    if not began or said in (NO_INPUT, NO_FOLDER, UNUSABLE):
+        raise Unusable((said or done["stdout"] + done["stderr"]).strip(), lasts=said != NO_FOLDER)
     return done, said
 
 
