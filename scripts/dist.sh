@@ -7,7 +7,7 @@ source "$(dirname "$0")/env.sh"
 cd "$project"
 
 # bytes
-binary_limit=$((9 * 512 * 1024))
+binary_limit=$((5 * 1024 * 1024))
 tarball_limit=$((6 * 1024 * 1024))
 
 main() {

@@ -121,9 +121,13 @@ def expected_results(seen: dict) -> dict[str, dict]:
         "Write a service that may do no more than it needs": {
             "changed": True, "path": "/etc/systemd/system/tbot.service", "mode": "unit", "needs_daemon_reload": True,
         },
-        "Enable and start it": {"changed": True, "enabled": True, "state": "started"},
-        "Wait until the bot is well": {"ready": True, "active_state": "active", "enabled": True, "up_to_date": True},
-        "Restart it where its configuration, unit or program is newer than its process": {"changed": False},
+        "Enable and start it, or restart it where its files are newer than its process, and wait until the bot is well": {
+            "changed": True, "commands": ["systemctl enable tbot.service", "systemctl start tbot.service"],
+            "ready": True, "active_state": "active", "enabled": True, "up_to_date": True,
+        },
+        "Do all of that in one step": {
+            "changed": False, "access": {"verified": True}, "service": {"commands": [], "ready": True, "up_to_date": True},
+        },
         "Remove the service of a bot that is no longer wanted, once it is stopped": {
             "changed": True, "path": "/etc/systemd/system/old-bot.service", "needs_daemon_reload": True,
         },
@@ -225,4 +229,4 @@ def test_the_roles_examples_take_a_host_to_a_bot_and_back(roles):
     assert set(machine["modes"]) == {"/usr/local/bin/tbot"}
     assert machine["service"]["ActiveState"] == "inactive"
     [[bot], _again] = ran["tbot_service", "main"]
-    assert bot.tasks["tbot.tpm.tbot_service : Wait until the bot is well"][1]["ready"] is True
+    assert bot.tasks["tbot.tpm.tbot_service : Set up the bot and its service"][1]["service"]["ready"] is True
