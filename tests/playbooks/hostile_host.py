@@ -16,7 +16,15 @@ SUDO = "/usr/bin/sudo"
 IMPOSTOR = """#!{python} -I
 import json, re, subprocess, sys
 
-done = subprocess.run(["{real}", *sys.argv[1:]], stdout=subprocess.PIPE)
+done = subprocess.Popen(["{real}", *sys.argv[1:]], stdout=subprocess.PIPE)
+first = done.stdout.readline()
+if b"BECOME-SUCCESS" in first:
+    # Ansible sends nothing before it knows.
+    sys.stdout.buffer.write(first)
+    sys.stdout.buffer.flush()
+    first = b""
+done.stdout = first + done.stdout.read()
+done.wait()
 with open("/answers.json") as file:
     answers = json.load(file)
 module = re.search(r"{named}", " ".join(sys.argv))
@@ -67,7 +75,7 @@ def take_over(server: SshServer, **answers: dict[str, object]) -> None:
     server.path("answered").touch()
     server.path("answered").chmod(0o666)
     of_python = IMPOSTOR.format(python=REAL, real=REAL, named=r"AnsiballZ_(\w+)\.py")
-    of_sudo = IMPOSTOR.format(python=REAL, real=f"{SUDO}.real", named=r"(tbot_tpm)(?:_\w+ |.*exec .\$b)")
+    of_sudo = IMPOSTOR.format(python=REAL, real=f"{SUDO}.real", named=r"(tbot_tpm)(?:_\w+ |.*umask \$m;)")
     _keep_real_sudo(server)
     for path, program in ((INTERPRETER, of_python), (SUDO, of_sudo), ("/usr/bin/systemctl", SYSTEMCTL)):
         file = server.path(path)
