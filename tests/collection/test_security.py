@@ -91,7 +91,7 @@ def attack(ansible: Installed, tpms: dict[str, SoftwareTpm], stand_ins: Path, tm
 
 def test_a_host_that_is_decommissioned_gets_no_further(attack: Attack):
     attack.enroll()
-    attack.answer(systemd_service=facts(**attack.tctl, inventory_hostname=OTHER), tbot_tpm=facts(inventory_hostname=OTHER))
+    attack.answer(tbot_tpm=facts(**attack.tctl, inventory_hostname=OTHER))
     run = attack.play("decommission", "--limit", EVIL)
     attack.runs_nothing(run)
     assert attack.cluster.rules() == {OTHER} and (attack.registry / f"{OTHER}.json").exists(), run.output

@@ -20,7 +20,6 @@ STOCK_MODULES = {
     "rpm_key": {"key": "/etc/own", "state": "present"},
     "setup": {"gather_subset": ["!all"]},
     "stat": {"path": "/etc"},
-    "systemd_service": {"name": "own", "state": "started"},
     "tempfile": {},
     "unarchive": {"src": "/etc/own", "dest": "/etc", "remote_src": True},
     "yum_repository": {"name": "own", "description": "own", "baseurl": "http://127.0.0.1:1/"},

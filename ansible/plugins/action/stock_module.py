@@ -22,7 +22,6 @@ MODULES = {
     "rpm_key": (),
     "setup": ("facts",),
     "stat": ("stat",),
-    "systemd_service": ("enabled", "name", "state"),
     "tempfile": ("path",),
     "unarchive": ("dest", "extract_results", "handler", "src", "state"),
     "yum_repository": ("repo", "state"),
