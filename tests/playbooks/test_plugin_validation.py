@@ -52,7 +52,7 @@ def test_in_a_loop_the_wrong_item_fails_alone(remote: dict, tmp_path: Path, ansi
     assert [result.get("failed", False) for result in results] == [False, True, False]
     assert "not absolute" in results[1]["msg"]
     # Once it is said that the binary is missing there.
-    assert sum("echo missing" in line for line in log(tmp_path)) == 3
+    assert sum("missing $z" in line for line in log(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("poll", [0, 1])
