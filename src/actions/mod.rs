@@ -9,6 +9,7 @@ mod enroll;
 mod hosts;
 mod identify;
 mod preflight;
+mod program;
 mod registry;
 mod seconds;
 mod service;
@@ -54,7 +55,7 @@ const fn entry<A: Action>(name: &'static str) -> Entry {
 }
 
 /// Every action.
-const ACTIONS: [Entry; 13] = [
+const ACTIONS: [Entry; 14] = [
     entry::<access::Access>("access"),
     entry::<cluster::Parameters>("cluster"),
     entry::<config::Config>("config"),
@@ -63,6 +64,7 @@ const ACTIONS: [Entry; 13] = [
     entry::<enroll::Asked>("enroll"),
     entry::<identify::Identify>("identify"),
     entry::<preflight::Preflight>("preflight"),
+    entry::<program::Parameters>("program"),
     entry::<registry::Asked>("registry"),
     entry::<service::Parameters>("service"),
     entry::<storage::Storage>("storage"),
