@@ -1,14 +1,16 @@
-//! `identify`: the TPM's identity, as the cluster will compute it when this host joins.
+//! `identify`: the TPM's identity, as the cluster will compute it when this host joins; and, where asked, its entry of the registry.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::Action;
+use super::config::Config;
+use super::registry::{self, Recording};
 use super::seconds::Seconds;
+use super::{Action, program};
 use crate::ekcert::{CertificateChain, EkCertificate, EkPublicHash};
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{Answer, Request};
+use crate::protocol::{self, Answer, Request, from_fields};
 use crate::teleport::join_warnings;
 use crate::tpm::{Backend, EndorsementKey, NoCertificate, PersistentKeys, Properties, Tcti, Tpm, TpmChoice};
 
@@ -21,22 +23,44 @@ pub(super) struct Parameters {
     expected_ek_public_hash: Option<EkPublicHash>,
     #[serde(default)]
     timeout: Seconds,
+    /// Parameters of action `registry`.
+    record: Option<Map<String, Value>>,
+    /// Parameters of action `program`.
+    program: Option<Map<String, Value>>,
+    /// Parameters of action `config`, for its state `same_proxy`.
+    same_proxy: Option<Map<String, Value>>,
 }
 
 pub(super) struct Identify {
     tpm: TpmChoice,
+    recording: Option<Recording>,
+    program: Option<program::Parameters>,
+    same_proxy: Option<Config>,
     parameters: Parameters,
 }
 
 impl Action for Identify {
     type Parameters = Parameters;
 
-    fn checked(parameters: Parameters) -> Result<Self> {
-        Ok(Self { tpm: TpmChoice::parse(parameters.tcti.as_deref())?, parameters })
+    fn checked(mut parameters: Parameters) -> Result<Self> {
+        let of_registry =
+            |fields| Recording::checked(from_fields::<registry::Parameters>("registry", fields)?);
+        let recording = parameters.record.take().map(of_registry).transpose()?;
+        let program = parameters.program.take().map(|fields| from_fields("program", fields)).transpose()?;
+        let same_proxy = parameters.same_proxy.take().map(|mut fields| {
+            fields.insert("state".to_owned(), "same_proxy".into());
+            Config::checked(from_fields("config", fields)?)
+        });
+        let same_proxy = same_proxy.transpose()?;
+        let tpm = TpmChoice::parse(parameters.tcti.as_deref())?;
+        Ok(Self { tpm, recording, program, same_proxy, parameters })
     }
 
-    fn run(self, _: &Request) -> Result<Answer> {
-        let Self { tpm, parameters } = self;
+    fn run(self, request: &Request) -> Result<Answer> {
+        let Self { tpm, recording, program, same_proxy, parameters } = self;
+        if let Some(config) = same_proxy {
+            config.run(request)?;
+        }
         let tcti = tpm.find()?;
         let mut tpm = Tpm::connect(&tcti, parameters.backend, parameters.timeout.limit())?;
         let properties = tpm.properties()?;
@@ -54,8 +78,32 @@ impl Action for Identify {
         warnings.extend(no_chain);
         let facts = facts(&key, &chain, &properties, &tcti)?;
         let mut answer = Answer::new(false).warnings(warnings);
-        answer.results.clone_from(&facts);
+        if let Some(recording) = recording {
+            answer = recorded(answer, recording.run(Value::Object(facts.clone()), request)?);
+        }
+        answer.results.extend(facts.clone());
+        if let Some(program) = program {
+            answer = with_program(answer, program.run(request), request);
+        }
         Ok(answer.result("ansible_facts", json!({ "tbot_tpm": facts })))
+    }
+}
+
+/// The answer together with that of action `registry`.
+fn recorded(mut answer: Answer, of_registry: Answer) -> Answer {
+    answer.changed = of_registry.changed;
+    answer.diff = of_registry.diff;
+    answer.warnings.extend(of_registry.warnings);
+    let mut results = of_registry.results;
+    results.insert("changed".to_owned(), Value::Bool(answer.changed));
+    answer.result("recorded", results)
+}
+
+/// The answer together with that of action `program`, whose failure is none of the TPM's.
+fn with_program(answer: Answer, of_program: Result<Answer>, request: &Request) -> Answer {
+    match of_program {
+        Ok(found) => answer.result("program", found.results).warnings(found.warnings),
+        Err(error) => answer.result("program", protocol::failure_of_one(request, error)),
     }
 }
 

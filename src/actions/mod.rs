@@ -9,10 +9,12 @@ mod enroll;
 mod hosts;
 mod identify;
 mod preflight;
+mod program;
 mod registry;
 mod seconds;
 mod service;
 mod storage;
+mod summary;
 mod systemd;
 mod token;
 
@@ -54,7 +56,7 @@ const fn entry<A: Action>(name: &'static str) -> Entry {
 }
 
 /// Every action.
-const ACTIONS: [Entry; 13] = [
+const ACTIONS: [Entry; 15] = [
     entry::<access::Access>("access"),
     entry::<cluster::Parameters>("cluster"),
     entry::<config::Config>("config"),
@@ -63,9 +65,11 @@ const ACTIONS: [Entry; 13] = [
     entry::<enroll::Asked>("enroll"),
     entry::<identify::Identify>("identify"),
     entry::<preflight::Preflight>("preflight"),
+    entry::<program::Parameters>("program"),
     entry::<registry::Asked>("registry"),
     entry::<service::Parameters>("service"),
     entry::<storage::Storage>("storage"),
+    entry::<summary::Parameters>("summary"),
     entry::<systemd::Parameters>("systemd"),
     entry::<token::Asked>("token"),
 ];

@@ -2,57 +2,84 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// A semantic version (<https://semver.org>, 2.0.0) such as `18.2.0` or `17.0.0-rc.1`.
+/// A semantic version (<https://semver.org>, 2.0.0) such as `18.2.0` or `17.0.0-rc.1`, in the order of their precedence.
 ///
 /// It becomes part of URLs and names of packages, so nothing else passes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Version(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Version(semver::Version);
 
 impl Version {
     /// The version that the text names, with or without a leading `v`; none where it is no such text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix('v').unwrap_or(text);
-        let (rest, build) = split(text, '+');
-        let (core, prerelease) = split(rest, '-');
-        let core: Vec<&str> = core.split('.').collect();
-        let is_version = core.len() == 3
-            && core.iter().all(|number| is_digits(number) && is_number(number))
-            && prerelease.is_none_or(|words| words.split('.').all(|word| is_word(word) && is_number(word)))
-            && build.is_none_or(|words| words.split('.').all(is_word));
-        is_version.then(|| Self(text.to_owned()))
+        semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok().map(Self)
+    }
+
+    /// The version in what `tbot version` prints: `Teleport v17.5.1 git:v17.5.1-0-g1234567 go1.23`, perhaps with a word such as
+    /// `Enterprise` before it.
+    #[must_use]
+    pub fn of_program(output: &str) -> Option<Self> {
+        let mut lines = output.lines().filter_map(|line| line.strip_prefix("Teleport "));
+        lines.find_map(|line| line.split_whitespace().find_map(|word| Self::parse(word.strip_prefix('v')?)))
+    }
+
+    /// Its first number.
+    #[must_use]
+    pub fn major(&self) -> u64 {
+        self.0.major
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+            .filter(|_| !text.starts_with('v'))
+            .ok_or_else(|| format!("invalid version {text:?}: write a whole one without a leading v, such as 17.5.1 or 18.0.0-rc.1"))
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        self.0.fmt(formatter)
     }
-}
-
-fn split(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Numbers have no leading zero.
-fn is_number(text: &str) -> bool {
-    !(is_digits(text) && text.len() > 1 && text.starts_with('0'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::Version;
+
+    #[test]
+    fn a_programs_version_is_found_in_what_it_prints() {
+        for (output, version) in [
+            ("Teleport v17.5.1 git:v17.5.1-0-g1234567 go1.23\n", Some("17.5.1")),
+            ("a warning\nTeleport Enterprise v18.0.0-rc.1 git: go1.24", Some("18.0.0-rc.1")),
+            ("Teleport", None),
+            ("tbot v1.2.3", None),
+            ("Teleport 17.5.1", None),
+            ("", None),
+        ] {
+            assert_eq!(Version::of_program(output).map(|it| it.to_string()).as_deref(), version, "{output}");
+        }
+    }
+
+    #[test]
+    fn versions_have_the_order_of_their_precedence() {
+        let order = ["1.9.9", "17.5.1-alpha", "17.5.1-rc.2", "17.5.1-rc.10", "17.5.1", "17.10.0", "18.0.0"];
+        for pair in order.windows(2) {
+            assert!(Version::parse(pair[0]) < Version::parse(pair[1]), "{pair:?}");
+        }
+    }
 
     #[test]
     fn a_version_is_a_semantic_one() {

@@ -82,6 +82,9 @@ def expected_results(seen: dict) -> dict[str, dict]:
             "changed": False, "entries": [{"host": "web-7", "changed": False}, {"host": "web-8", "changed": False}],
         },
         "Ask which version the cluster runs": {"server_version": seen["version"], "cluster_name": "stand-in"},
+        "See whether another version of tbot is to be installed": {
+            "to_install": False, "found_version": seen["version"], "wanted_version": seen["version"],
+        },
         "Find the CAs that issued the fleet's EK certificates": {
             "unresolved": [], "without_certificate": [], "requests": 0,
             "issuers": [{"trusted": True, "hosts": ["web-1"], "source": "/srv/fleet/tpm-intermediate-ca-certificates.pem"}],
@@ -128,6 +131,7 @@ def expected_results(seen: dict) -> dict[str, dict]:
         "Do all of that in one step": {
             "changed": False, "access": {"verified": True}, "service": {"commands": [], "ready": True, "up_to_date": True},
         },
+        "Sum up what this run saw of the host": {"changed": False, "left_out": []},
         "Remove the service of a bot that is no longer wanted, once it is stopped": {
             "changed": True, "path": "/etc/systemd/system/old-bot.service", "needs_daemon_reload": True,
         },
@@ -229,4 +233,4 @@ def test_the_roles_examples_take_a_host_to_a_bot_and_back(roles):
     assert set(machine["modes"]) == {"/usr/local/bin/tbot"}
     assert machine["service"]["ActiveState"] == "inactive"
     [[bot], _again] = ran["tbot_service", "main"]
-    assert bot.tasks["tbot.tpm.tbot_service : Set up the bot and its service"][1]["service"]["ready"] is True
+    assert bot.tasks["tbot.tpm.tbot_service : Set up the bot"][1]["service"]["ready"] is True

@@ -23,7 +23,7 @@ from proxy import Proxy
 COMMON = {"changed", "invocation"}
 # Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, a cluster's, and those of other results.
 OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"} | {
-    "access", "storage", "config", "systemd", "service",
+    "access", "storage", "config", "systemd", "service", "program", "recorded", "recorded.identity",
 }  # fmt: skip
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
@@ -88,7 +88,11 @@ def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
     hosts = [{"description": host, **identity} for host, identity in identities.items()]
     built = ask_binary({"action": "token", **token, "hosts": hosts, "allow_lockout": True})
     return {
-        "identify": {"tcti": tpms["web-1"].tcti},
+        "identify": {
+            "tcti": tpms["web-1"].tcti, "program": {}, "record": {"registry": str(folder / "recorded"), "host": "web-1"},
+        },
+        "program": {"path": "/no/such/tbot"},
+        "summary": {"hosts": [{"host": "web-1", "problem": "it is down"}]},
         # In check mode, so that something changes.
         "access": {"tcti": tpms["web-1"].tcti, "user": "there-is-no-such-user", "group": GROUP, "_ansible_check_mode": True},
         "registry": tagged | {"identity": identities["web-1"] | chain, "rule_description": "asset 2"},
@@ -115,6 +119,7 @@ def deployed(folder: Path, tcti: str) -> dict:
     """A request of action `deploy` with every part, in check mode."""
     folder.mkdir()
     return {
+        "program": {"path": "/no/such/tbot"},
         "access": {"tcti": tcti, "user": "there-is-no-such-user", "group": GROUP},
         "storage": {"path": str(folder / "bot")},
         "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test"},
@@ -255,6 +260,9 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
     folder = tmp_path_factory.mktemp("cases")
     access, config, systemd, ekcert_ca = (requests[action] for action in ("access", "config", "systemd", "ekcert_ca"))
     registry = requests["registry"]["registry"]
+    found = folder / "tbot"
+    found.write_text("#!/bin/sh\necho Teleport v17.5.1\n")
+    found.chmod(0o755)
     Path(systemd["directory"], "foreign.service").write_text("[Service]\nExecStart=/bin/true\n")
     changed = {"registry": registry, "host": "db-1", "identity": OTHER_TPM}
     token = {"name": "test", "bot_name": "test", "hosts": [{"description": "db-1", **OTHER_TPM}]}
@@ -326,6 +334,10 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("config", "state"): ("absent", config),
         ("config", "extra"): ({"debug": True}, config),
         ("config", "defaults"): ({"debug": True}, config),
+        ("program", "path"): (str(found), {}),
+        ("program", "follow_cluster"): (True, {"path": str(found), "cluster": {"server_version": "99.0.0"}}),
+        ("program", "allow_downgrade"): (True, {"path": str(found), "version": "1.0.0"}),
+        ("summary", "verifies"): (True, {"hosts": [{"host": "web-1"}]}),
         ("deploy", "state"): ("absent", {"systemd": systemd}),
         ("systemd", "name"): ("other", systemd),
         ("systemd", "user"): (USER, systemd | {"user": None}),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::access::Access;
 use super::config::Config;
 use super::storage::Storage;
-use super::{Action, service, systemd};
+use super::{Action, program, service, systemd};
 use crate::error::{Error, Result};
 use crate::host::{self, unit};
 use crate::protocol::{Answer, Difference, Request, from_fields};
@@ -18,6 +18,7 @@ use parts::Fields;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
+    program: Option<Fields>,
     access: Option<Fields>,
     storage: Option<Fields>,
     config: Option<Fields>,
@@ -59,9 +60,10 @@ impl Action for Deploy {
         if is_absent {
             parts::take_away(&mut parameters);
         }
-        let Parameters { access, storage, config, systemd, service, .. } = parameters;
+        let Parameters { program, access, storage, config, systemd, service, .. } = parameters;
         let mut parts: Vec<Part> = [
-            // An account may have other uses, so that it stays.
+            // An account and a program may have other uses, so that they stay.
+            part::<program::Parameters>("program", program.filter(|_| !is_absent))?,
             part::<Access>("access", access.filter(|_| !is_absent))?,
             part::<Storage>("storage", storage)?,
             part::<Config>("config", config)?,
@@ -73,7 +75,7 @@ impl Action for Deploy {
         .collect();
         if parts.is_empty() {
             return Err(Error::invalid("action `deploy` has nothing to do").hint(
-                "give at least one of access, storage, config, systemd and service, each as an object",
+                "give at least one of program, access, storage, config, systemd and service, each as an object",
             ));
         }
         if is_absent {
@@ -116,7 +118,13 @@ impl Action for Deploy {
             }
             let mut results = answer.results;
             results.insert("changed".to_owned(), Value::Bool(answer.changed));
+            let is_to_install = results.get("to_install") == Some(&Value::Bool(true));
             all.results.insert(part.name.to_owned(), Value::Object(results));
+            // Nothing is started that would have to be replaced. Whoever asks installs it, and asks again.
+            if is_to_install && !request.controls.check_mode {
+                break;
+            }
+            all.changed |= is_to_install;
         }
         Ok(all.diffs(diffs))
     }

@@ -73,6 +73,7 @@ pub(super) fn take_away(parameters: &mut Parameters) {
 
 fn field<'a>(parameters: &'a mut Parameters, part: &str) -> Option<&'a mut Fields> {
     match part {
+        "program" => parameters.program.as_mut(),
         "access" => parameters.access.as_mut(),
         "storage" => parameters.storage.as_mut(),
         "config" => parameters.config.as_mut(),

@@ -88,7 +88,7 @@ pub(super) fn refuse_lost(lost: &[String]) -> Result<()> {
         lost.join(", ")
     );
     Err(Error::new(Kind::Conflict, message).hint(
-        "check that tctl talks to the right cluster; if somebody has removed the token, or it has expired, set `recreate: true` (`tbot_token_recreate`) once to \
+        "check that tctl talks to the right cluster; if somebody has removed the token, or it has expired, set `recreate: true` to \
          make it anew",
     ))
 }

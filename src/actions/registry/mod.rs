@@ -5,6 +5,7 @@ mod leaving;
 mod listing;
 mod many;
 mod place;
+mod recording;
 mod session;
 mod unreadable;
 
@@ -20,6 +21,7 @@ use crate::teleport::{HostName, Name};
 use change::{Accepted, Change, Given};
 use leaving::Leaving;
 use many::Many;
+pub(super) use recording::Recording;
 use session::Session;
 
 /// What a registry holds is no secret, and version control and other users may read it.

@@ -5,4 +5,5 @@ mod deploy;
 mod directory;
 mod file;
 mod program;
+mod tbot_version;
 mod unit;

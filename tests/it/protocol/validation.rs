@@ -72,7 +72,16 @@ fn of_one_host() -> Vec<Case> {
                 json!({ "tcti": "swtpm:prot=1" }),
                 json!({ "expected_ek_public_hash": "ab" }),
                 json!({ "tctii": "device" }),
+                json!({ "record": { "registry": "/a", "host": "b", "hosts": [] } }),
+                json!({ "record": { "registry": "a" } }),
+                json!({ "program": { "version": "v17" } }),
+                json!({ "same_proxy": { "proxy_server": "" } }),
             ],
+        ),
+        case(
+            "program",
+            json!({ "path": "/no/such/tbot" }),
+            vec![json!({ "version": "v17.5.1" }), json!({ "path": "tbot" })],
         ),
         case(
             "service",
@@ -88,6 +97,11 @@ fn of_one_host() -> Vec<Case> {
                 json!({ "path": "/var", "state": "absent" }),
                 json!({ "mode": "rwx" }),
             ],
+        ),
+        case(
+            "summary",
+            json!({ "hosts": [], "path": "/no/such/directory/report.txt" }),
+            vec![json!({}), json!({ "hosts": [{ "hots": "a" }] })],
         ),
         case(
             "systemd",
@@ -233,7 +247,7 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
     config {"defaults":{"onboarding":{}}}
         parameter `defaults`: this action always gives `onboarding`, so there is no default for it
     deploy {}
-        action `deploy` has nothing to do; give at least one of access, storage, config, systemd and service, each as an object
+        action `deploy` has nothing to do; give at least one of program, access, storage, config, systemd and service, each as an object
     deploy {"storage":{"path":"/etc/bot"}}
         /etc/bot is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
     deploy {"storage":{"pth":"/var/lib/bot"}}
@@ -251,7 +265,19 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
     identify {"expected_ek_public_hash":"ab"}
         parameter `expected_ek_public_hash` of action `identify`: an EK public hash is 64 hexadecimal digits (SHA-256), this has 2 characters: "ab"
     identify {"tctii":"device"}
-        action `identify` has no parameter `tctii`; did you mean (nearest first): tcti, backend, timeout, expected_ek_public_hash
+        action `identify` has no parameter `tctii`; did you mean (nearest first): tcti, record, backend, timeout, program, same_proxy, expected_ek_public_hash
+    identify {"record":{"registry":"/a","host":"b","hosts":[]}}
+        parameter `record` of action `identify` records the identity of one host; give `registry` and `host`, and where you want `rule_description` and `accept_identity_change`
+    identify {"record":{"registry":"a"}}
+        parameter `registry` of action `registry`: the path "a" is not absolute; write it from the root (/…)
+    identify {"program":{"version":"v17"}}
+        parameter `version` of action `program`: invalid version "v17": write a whole one without a leading v, such as 17.5.1 or 18.0.0-rc.1
+    identify {"same_proxy":{"proxy_server":""}}
+        parameter `proxy_server` of action `config`: "" is no host:port: a host is a DNS name, an IPv4 address, or an IPv6 address in brackets
+    program {"version":"v17.5.1"}
+        parameter `version` of action `program`: invalid version "v17.5.1": write a whole one without a leading v, such as 17.5.1 or 18.0.0-rc.1
+    program {"path":"tbot"}
+        parameter `path` of action `program`: the path "tbot" is not absolute; write it from the root (/…)
     service {"wait":3601}
         parameter `wait` of action `service`: 3601 is more than 3600
     service {"name":"a/b"}
@@ -264,6 +290,10 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         /var is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
     storage {"mode":"rwx"}
         parameter `mode` of action `storage`: "rwx" is no mode; write it in octal, such as "0700"
+    summary {}
+        action `summary` needs parameter `hosts`
+    summary {"hosts":[{"hots":"a"}]}
+        action `summary` has no parameter `hosts[0].hots`; did you mean (nearest first): host, problem, deployed, compared, accessed, identified
     systemd {"pid_file":"tbot.pid"}
         parameter `pid_file` of action `systemd`: the path "tbot.pid" is not absolute; write it from the root (/…)
     "#);

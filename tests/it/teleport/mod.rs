@@ -10,5 +10,6 @@ mod service;
 mod slow_splice;
 mod slow_yaml_readers;
 mod splice;
+mod summary;
 mod tctl;
 mod token;

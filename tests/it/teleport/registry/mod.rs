@@ -6,6 +6,7 @@ mod leaving;
 mod listing;
 mod many;
 mod record;
+mod recording;
 mod rule_texts;
 mod slow_many;
 mod unreadable;
