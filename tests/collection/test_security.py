@@ -104,7 +104,7 @@ def test_a_host_runs_nothing_on_another(attack: Attack, tmp_path: Path):
     attack.fleet.variables[EVIL] |= {"tbot_install_method": "tarball", "tbot_version": "17.5.1"}
     with WebServer(script.parent) as server:
         url = f"{server.url}/{script.name}"
-        attack.answer(command=facts(inventory_hostname=OTHER, tbot_install_method="script", tbot_install_script_url=url))
+        attack.answer(stat=facts(inventory_hostname=OTHER, tbot_install_method="script", tbot_install_script_url=url))
         run = attack.play("site", "--limit", EVIL)
     assert not attack.fleet.host_path(OTHER, "etc/owned").exists(), f"root of {OTHER} ran the host's script: {run.output}"
 

@@ -15,8 +15,12 @@ from fleet import Fleet, ek_public_hash
 from test_controller_tasks import test_a_second_run_of_site_has_at_most_eight  # noqa: F401
 from test_filters import test_a_template_uses_it_from_the_installed_collection  # noqa: F401
 from test_fleet import (  # noqa: F401
+    fleet_with_one_down,
     test_a_decommissioned_host_loses_its_files_its_entry_and_its_rule,
+    test_a_host_that_cannot_be_reached_drops_out_and_is_told_of,
+    test_a_host_that_fails_alone_in_its_batch_does_not_stop_the_next,
     test_verify_changes_nothing_and_says_what_differs,
+    test_where_no_token_can_be_applied_every_host_is_told_so,
 )
 from test_join_token_role import test_values_from_a_vault_reach_the_cluster_decrypted  # noqa: F401
 from test_module import (  # noqa: F401
@@ -30,6 +34,10 @@ from test_module import (  # noqa: F401
 from test_module_defaults import (  # noqa: F401
     plays,
     test_defaults_with_parameters_of_one_action_do_not_break_the_others,
+)
+from test_own_playbook import (  # noqa: F401
+    test_no_fact_keeps_a_host_that_is_left_out_in_the_users_own_playbook,
+    test_who_was_left_out_before_takes_part_in_the_next_run_again,
 )
 from test_site import (  # noqa: F401
     test_check_before_the_first_run_succeeds_and_writes_nothing,
@@ -67,7 +75,7 @@ def test_every_role_is_documented(ansible, tmp_path):
 def test_nothing_but_the_module_and_what_the_roles_use_is_listed(ansible, tmp_path):
     run = ansible.run(tmp_path, "ansible-doc", "--list", "--json", "tbot.tpm")
     listed = json.loads(run.output)
-    others = ["check_facts", "check_hosts", "check_token", "check_variables", "stock_module"]
+    others = ["check_facts", "check_hosts", "check_token", "check_variables", "report", "stock_module"]
     assert sorted(listed) == [f"tbot.tpm.{name}" for name in [*others, "tbot_tpm"]]
 
 

@@ -28,6 +28,7 @@ class Fleet:
         self.variables: dict[str, dict[str, object]] = {}
         self.registry_directory = root / "registry"
         self.token_file = root / "token.yaml"
+        self.report_file = root / "registry-report.txt"
         self.make_hosts()
 
     def make_hosts(self) -> None:
@@ -90,10 +91,11 @@ class Fleet:
         return {rule["description"]: rule["ek_public_hash"] for rule in self.token()["spec"]["tpm"]["allow"]}
 
     def files(self) -> dict[str, bytes]:
-        """Everything that is below the fleet's folder now (folders as empty values)."""
+        """Everything that is below the fleet's folder now (folders as empty values), but the report of the last run."""
         return {
             str(path.relative_to(self.root)): path.read_bytes() if path.is_file() else b""
             for path in sorted(self.root.rglob("*"))
+            if path != self.report_file
         }
 
 

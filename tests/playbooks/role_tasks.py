@@ -29,7 +29,7 @@ STOCK_MODULES = {
 def tasks(within: object = None) -> Iterator[dict]:
     """Every task and handler of the collection's roles and playbooks."""
     if within is None:
-        for folder in ("roles/*/tasks", "roles/*/handlers", "playbooks", "playbooks/parts"):
+        for folder in ("roles/*/tasks", "roles/*/handlers", "playbooks", "playbooks/parts", "playbooks/tasks"):
             for path in sorted(Path(ansible_runs.COLLECTION).glob(f"{folder}/*.yml")):
                 yield from tasks(yaml.safe_load(path.read_text()))
     elif isinstance(within, list):

@@ -23,25 +23,6 @@ def applied(name: str, text: object) -> object:
     return runpy.run_path(str(path))["FilterModule"]().filters()[name](text)
 
 
-@pytest.mark.parametrize(("output", "version"), [
-    ("Teleport v17.5.1 git:v17.5.1-0-g1234567 go1.23", "17.5.1"),
-    ("Teleport Enterprise v18.0.0-rc.1 git:v18.0.0-rc.1-0-g12 go1.24\n", "18.0.0-rc.1"),
-    ("a warning of the system\nTeleport v17.5.1 git:\n", "17.5.1"),
-    ("Teleport v17.5.1\nTeleport v18.0.0\n", "17.5.1"),
-    ("Teleport 17.5.1", ""),
-    ("Teleport v17.5", ""),
-    ("Teleporter v17.5.1", ""),
-    ("not Teleport v17.5.1", ""),
-    ("Teleport v17.5.1-{{ 1 }}", "17.5.1"),
-    ("", ""),
-    (None, ""),
-    (["Teleport v17.5.1"], ""),
-    ("Teleport" + " v" * 100_000, ""),
-], ids=lambda value: str(value)[:40])  # fmt: skip
-def test_the_version_of_tbot(output, version):
-    assert applied("tbot_version", output) == version
-
-
 @pytest.mark.parametrize(("text", "fields"), [
     ('NAME="Linux Mint"\nID_LIKE="ubuntu debian"\nUBUNTU_CODENAME=noble\n', {"ID_LIKE": "ubuntu debian", "UBUNTU_CODENAME": "noble"}),
     ("DEBIAN_CODENAME='bookworm'\r\nID_LIKE=debian  \n", {"DEBIAN_CODENAME": "bookworm", "ID_LIKE": "debian"}),
@@ -91,10 +72,9 @@ def test_a_filter_is_documented(path: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(("template", "value"), [
-    ("'Teleport v17.5.1' | tbot.tpm.tbot_version", "17.5.1"),
     ("('ID_LIKE=rhel' | tbot.tpm.os_release).ID_LIKE", "rhel"),
     ("{'ek_public_hash': 'ab' * 32} | to_json | tbot.tpm.recorded_hash", "ab" * 32),
-], ids=["tbot_version", "os_release", "recorded_hash"])
+], ids=["os_release", "recorded_hash"])
 def test_a_template_uses_it_from_the_installed_collection(ansible: Installed, template: str, value: str, tmp_path: Path):
     run = ansible.run(tmp_path, "ansible", "localhost", "-m", "ansible.builtin.debug", "-a", f'msg="{{{{ {template} }}}}"')
     assert f'"msg": "{value}"' in run.output, run.output

@@ -52,8 +52,8 @@ def test_the_wanted_version_is_installed(seen, name, version):
 def test_a_host_that_has_it_is_asked_for_the_version_and_no_more(seen, name, version):
     assert seen[name]["failed"] == 0, seen[name]["output"]
     assert_nothing_changed(seen[name], version)
-    # The arguments, the include, and its three tasks, of which one runs on the host.
-    assert seen[name]["tasks"] == 5, seen[name]["output"]
+    # The arguments, the include, and its task that runs on the host.
+    assert seen[name]["tasks"] == 3, seen[name]["output"]
 
 
 def test_the_method_none_does_nothing(seen):
@@ -95,7 +95,7 @@ def test_check_mode_writes_neither_source_nor_key(seen):
     ("tarball with a malformed sum", "64 hex digits", "18.0.0-rc.1"),
     ("script of nowhere", "tbot_proxy_server", "18.0.0"),
     ("script with a wrong sum", "checksum", "18.0.0"),
-    ("no version known", "There is no /usr/local/bin/tbot, and the version to install is the cluster's", None),
+    ("no version known", "there is no /usr/local/bin/tbot, and the version to install is the cluster's", None),
     ("cluster with an unknown CA", "not trusted", None),
 ])
 def test_what_is_refused_changes_nothing(seen, name, why, version):
@@ -152,7 +152,7 @@ def test_the_clusters_version_is_asked_for_once_for_all_hosts(seen):
 @pytest.mark.parametrize("name, said", [
     ("newer than the cluster", "newer than the cluster, which runs 17.4.10"),
     ("older than the cluster", "more than one major version behind the cluster, which runs 19.1.0"),
-    ("older than the cluster", "older than the oldest client that the cluster lets in, 18.0.0-aa"),
+    ("older than the cluster", "older than the oldest client that the cluster accepts, 18.0.0-aa"),
     ("cluster that is down", "the proxy 127.0.0.1:1 cannot be asked"),
 ])
 def test_a_program_that_does_not_fit_the_cluster_stays_and_is_told_of(seen, name, said):

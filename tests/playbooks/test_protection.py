@@ -114,5 +114,5 @@ def test_a_unit_of_someone_else_is_not_replaced(fleet):
     unit.write_text("[Service]\nExecStart=/opt/mine\n")
     run = fleet.site("--limit", "web-1")
     assert run.returncode != 0
-    assert "conflict" in run.output, run.output
+    assert "was not written by tbot_tpm" in run.output, run.output
     assert unit.read_text() == "[Service]\nExecStart=/opt/mine\n"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.tbot.tpm.plugins.plugin_utils import facts, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import facts, failures, variables
 
 
 class ActionModule(ActionBase):
@@ -23,4 +23,4 @@ class ActionModule(ActionBase):
         refusal = refusal or variables.refusal_in_role(self._task._role, task_vars or {}, self._templar)
         if refusal:
             result.update(failed=True, msg=refusal)
-        return result
+        return failures.kept(result, self, task_vars or {})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, facts, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, facts, failures, variables
 
 NO_BOT = "Set tbot_bot_name to the bot that the hosts are to join as."
 DIFFERS = (
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         refusal = refusal or self._problem(task_vars)
         if refusal:
             result.update(failed=True, msg=refusal)
-        return result
+        return failures.kept(result, self, task_vars or {})
 
     def _problem(self, task_vars):
         """What is wrong with the variables; None where nothing is."""

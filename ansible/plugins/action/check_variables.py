@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.tbot.tpm.plugins.plugin_utils import facts, values, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import facts, failures, values, variables
 
 
 class ActionModule(ActionBase):
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         refusal = refusal or " ".join(self._problems(task_vars))
         if refusal:
             result.update(failed=True, msg=refusal)
-        return result
+        return failures.kept(result, self, task_vars or {})
 
     def _problems(self, task_vars):
         host = facts.host_name(task_vars)

@@ -21,7 +21,19 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader
-from ansible_collections.tbot.tpm.plugins.plugin_utils import answers, binaries, defaults, facts, stock, transport, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import (
+    answers,
+    binaries,
+    defaults,
+    elsewhere,
+    facts,
+    failures,
+    recording,
+    stock,
+    transport,
+    variables,
+    wording,
+)
 
 try:
     from ansible.module_utils._internal._messages import ErrorSummary, Event
@@ -35,16 +47,16 @@ RESULTS = frozenset((
     "absent_groups", "accepted", "access", "active_state", "applied", "archived", "auto_update", "bot", "cluster_name", "commands",
     "config", "content", "contents", "created", "current", "delete", "deleted", "device", "edition", "ek_cert", "ek_cert_chain_pem",
     "ek_cert_pem", "ek_cert_present", "ek_cert_serial", "ek_cert_sha256", "ek_public_hash", "ek_public_pem", "ek_source",
-    "ekcert_allowed_cas", "enabled", "entries", "error", "exists", "files", "former", "former_ek_public_hash", "former_tokens", "gid",
-    "group", "groups", "health", "host_names", "host_tokens", "hosts", "identity", "invocation", "is_read", "issuers", "left_to_do",
-    "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner", "path", "program", "program_exists",
-    "ready", "refused", "requests", "restart_reasons", "rules", "rules_are_known", "server_version", "service", "shared", "status",
-    "storage", "systemd", "tokens", "tokens_differ", "tpm", "udev_rule", "uid", "unresolved", "up_to_date", "user", "verified",
-    "withdrawn_hashes", "without_certificate",
+    "ekcert_allowed_cas", "enabled", "entries", "error", "exists", "files", "former", "former_ek_public_hash", "former_tokens",
+    "found_version", "gid", "group", "groups", "health", "host_names", "host_tokens", "hosts", "identity", "invocation", "is_read",
+    "issuers", "left_out", "left_to_do", "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner",
+    "path", "program", "program_exists", "ready", "recorded", "refused", "requests", "restart_reasons", "rules", "rules_are_known",
+    "server_version", "service", "shared", "status", "storage", "summary", "systemd", "to_install", "tokens", "tokens_differ", "tpm",
+    "udev_rule", "uid", "unresolved", "up_to_date", "user", "verified", "wanted_version", "withdrawn_hashes", "without_certificate",
 ))  # fmt: skip
 
 # The actions that answer about a fleet, as many hosts as it has.
-OF_MANY_HOSTS = ("ekcert_ca", "enroll", "preflight", "registry", "token")
+OF_MANY_HOSTS = ("ekcert_ca", "enroll", "preflight", "registry", "summary", "token")
 
 # Parameters of `enroll` that are certificates, or files of them.
 OF_CERTIFICATES = ("ca_bundle", "ekcert_allowed_cas", "trusted_roots")
@@ -104,20 +116,22 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         task_vars = self._task_vars = task_vars or {}
         refusal = facts.refusal(task_vars, facts.plugins_of(self._connection))
-        refusal = refusal or variables.refusal_in_role(self._task._role, task_vars, self._templar)
+        refusal = refusal or variables.refusal_in_role(self._task._role, task_vars, self._templar) or failures.refused(self)
         if refusal:
             result.update(failed=True, changed=False, msg=refusal)
-            return result
+            return failures.kept(result, self, task_vars)
         try:
             result.update(self._run_binary(task_vars))
         except NotRun as problem:
             result.update(failed=True, changed=False, msg=problem.msg, error=problem.error)
         except AnsibleConnectionFailure as failure:
             result.update(answers.unreachable(failure, task_vars))
+        if self._task._role and self._task._role._role_collection == "tbot.tpm":
+            _say_of_variables(result, self._task.args.get("action"))
         if self._task.no_log and result.get("failed") and ErrorSummary:
             # Since 2.19, Ansible shows the message of a failure above the result, whatever no_log says, but for another one here.
             result["exception"] = ErrorSummary(event=Event(msg="the message has been hidden due to no_log"))
-        return result
+        return failures.kept(result, self, task_vars)
 
     def cleanup(self, force=False):
         answers.clean_up(super().cleanup, force, self._task_vars)
@@ -128,13 +142,21 @@ class ActionModule(ActionBase):
         by_default = defaults.names_in(MODULE, self._task, self._templar)
         if by_default:
             arguments["_tbot_defaults"] = by_default
-        # The role's variables name files of the controller, wherever tctl is.
-        if self._task._role and arguments.get("action") == "enroll" and self._connection.transport != "local":
-            arguments = binaries.with_texts(arguments, OF_CERTIFICATES)
+        if boolean(self._templar.template(task_vars.get("__tbot_on_controller")) or False, strict=False):
+            return self._here(arguments)
+        # What the role's variables name is the controller's, wherever tctl is.
+        is_elsewhere = self._task._role and arguments.get("action") == "enroll"
+        if is_elsewhere:
+            arguments, refusal = elsewhere.with_contents(arguments, OF_CERTIFICATES)
+            if refusal:
+                return refusal
         # On the controller itself, the binary that does the work says at once what is wrong.
         refusal = None if self._connection.transport == "local" else binaries.refusal(arguments)
         if refusal:
             return refusal
+        record = arguments.pop("record", None) if arguments.get("action") == "identify" else None
+        if record is not None and self._task.async_val:
+            raise NotRun("invalid_request", "An identity that is read in the background cannot be recorded by the same task.", "async")
         # A host tells its own in the same exchange.
         arch = architecture(*self._platform(task_vars)) if self._connection.transport == "local" else ""
         answer = self._in_one_exchange(arguments, task_vars, arch)
@@ -146,13 +168,24 @@ class ActionModule(ActionBase):
                 "ansible.legacy.tbot_tpm_" + arch, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val
             )
         answer = explain(own_answer(answer, arguments.get("action")), arch, in_background=bool(self._task.async_val))
-        if not are_files_of(arguments, answer.get("contents") or []):
+        if record is not None:
+            answer = recording.recorded(answer, record, self._controls(), RESULTS)
+        if not elsewhere.are_files_of(arguments, answer.get("contents") or []):
             message = "%s answered with files that are not those of this token, so none was written. See who controls that host."
             raise NotRun("conflict", message % (self._task.delegate_to or "The host"), "contents")
+        if is_elsewhere and not self._task.check_mode and not answer.get("failed"):
+            _write(answer.pop("contents", []))
         # Where no other program runs either, the directory is not the reason.
         if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:
             answer["msg"] = NO_PROGRAM_RUNS
         return answer
+
+    def _here(self, arguments):
+        """The answer of the controller's own binary, for what is the controller's to do whatever host the task is about."""
+        environment = {}
+        self._compute_environment_string(environment)
+        answer = binaries.ask({**arguments, **self._controls()}, environment)
+        return answers.passed_on(answer, RESULTS, of_one_host=False)
 
     def _in_one_exchange(self, arguments, task_vars, arch):
         """The answer of a binary that is at the target already, or is kept there; None where that way will not do, and nothing was
@@ -163,12 +196,6 @@ class ActionModule(ActionBase):
         refused = os.path.join(C.DEFAULT_LOCAL_TMP, "tbot_tpm_copied_" + self._target_key(task_vars, user))
         if os.path.exists(refused):
             return None
-        controls = {
-            "_ansible_check_mode": self._task.check_mode,
-            "_ansible_diff": self._task.diff,
-            "_ansible_no_log": bool(self._task.no_log),
-            "_ansible_verbosity": self._display.verbosity,
-        }
         environment = self._compute_environment_string()
 
         def execute(command, data):
@@ -177,12 +204,12 @@ class ActionModule(ActionBase):
         try:
             if self._connection.transport == "local":
                 binary = os.path.join(binaries.FOLDER, "tbot_tpm_" + arch)
-                rc, said, errors = transport.in_place(execute, binary, {**arguments, **controls})
+                rc, said, errors = transport.in_place(execute, binary, {**arguments, **self._controls()})
             else:
                 remote_tmp = self.get_shell_option("remote_tmp", default="~/.ansible/tmp")
                 is_last = bool(task_vars.get("__tbot_is_last_request")) and not self._task.check_mode
                 cache = transport.Cache(execute, remote_tmp, binaries.by_system(C.DEFAULT_LOCAL_TMP), is_last)
-                rc, said, errors = cache.ask({**arguments, **controls})
+                rc, said, errors = cache.ask({**arguments, **self._controls()})
         except transport.Unusable as why:
             self._display.vv("tbot_tpm is copied to the host for this task: %s" % answers.text(str(why)))
             if why.lasts:
@@ -192,6 +219,14 @@ class ActionModule(ActionBase):
         message = "tbot_tpm ended with status %s and gave no answer: module_stdout and module_stderr have what it wrote." % rc
         failure = {"failed": True, "changed": False, "msg": message, "module_stdout": said, "module_stderr": errors, "rc": rc}
         return transport.as_json(said) or failure
+
+    def _controls(self):
+        return {
+            "_ansible_check_mode": self._task.check_mode,
+            "_ansible_diff": self._task.diff,
+            "_ansible_no_log": bool(self._task.no_log),
+            "_ansible_verbosity": self._display.verbosity,
+        }
 
     def _takes_standard_input(self, task_vars):
         """Whether a command gets standard input at the target, and nothing is to be left there for somebody to look at."""
@@ -312,22 +347,20 @@ def architecture(system, arch):
     raise NotRun("not_found", message, binary)
 
 
-def are_files_of(arguments, contents):
-    """Whether the files that `enroll` leaves to the controller are those that the request is about: the controller writes and removes
-    them, and their names come from the host that has tctl."""
-    if not contents:
-        return True
-    path, bot = str(arguments.get("path") or ""), (arguments.get("bot") or {}).get("name") or arguments.get("bot_name")
-    stem, dot, extension = path.rpartition(".")
-    if not dot or "/" in extension:
-        stem, extension = path, "yaml"
-    of_hosts = ["%s-%s.%s" % (stem, host, extension) for host in arguments.get("only") or []]
-    tokens = of_hosts if arguments.get("tokens") == "per_host" else [path]
-    # What stands beside the tokens of another layout is corrected, too.
-    hosts = [host["description"] for host in arguments.get("hosts") or []] + (arguments.get("archived") or [])
-    marks = [path, *tokens, *("%s-%s.%s" % (stem, host, extension) for host in hosts if "/" not in host)]
-    allowed = {*tokens, *(token + ".applied" for token in marks), "%s/%s.bot.yaml" % (os.path.dirname(path), bot)}
-    return all(isinstance(file, dict) and file.get("path") in allowed and isinstance(file.get("content"), str) for file in contents)
+def _say_of_variables(result, action):
+    """In a role, people know the variables, and not the parameters that it fills."""
+    if "msg" in result:
+        result["msg"] = wording.of_variables(result["msg"], action)
+    if "warnings" in result:
+        result["warnings"] = [wording.of_variables(warning, action) for warning in result["warnings"]]
+
+
+def _write(contents):
+    try:
+        elsewhere.write(contents)
+    except OSError as problem:
+        message = "The token was applied, but its files could not be written: %s. Correct that, and run this again." % problem
+        raise NotRun("io", message, str(problem)) from problem
 
 
 def own_answer(answer, action):

@@ -9,9 +9,9 @@ import functools
 import gzip
 import hashlib
 import json
+import math
 import os
 import re
-import ssl
 import subprocess
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -21,19 +21,40 @@ FOLDER = os.path.join(COLLECTION, "plugins", "binaries")
 def refusal(arguments):
     """What the controller's own binary says is wrong with these parameters, before anything is sent to the target: the answer
     that the target's would give. None where nothing is, or where the controller has no binary that it can run."""
-    binary = os.path.join(FOLDER, "tbot_tpm_" + os.uname().machine)
-    if not is_as_packed(binary):
-        return None
-    # They may be secret, and go where nobody else sees them.
-    request = json.dumps(dict(arguments, _tbot_validate_only=True)).encode()
     try:
-        done = subprocess.run([binary], input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=False)
-        answer = json.loads(done.stdout)
+        answer = _answer(dict(arguments, _tbot_validate_only=True), 60)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     # One that was built before there was this control takes it for a parameter.
-    is_refused = isinstance(answer, dict) and answer.get("failed") and "_tbot_validate_only" not in str(answer.get("msg"))
-    return answer if is_refused else None
+    return answer if answer.get("failed") and "_tbot_validate_only" not in str(answer.get("msg")) else None
+
+
+def ask(request, environment=None):
+    """What the controller's own binary answers, with these variables of the environment beside the controller's."""
+    try:
+        return _answer(plain(request), None, environment)
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return {"failed": True, "msg": "The controller's own tbot_tpm gave no answer: %s" % problem, "error": {"kind": "io"}}
+
+
+def _answer(request, timeout, environment=None):
+    binary = os.path.join(FOLDER, "tbot_tpm_" + os.uname().machine)
+    if not is_as_packed(binary):
+        raise ValueError("%s is not the file that the collection was packed with" % binary)
+    # What is asked may be secret, and goes where nobody else sees it.
+    done = subprocess.run(
+        [binary],
+        input=json.dumps(request).encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **{str(name): str(value) for name, value in (environment or {}).items()}},
+    )
+    answer = json.loads(done.stdout)
+    if not isinstance(answer, dict):
+        raise ValueError("it is no JSON object")
+    return answer
 
 
 def is_as_packed(path):
@@ -100,23 +121,6 @@ def _read(path):
         return file.read()
 
 
-def with_texts(arguments, names):
-    """The same where files of certificates on the controller, and folders of such, are given as PEM to another machine."""
-
-    def text(source):
-        if not isinstance(source, str) or not os.path.isabs(source) or "-----BEGIN " in source:
-            return source
-        if os.path.isdir(source):
-            return "\n".join(text(os.path.join(source, name)) for name in sorted(os.listdir(source)) if name[:1] != ".")
-        with open(source, "rb") as file:
-            content = file.read()
-        return content.decode("utf-8", "replace") if b"-----BEGIN " in content else ssl.DER_cert_to_PEM_cert(content)
-
-    given = {name: arguments[name] for name in names if arguments.get(name)}
-    lists = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
-    return {**arguments, **{name: [text(source) for source in sources] for name, sources in lists.items()}}
-
-
 def plain(value):
     """The value as plain JSON has it: vaulted text decrypted, dates as RFC 3339 text (in UTC where they name no zone)."""
     if value is None or isinstance(value, bool):
@@ -124,7 +128,8 @@ def plain(value):
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        return float(value)
+        # What JSON has no number for.
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -136,4 +141,5 @@ def plain(value):
         return value.isoformat() + "T00:00:00Z"
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return str(value)
+    # Half of a surrogate pair is no text.
+    return str(value).encode("utf-8", "replace").decode("utf-8")

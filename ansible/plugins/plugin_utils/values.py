@@ -16,7 +16,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, variables
+from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, variables, wording
 
 try:
     from ansible.template import trust_as_template
@@ -157,7 +157,8 @@ def _of_variables(said, names):
         name = names.get(parameter[1])
         # An inventory's host has no variable for its name.
         return "%s: %s" % (name, said[parameter.end() :]) if name else said[parameter.end() :]
-    return re.sub(r"`(\w+)((?:\[\d+\])?)`", lambda found: names[found[1]] + found[2] if found[1] in names else found[0], said)
+    said = re.sub(r"`(\w+)((?:\[\d+\])?)`", lambda found: names[found[1]] + found[2] if found[1] in names else found[0], said)
+    return wording.of_variables(said, None)
 
 
 def _first_sentence(description):

@@ -1,0 +1,59 @@
+# Copyright: the tbot_tpm authors
+# SPDX-License-Identifier: Apache-2.0
+"""A play as it is without a host, so that no fact of one plays a part."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+
+class Play:
+    """The play of an action's task: its variables, and the hosts that it may have."""
+
+    def __init__(self, action):
+        self.task = action._task
+        self.templar = action._templar
+        # Each task runs in a worker process of its own, which Ansible makes with these.
+        self.manager = getattr(multiprocessing.current_process(), "_variable_manager", None)
+        self.play = _play(self.task)
+        self.variables = self.manager.get_vars(play=self.play) if self.manager else {}
+
+    def value(self, name, default=None, **more):
+        """The value of a variable of the play, or of these."""
+        self.templar.available_variables = {**self.variables, **more}
+        value = self.templar.template({**self.variables, **more}.get(name))
+        return default if value is None else value
+
+    def hosts_in(self, name):
+        """The hosts of the group whose name is the value of this variable."""
+        return self.variables["groups"].get(str(self.value(name)), [])
+
+    def hosts(self, pattern):
+        """The names of the hosts of this pattern, within --limit, those that failed as well."""
+        return [host.name for host in self.manager._inventory.get_hosts(pattern, ignore_restrictions=True)]
+
+    def has_failed(self, host):
+        """Whether Ansible has given the host up."""
+        return host in self.play._removed_hosts
+
+    def registered(self, host):
+        """What the tasks of a host have registered. No fact is in it."""
+        return self.manager._nonpersistent_fact_cache.get(host) or {}
+
+    def name_of_problem(self, of_all=False):
+        """The variable that has the reason why a host, or all hosts by this one, are left out of this run."""
+        return "__tbot_problem_%s%s" % ("of_all_" if of_all else "", self.value("__tbot_run"))
+
+    def problem_of(self, host, of_all=False):
+        """That reason; None where there is none."""
+        name = self.name_of_problem(of_all)
+        own = self.manager._inventory.get_host(host).vars
+        said = self.registered(host).get(name) or own.get(name) or (None if of_all else own.get("__tbot_problem"))
+        return str(said) if said else None
+
+
+def _play(task):
+    part = task
+    while part is not None and getattr(part, "_play", None) is None:
+        part = getattr(part, "_parent", None)
+    return getattr(part, "_play", None)
