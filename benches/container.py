@@ -29,7 +29,8 @@ def show_set_up(seen: dict, hosts: str) -> list[float]:
     show_heading(f"Setting up {seen['hosts']} {hosts}", seen["rounds"], ("site.yml", "stock modules"))
     titles = {"first": "first run, nothing is there", "second": "second run, nothing to be done"}
     titles |= {f"{run}_processor": "  Ansible's processor time" for run in list(titles)}
-    order = sorted(titles)
+    titles |= {f"{run}_kibibytes": "  KiB a host, both ways" for run in ("first", "second")}
+    order = [run for run in sorted(titles) if any(seen["times"]["stock"][run])]
     ratios = {run: show_beside(titles[run], seen["times"]["site"][run], seen["times"]["stock"][run], digits=1) for run in order}
     return [ratios["first"], ratios["second"]]
 

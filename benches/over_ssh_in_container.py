@@ -78,6 +78,7 @@ class OverSsh(set_up.Bench):
     """Hosts that are reached by ssh, each by a relay."""
 
     def __init__(self, scratch: Path, ansible: Ansible, tpms: SoftwareTpms, relays: dict[str, Relay]) -> None:
+        self.relays = relays
         self.ports = {host: relay.port for host, relay in relays.items()}
         self.server = scratch / "ssh"
         super().__init__(scratch, list(relays), ansible, tpms)
@@ -104,6 +105,9 @@ class OverSsh(set_up.Bench):
         timed = super().timed(playbook, *arguments)
         assert self.control_sockets(), "no connection was kept for the next task"
         return timed
+
+    def carried(self) -> int:
+        return sum(relay.carried() for relay in self.relays.values())
 
     def of_first(self, number: int) -> dict[str, object]:
         """What it takes to set the first hosts up."""

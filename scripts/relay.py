@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import re
 import selectors
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -32,12 +33,14 @@ class Direction:
         self.bytes_per_second = bandwidth / 8
         self.delay = delay
         self.free_at = 0.0
+        self.carried = 0  # bytes
         # What one connection can have on its way here.
         self.capacity = int((delay + QUEUE) * self.bytes_per_second) + CHUNK
 
     def send(self, size: int, now: float) -> tuple[float, float]:
         """When a chunk that is handed over NOW has left, and when it arrives."""
         self.free_at = max(self.free_at, now) + size / self.bytes_per_second
+        self.carried += size
         return self.free_at, self.free_at + self.delay
 
 
@@ -140,6 +143,8 @@ async def all_of(*coroutines: Coroutine) -> None:
 
 async def run(link: Link, port: int) -> None:
     server = await asyncio.start_server(link.serve, "127.0.0.1", port, limit=CHUNK)
+    # For Relay.carried.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: print(link.up.carried + link.down.carried, flush=True))
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -156,6 +161,11 @@ class Relay:
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
         return self
+
+    def carried(self) -> int:
+        """How many bytes its link has carried, both ways."""
+        self.process.send_signal(signal.SIGUSR1)
+        return int(self.process.stdout.readline())
 
     def __exit__(self, *_exception: object) -> None:
         self.process.kill()

@@ -133,6 +133,14 @@ def test_a_long_way_does_not_lower_the_throughput():
         assert read_to_end(connection) == hashlib.sha256(payload).digest()
 
 
+def test_it_counts_the_bytes_of_both_ways():
+    with server(echo) as address, Relay(address, "20ms", FAST) as slow, connect(slow) as connection:
+        before = slow.carried()
+        connection.sendall(bytes(1000))
+        assert len(connection.recv(1000, socket.MSG_WAITALL)) == 1000
+        assert (before, slow.carried()) == (0, 2000)
+
+
 def test_every_byte_arrives_in_order_both_ways_at_once():
     payload = os.urandom(5_000_000)
     with server(echo) as address, Relay(address, "20ms", "1Gbit") as slow, connect(slow) as connection:
