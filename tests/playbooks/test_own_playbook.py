@@ -67,6 +67,18 @@ def test_who_was_left_out_before_takes_part_in_the_next_run_again(fleet_with_one
     assert run.output.count("left out of what follows") == 1, run.output
 
 
+FAILS = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.fail: {}, when: inventory_hostname == 'web-1'}]}"
+
+
+@pytest.mark.parametrize("first", ["identify", FAILS], ids=["ours", "own"])
+def test_a_host_that_failed_before_fails_no_other(fleet_with_one_down: Fleet, first: str):
+    run = fleet_with_one_down.play(playbook(fleet_with_one_down, first, "identify", OWN))
+    assert worked(run) == {"db-1", "build-1"}, run.output
+    assert {host: counts["failed"] for host, counts in run.recap.items()} == {"web-1": 1, "db-1": 0, "build-1": 0}, run.output
+    report = run.output.split("TASK [Report]")[-1]
+    assert "web-1: It failed before: see above." in report and "3 hosts: 1 left out." in report, run.output
+
+
 @pytest.mark.parametrize("variables", [{}, {"tbot_token_prune": True}], ids=["built", "allowed"])
 def test_where_the_token_cannot_be_built_verify_names_every_host(fleet: Fleet, variables: dict[str, object]):
     fleet.token_file.write_text("kind: [")

@@ -115,6 +115,11 @@ def test_what_is_to_be_set_is_named_as_people_set_it(fleet: Fleet, software_tpms
     assert "--extra-vars tbot_allow_lockout=true" in report(run) and "`allow_lockout" not in run.output, run.output
 
 
+def test_a_token_that_changed_is_a_change(fleet: Fleet):
+    run = fleet.play("token", variables={"tbot_token_labels": {"team": "new"}})
+    assert run.returncode == 0 and "The token was changed." in report(run), run.output
+
+
 def test_an_environment_may_have_numbers(new_fleet: Fleet, tmp_path: Path):
     play = tmp_path / "own.yml"
     play.write_text(

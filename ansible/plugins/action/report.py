@@ -8,16 +8,27 @@ from __future__ import annotations
 import os
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, facts, failures, plays
+from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, failures, plays
 
 # What the tasks of the roles register, by what the summary calls it.
 REGISTERED = {
     "identified": "__tbot_identity", "deployed": "__tbot_deployed", "compared": "__tbot_compared", "accessed": "__tbot_accessed",
 }  # fmt: skip
-# The results of these that a summary has a use for: the others are long.
-RESULTS = (
-    "access", "changed", "config", "ek_cert_present", "problem", "program", "recorded", "service", "storage", "systemd", "tpm",
-)  # fmt: skip
+# What a summary has a use for, within results that are objects. A host can say a lot.
+RESULTS = {
+    "access": ("changed",),
+    "config": ("changed",),
+    "program": ("found_version", "to_install", "wanted_version"),
+    "recorded": ("changed", "former_ek_public_hash"),
+    "service": (
+        "active_state", "changed", "enabled", "exists", "health", "needs_daemon_reload", "ready", "restart_reasons", "up_to_date",
+    ),
+    "storage": ("changed",),
+    "systemd": ("changed",),
+    "tpm": ("manufacturer",),
+}  # fmt: skip
+OF_ENROLLED = ("bot", "changed", "former_tokens", "host_tokens", "left_to_do", "refused", "rules", "tokens_differ")
+LONGEST = 500
 
 
 class ActionModule(ActionBase):
@@ -25,61 +36,79 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("registry",))
+    _VALID_ARGS = frozenset()
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         play = plays.Play(self)
-        hosts = [self._of_host(play, host) for host in play.hosts(play.value("__tbot_targets"))]
-        enrolled = _first(play.registered(host["host"]).get("__tbot_enrolled") for host in hosts)
+        names = play.hosts(play.value("__tbot_targets"))
+        # These are Ansible's own, above every fact.
+        given_up = set(task_vars["ansible_play_hosts_all"]) - set(task_vars["ansible_play_hosts"])
+        hosts = [_of_host(play, host, given_up) for host in names]
         problems = list(filter(None, [play.problem_of(host, of_all=True) for host in play.hosts_in(failures.ALL_LEFT_OUT)]))
         if play.hosts_in(failures.ALL_LEFT_OUT) and not problems:
             problems = ["No host went on."]
+        enrolled = next(filter(None, (play.registered_in_run(host, "__tbot_enrolled") for host in names)), {})
         request = {
             "action": "summary",
             "hosts": hosts,
-            "enrolled": enrolled,
+            "enrolled": {name: enrolled[name] for name in OF_ENROLLED if name in enrolled},
             "problems": problems,
             "verifies": bool(play.value("__tbot_verifies", False)),
-            "path": self._path(task_vars or {}),
             "_ansible_check_mode": self._task.check_mode,
         }
-        answer = binaries.ask({name: value for name, value in request.items() if value is not None})
+        path = _path(play, names)
+        answer = binaries.ask({**request, "path": path} if path else request)
         if answer.get("failed"):
             # Whatever is wrong with it, nobody is to think that all is well.
-            left_out = [host["host"] for host in hosts if problems or host.get("problem")]
             reasons = ["%s: %s" % (host["host"], host["problem"]) for host in hosts if host.get("problem")]
-            answer = {"summary": [str(answer.get("msg")), *problems, *reasons], "left_out": left_out}
+            answer = {"summary": ["No report: %s" % answer.get("msg"), *problems, *reasons], "left_out": names}
         result.update(changed=False, msg=answer["summary"], warnings=answer.get("warnings", []), _ansible_verbose_always=True)
         if answer["left_out"]:
             result["left_out"] = answer["left_out"]
             # The next task fails for each of them, unless nothing said when the play began that there would be any.
-            result["failed"] = not play.value("__tbot_may_have_left_out")
+            result["failed"] = not play.value("__tbot_may_have_left_out") and not given_up.issuperset(answer["left_out"])
         return result
 
-    def _path(self, task_vars):
-        """The file to write, beside the registry; None where there is to be none. By a fact, it would be another one."""
-        registry = str(self._task.args.get("registry") or "")
-        is_overridden = facts.refusal(task_vars, facts.plugins_of(self._connection))
-        return None if is_overridden or not os.path.isabs(registry) else os.path.normpath(registry) + "-report.txt"
 
-    def _of_host(self, play, host):
-        registered = play.registered(host)
-        found = {name: _results(registered.get(variable)) for name, variable in REGISTERED.items()}
-        kept = next((results["problem"] for results in found.values() if "problem" in results), None)
-        problem = play.problem_of(host) if host in play.hosts_in(failures.LEFT_OUT) else None
-        if host in play.hosts_in(failures.LEFT_OUT) or kept or play.has_failed(host):
-            found["problem"] = problem or kept or "It failed before: see above."
-        return {"host": host, **found}
-
-
-def _results(registered):
-    registered = registered if isinstance(registered, dict) else {}
-    return {name: registered[name] for name in RESULTS if name in registered}
+def _of_host(play, host, given_up):
+    registered = {name: play.registered_in_run(host, variable) for name, variable in REGISTERED.items()}
+    archived = play.registered_in_run(host, "__tbot_archived").get("entries") or []
+    one = {
+        "host": host,
+        # In a failed one as well.
+        "changed": any(found.get("was_changed", found.get("changed")) is True for found in registered.values())
+        or any(entry.get("host") == host and entry.get("changed") is True for entry in archived),
+        **{name: _results(found) for name, found in registered.items()},
+    }
+    kept = next((str(found["problem"]) for found in registered.values() if "problem" in found), None)
+    is_left_out = host in play.hosts_in(failures.LEFT_OUT)
+    if is_left_out or kept or host in given_up:
+        one["problem"] = (play.problem_of(host) if is_left_out else None) or kept or "It failed before: see above."
+    return one
 
 
-def _first(registered):
-    """What was asked once for all hosts, each of them has."""
-    found = next((one for one in registered if isinstance(one, dict)), {})
-    names = ("bot", "former_tokens", "host_tokens", "left_to_do", "refused", "rules", "tokens_differ")
-    return {name: found[name] for name in names if name in found}
+def _results(found):
+    """The little of a host's answer that the summary reads."""
+    few = {name: _plain(found[name]) for name in ("ek_cert_present", "problem") if name in found}
+    for part, names in RESULTS.items():
+        if isinstance(found.get(part), dict):
+            few[part] = {name: _plain(found[part][name]) for name in names if name in found[part]}
+    return few
+
+
+def _plain(value):
+    if isinstance(value, list):
+        return [_plain(item) for item in value[:20] if isinstance(item, str)]
+    if isinstance(value, str):
+        return str(value)[:LONGEST]
+    return value if isinstance(value, bool) else None
+
+
+def _path(play, hosts):
+    """The file beside the registry in which this run recorded hosts; None where it recorded none. The controller said where it is."""
+    for host in hosts:
+        recorded = play.registered_in_run(host, "__tbot_identity").get("recorded") or {}
+        if isinstance(recorded.get("path"), str):
+            return os.path.dirname(recorded["path"]) + "-report.txt"
+    return None

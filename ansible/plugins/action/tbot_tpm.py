@@ -126,12 +126,17 @@ class ActionModule(ActionBase):
             result.update(failed=True, changed=False, msg=problem.msg, error=problem.error)
         except AnsibleConnectionFailure as failure:
             result.update(answers.unreachable(failure, task_vars))
-        if self._task._role and self._task._role._role_collection == "tbot.tpm":
+        if self._is_in_our_role():
             _say_of_variables(result, self._task.args.get("action"))
         if self._task.no_log and result.get("failed") and ErrorSummary:
             # Since 2.19, Ansible shows the message of a failure above the result, whatever no_log says, but for another one here.
             result["exception"] = ErrorSummary(event=Event(msg="the message has been hidden due to no_log"))
+        if "__tbot_run" in task_vars:
+            result["run"] = str(self._templar.template(task_vars["__tbot_run"]))
         return failures.kept(result, self, task_vars)
+
+    def _is_in_our_role(self):
+        return self._task._role is not None and self._task._role._role_collection == "tbot.tpm"
 
     def cleanup(self, force=False):
         answers.clean_up(super().cleanup, force, self._task_vars)
@@ -145,9 +150,9 @@ class ActionModule(ActionBase):
         if boolean(self._templar.template(task_vars.get("__tbot_on_controller")) or False, strict=False):
             return self._here(arguments)
         # What the role's variables name is the controller's, wherever tctl is.
-        is_elsewhere = self._task._role and arguments.get("action") == "enroll"
+        is_elsewhere = self._is_in_our_role() and arguments.get("action") == "enroll"
         if is_elsewhere:
-            arguments, refusal = elsewhere.with_contents(arguments, OF_CERTIFICATES)
+            arguments, refusal = elsewhere.with_contents(arguments, OF_CERTIFICATES, self._controls())
             if refusal:
                 return refusal
         # On the controller itself, the binary that does the work says at once what is wrong.
@@ -173,7 +178,7 @@ class ActionModule(ActionBase):
         if not elsewhere.are_files_of(arguments, answer.get("contents") or []):
             message = "%s answered with files that are not those of this token, so none was written. See who controls that host."
             raise NotRun("conflict", message % (self._task.delegate_to or "The host"), "contents")
-        if is_elsewhere and not self._task.check_mode and not answer.get("failed"):
+        if is_elsewhere and not (self._task.check_mode or arguments.get("read_only") or answer.get("failed")):
             _write(answer.pop("contents", []))
         # Where no other program runs either, the directory is not the reason.
         if answer.get("msg") == NOEXEC and self._low_level_execute_command("env true")["rc"] == 126:

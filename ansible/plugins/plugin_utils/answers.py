@@ -57,6 +57,8 @@ def _is_small(answer):
     while left:
         value, depth = left.pop()
         values += 1
+        if isinstance(value, int) and value.bit_length() > 63:
+            return False
         if isinstance(value, str):
             characters += len(value)
         elif isinstance(value, dict):

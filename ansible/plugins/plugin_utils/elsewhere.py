@@ -15,13 +15,13 @@ import tempfile
 from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries
 
 
-def with_contents(arguments, certificates):
+def with_contents(arguments, certificates, controls):
     """The request with what the registry and the files of certificates have, and what is wrong with the registry."""
     arguments = with_texts(arguments, certificates)
     registry = arguments.pop("registry", None)
     if registry is None or arguments.get("read_only"):
         return arguments, None
-    read = binaries.ask({"action": "registry", "state": "contents", "registry": registry})
+    read = binaries.ask({"action": "registry", "state": "contents", "registry": registry, **controls})
     if read.get("failed"):
         return arguments, read
     given = arguments.get("hosts") or []
@@ -34,21 +34,36 @@ def write(contents):
     """Writes the files of the answer, each whole or not at all, and removes those that have no content any more. What they are called
     has been compared with the request."""
     for file in contents:
-        path = file["path"]
         if not file["content"]:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            continue
-        descriptor, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(file["content"])
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(partial, path)
-        except OSError:
-            os.unlink(partial)
-            raise
+                os.unlink(file["path"])
+        elif _read(file["path"]) != file["content"]:
+            _replace(file["path"], file["content"])
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path, content):
+    descriptor, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            # Whom it belonged to, where that can be.
+            with contextlib.suppress(OSError):
+                former = os.stat(path)
+                os.fchown(descriptor, former.st_uid, former.st_gid)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError:
+        os.unlink(partial)
+        raise
 
 
 def are_files_of(arguments, contents):
@@ -66,7 +81,11 @@ def are_files_of(arguments, contents):
     hosts = [host["description"] for host in arguments.get("hosts") or []] + (arguments.get("archived") or [])
     marks = [path, *tokens, *("%s-%s.%s" % (stem, host, extension) for host in hosts if "/" not in host)]
     allowed = {*tokens, *(token + ".applied" for token in marks), "%s/%s.bot.yaml" % (os.path.dirname(path), bot)}
-    return all(isinstance(file, dict) and file.get("path") in allowed and isinstance(file.get("content"), str) for file in contents)
+    return isinstance(contents, list) and all(_is_file_of(file, allowed) for file in contents)
+
+
+def _is_file_of(file, allowed):
+    return isinstance(file, dict) and isinstance(file.get("path"), str) and file["path"] in allowed and isinstance(file.get("content"), str)
 
 
 def with_texts(arguments, names):

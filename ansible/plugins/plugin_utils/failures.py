@@ -59,7 +59,9 @@ def kept(result, action, task_vars):
     if own.get(LOCKOUT_FOR_ALL) and compares_proxies and error.get("kind") == "would_lock_out":
         is_for_all, said = True, "No host was changed, since %s would lose the cluster: %s" % (host, said)
     earlier = play.problem_of(host) if host in play.hosts_in(LEFT_OUT) else None
-    problem = " ".join(filter(None, [earlier, str(play.value(BEFORE, "", **own)) + said]))
+    # What comes of one thing is said once.
+    said = "" if earlier and said in earlier else str(play.value(BEFORE, "", **own)) + said
+    problem = " ".join(filter(None, [earlier, said]))
     whom = "All hosts are" if is_for_all else host + " is"
     action._display.display("%s left out of what follows: the report at the end says why." % whom, stderr=True)
     groups = [ALL_LEFT_OUT] if is_for_all else [LEFT_OUT, STOPPED] if own.get(OF_VARIABLES) else [LEFT_OUT]
@@ -68,6 +70,7 @@ def kept(result, action, task_vars):
         "changed": False,
         "was_changed": bool(result.get("changed")),
         "problem": problem,
+        "run": play.run(),
     }
     name = play.name_of_problem(of_all=bool(is_for_all))
     return _noted(action, answer, host, [play.value(group) for group in groups], {name: wrap_var(problem)})
@@ -108,6 +111,11 @@ def reason(result, host):
         said += " To accept it, run once with --extra-vars %s" % accepted
     if error.get("kind") == "not_ready" and error.get("detail"):
         said += " Its journal: %s" % telling_line(str(error["detail"]))
+    # Nobody sees these results of a task that ends well.
+    elif "error.detail" in said and error.get("detail"):
+        said += " It is: %s" % telling_line(str(error["detail"]))
+    elif "module_stderr" in said:
+        said += " It is: %s" % telling_line(str(result.get("module_stderr") or "") or str(result.get("module_stdout") or ""))
     return said
 
 

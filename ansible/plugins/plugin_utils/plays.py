@@ -32,13 +32,18 @@ class Play:
         """The names of the hosts of this pattern, within --limit, those that failed as well."""
         return [host.name for host in self.manager._inventory.get_hosts(pattern, ignore_restrictions=True)]
 
-    def has_failed(self, host):
-        """Whether Ansible has given the host up."""
-        return host in self.play._removed_hosts
+    def run(self):
+        """The number of this run among those of one playbook of the user's."""
+        return str(self.value("__tbot_run"))
 
     def registered(self, host):
-        """What the tasks of a host have registered. No fact is in it."""
+        """What the tasks of a host have registered, without evaluation. No fact is in it."""
         return self.manager._nonpersistent_fact_cache.get(host) or {}
+
+    def registered_in_run(self, host, name):
+        """What a task of this run has registered; empty where none has."""
+        found = self.registered(host).get(name)
+        return found if isinstance(found, dict) and found.get("run") == self.run() else {}
 
     def name_of_problem(self, of_all=False):
         """The variable that has the reason why a host, or all hosts by this one, are left out of this run."""

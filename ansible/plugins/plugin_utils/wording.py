@@ -18,6 +18,13 @@ VARIABLES = {
 }  # fmt: skip
 # Those that are meant for one run.
 ONCE = frozenset(("tbot_allow_lockout", "tbot_decommission_all_bots", "tbot_token_recreate"))
+# What only makes sense there, or with the parameter's name.
+PHRASES = (
+    (r"`(tbot_\w+)` \(`\1`\)", r"`\1`"),
+    (r"\(parameter `(tbot_\w+)`\)", r"(`\1`)"),
+    (r"to stay as `version`", "to stay as `tbot_version`"),
+    (r"set `version`, or have the cluster tell it", "set `tbot_version`, or have the cluster tell it"),
+)
 # Those that are filled from another one there.
 OF_ACTIONS = {"registry": {"allow_lockout": "tbot_decommission_all_bots"}}
 
@@ -28,7 +35,10 @@ def of_variables(text, action):
     if not isinstance(text, str):
         return text
     text = re.sub(r"set `(\w+): true`(?: \(`tbot_\w+`\))?", lambda found: _once(found, names), text)
-    return re.sub(r"`(\w+)(?=[`:])", lambda found: "`" + names.get(found[1], found[1]), text)
+    text = re.sub(r"`(\w+)(?=[`:])", lambda found: "`" + names.get(found[1], found[1]), text)
+    for theirs, ours in PHRASES:
+        text = re.sub(theirs, ours, text)
+    return text
 
 
 def _once(found, names):

@@ -40,6 +40,9 @@ pub(super) struct Seen {
     host: String,
     /// Why it was left out.
     problem: Option<String>,
+    /// Whether anything was changed of it, also where that shows in no cell.
+    #[serde(default)]
+    changed: bool,
     #[serde(default)]
     identified: Map<String, Value>,
     #[serde(default)]
@@ -155,12 +158,16 @@ impl Parameters {
             (_, true) => format!("{}: {left_out} not as they should be.", hosts(count)),
             (_, false) => format!("{}: {left_out} left out.", hosts(count)),
         };
-        let marked = rows.iter().filter(|row| row.is_marked()).count();
-        let change = match (marked, is_foreseen) {
-            (0, false) => "Nothing was changed.".to_owned(),
-            (0, true) => "Nothing would be changed.".to_owned(),
-            (marked, false) => format!("{} changed.", hosts(marked)),
-            (marked, true) => format!("{} would be changed.", hosts(marked)),
+        let changed =
+            rows.iter().zip(&self.hosts).filter(|(row, seen)| row.is_marked() || seen.changed).count();
+        let is_token_changed = self.enrolled.get("changed") == Some(&Value::Bool(true));
+        let would = if is_foreseen { "would be" } else { "was" };
+        let change = match (changed, is_token_changed) {
+            (0, false) => format!("Nothing {would} changed."),
+            (0, true) => format!("The token {would} changed."),
+            (1, _) => format!("1 host {would} changed."),
+            (changed, _) if is_foreseen => format!("{changed} hosts would be changed."),
+            (changed, _) => format!("{changed} hosts were changed."),
         };
         vec![result, change]
     }

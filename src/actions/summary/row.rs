@@ -150,19 +150,24 @@ fn bot(deployed: &Map<String, Value>) -> Cell {
     })
 }
 
-/// A text in which no character steers a terminal, or looks like another line.
+/// A text in which no character steers a terminal, turns a text around, or looks like another line.
 pub(super) fn on_one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\n' {
-                ' '
-            } else if c.is_control() {
-                '?'
-            } else {
-                c
-            }
-        })
-        .collect()
+    let steers = |c: char| {
+        // The format characters and separators of Unicode that do so (general categories Cf, Zl and Zp).
+        let is_format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        c.is_control() || is_format
+    };
+    let shown = |c| {
+        if c == '\n' {
+            ' '
+        } else if steers(c) {
+            '?'
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// The rows under a header, in columns.

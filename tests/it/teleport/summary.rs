@@ -61,7 +61,7 @@ fn each_host_has_a_row_and_each_reason_stands_once() {
     db-1   failed         -        -                -                 -             -
     db-2   failed         -        -                -                 -             -
     5 hosts: 2 left out.
-    2 hosts changed.
+    2 hosts were changed.
     db-1, db-2: there is no TPM
     ");
 }
@@ -80,7 +80,7 @@ fn hosts_that_the_cluster_would_refuse_are_left_out_and_what_is_left_to_do_is_sa
     web-1  IFX        yes      fleet    17.5.1  active        ready
     web-2  IFX (new)  yes      refused  17.5.1  active (new)  ready
     2 hosts: 1 left out.
-    1 host changed.
+    1 host was changed.
     Run tctl create -f token.yaml.
     web-2: The cluster would refuse it: its certificate is of another CA
     ");
@@ -145,12 +145,26 @@ fn the_file_has_all_hosts_where_the_screen_has_those_of_which_there_is_something
 fn nothing_that_a_host_says_moves_a_column_or_steers_a_terminal() {
     let hosts = json!([{
         "host": "web-1",
-        "identified": { "tpm": { "manufacturer": "\u{1b}[2J\n" } },
+        "identified": { "tpm": { "manufacturer": "\u{1b}[2J\n\u{202e}" } },
         "deployed": { "program": { "found_version": "x".repeat(500) }, "service": { "active_state": ["no", "text"] } },
     }]);
     let answer = succeed(&json!({ "action": "summary", "hosts": hosts }));
     let lines = lines(&answer);
-    assert!(!lines.contains('\u{1b}') && lines.lines().all(|line| line.len() < 120), "{lines}");
+    assert!(!lines.contains(['\u{1b}', '\u{202e}']) && lines.lines().all(|line| line.len() < 120), "{lines}");
     let message = fail(&json!({ "action": "summary", "hosts": [{ "hots": "web-1" }] }), "invalid_request");
     assert!(message.contains("hosts[0].hots"), "{message}");
+}
+
+#[test]
+fn what_shows_in_no_cell_is_a_change_all_the_same() {
+    let of = |more: &Value| {
+        let mut request = json!({ "action": "summary", "hosts": [{ "host": "web-1" }] });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        lines(&succeed(&request)).lines().last().unwrap().to_owned()
+    };
+    assert_eq!(of(&json!({})), "Nothing was changed.");
+    assert_eq!(of(&json!({ "enrolled": { "changed": true } })), "The token was changed.");
+    assert_eq!(of(&json!({ "hosts": [{ "host": "web-1", "changed": true }] })), "1 host was changed.");
+    let foreseen = json!({ "verifies": true, "enrolled": { "changed": true } });
+    assert_eq!(of(&foreseen), "The token would be changed.");
 }
