@@ -101,7 +101,10 @@ def test_a_host_runs_nothing_on_another(attack: Attack, tmp_path: Path):
     script = tmp_path / "served/install.sh"
     script.parent.mkdir()
     script.write_text("touch /etc/owned\n")
-    attack.fleet.variables[EVIL] |= {"tbot_install_method": "tarball", "tbot_version": "17.5.1"}
+    attack.fleet.variables[EVIL] |= {
+        "tbot_install_method": "tarball", "tbot_version": "17.5.1",
+        "tbot_tarball_url": "http://127.0.0.1:1/", "tbot_tarball_sha256": "a" * 64,
+    }  # fmt: skip
     with WebServer(script.parent) as server:
         url = f"{server.url}/{script.name}"
         attack.answer(stat=facts(inventory_hostname=OTHER, tbot_install_method="script", tbot_install_script_url=url))
