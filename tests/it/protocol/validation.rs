@@ -293,7 +293,7 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
     summary {}
         action `summary` needs parameter `hosts`
     summary {"hosts":[{"hots":"a"}]}
-        action `summary` has no parameter `hosts[0].hots`; did you mean (nearest first): host, problem, deployed, compared, accessed, identified
+        action `summary` has no parameter `hosts[0].hots`; did you mean (nearest first): host, problem, changed, deployed, compared, accessed, identified
     systemd {"pid_file":"tbot.pid"}
         parameter `pid_file` of action `systemd`: the path "tbot.pid" is not absolute; write it from the root (/…)
     "#);
