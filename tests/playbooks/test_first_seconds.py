@@ -43,6 +43,7 @@ def said(fleet: Fleet, purpose: str = "site", **variables: object) -> str:
         ("tbot_ekcert_trusted_roots", ["/no/such/roots.pem"], "/no/such/roots.pem, which does not exist on the controller"),
         ("tbot_proxy_ca_file", "/no/such/ca.pem", "/no/such/ca.pem, which does not exist on the controller"),
         ("tbot_repository_key", "{{ lookup('ansible.builtin.file', '/no/such/key') }}", "tbot_repository_key cannot be evaluated"),
+        ("tbot_version", "v17.5.1", "tbot_version: invalid version \"v17.5.1\": write a whole one without a leading v"),
         ("tbot_unit_mode", "dropin", "value of tbot_unit_mode must be one of: auto, unit, drop_in"),
         ("tbot_service_name", "a/b", "tbot_service_name: \"a/b\" is no unit name"),
         ("ansible_ssh_private_key_file", "/no/such/key", "There is no private key /no/such/key on the controller"),

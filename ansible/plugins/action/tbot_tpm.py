@@ -161,7 +161,7 @@ class ActionModule(ActionBase):
             return refusal
         record = arguments.pop("record", None) if arguments.get("action") == "identify" else None
         if record is not None and self._task.async_val:
-            raise NotRun("invalid_request", "An identity that is read in the background cannot be recorded by the same task.", "async")
+            raise NotRun("invalid_request", "`record` does not go with async: leave out one of them.", "async")
         # A host tells its own in the same exchange.
         arch = architecture(*self._platform(task_vars)) if self._connection.transport == "local" else ""
         answer = self._in_one_exchange(arguments, task_vars, arch)

@@ -82,7 +82,7 @@ def _with_hidden_failures(result, action):
     is_stopped = isinstance(program, dict) and program.get("to_install") is True and "config" not in result
     if not is_stopped or not action._task.args.get("config") or result.get("failed") or action._task.check_mode:
         return result
-    message = "The program tbot changed while this run went on, and is to be installed again: run it again."
+    message = "tbot was replaced while this run was going on, and must be installed again: run the playbook again."
     return {**result, "failed": True, "msg": message}
 
 

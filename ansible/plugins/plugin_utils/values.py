@@ -47,7 +47,10 @@ REQUESTS = {
         ),
     ),
     "tpm_access": (({"action": "access"}, {"user": "tbot_user", "group": "tbot_group", "udev_rule": "tbot_udev_rule"}),),
-    "tbot_install": (({"action": "cluster"}, {"proxy_server": "tbot_proxy_server", "ca_file": "tbot_proxy_ca_file"}),),
+    "tbot_install": (
+        ({"action": "cluster"}, {"proxy_server": "tbot_proxy_server", "ca_file": "tbot_proxy_ca_file"}),
+        ({"action": "program"}, {"version": "tbot_version", "path": "tbot_path"}),
+    ),
     "tbot_service": (
         ({"action": "cluster"}, {"proxy_server": "tbot_proxy_server"}),
         ({"action": "config"}, {"path": "tbot_config_path", "owner": "tbot_config_owner", "ca_pins": "tbot_ca_pins"}),
