@@ -129,7 +129,7 @@ def test_a_playbooks_head_has_a_command_and_its_own_variables(playbook):
     parts = [playbook.parent / part for part in re.findall(r"import_playbook: (\S+)", text)]
     plays = "".join(re.sub(r"^ *#.*", "", path.read_text(), flags=re.MULTILINE) for path in (playbook, *parts))
     # What they use of the variables that all playbooks share.
-    shared = yaml.safe_load((playbook.parent / "vars/run.yml").read_text())
+    shared = yaml.safe_load((playbook.parent / "parts/roles/run/vars/main.yml").read_text())
     while used := [name for name in shared if name in plays]:
         plays += "".join(str(shared.pop(name)) for name in used)
     groups = {"tbot_left_out_", "tbot_run_", "tbot_stopped_", "tbot_all_left_out_", "tbot_to_install_"}

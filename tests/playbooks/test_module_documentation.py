@@ -337,6 +337,7 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("program", "path"): (str(found), {}),
         ("program", "follow_cluster"): (True, {"path": str(found), "cluster": {"server_version": "99.0.0"}}),
         ("program", "allow_downgrade"): (True, {"path": str(found), "version": "1.0.0"}),
+        ("summary", "expects_token"): (True, {"hosts": [{"host": "web-1"}]}),
         ("summary", "verifies"): (True, {"hosts": [{"host": "web-1"}]}),
         ("deploy", "state"): ("absent", {"systemd": systemd}),
         ("systemd", "name"): ("other", systemd),

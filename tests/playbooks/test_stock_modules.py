@@ -11,7 +11,7 @@ CONTROLLER = {
 }  # fmt: skip
 # Files beside the token's, written in a block that is delegated to the controller.
 DELEGATED = {"Write the files", "Remove the files of tokens that were removed"}
-OWN = {"check_facts", "check_hosts", "check_token", "check_variables", "report", "stock_module", "tbot_tpm"}
+OWN = {"check_facts", "check_hosts", "check_token", "report", "stock_module", "tbot_tpm"}
 
 
 def actions(task: dict) -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible_collections.tbot.tpm.plugins.plugin_utils import binaries, failures, plays
 
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        play = plays.Play(self)
+        play = plays.Play(self._task, self._templar)
         names = play.hosts(play.value("__tbot_targets"))
         # These are Ansible's own, above every fact.
         given_up = set(task_vars["ansible_play_hosts_all"]) - set(task_vars["ansible_play_hosts"])
@@ -54,6 +55,7 @@ class ActionModule(ActionBase):
             "hosts": hosts,
             "enrolled": {name: enrolled[name] for name in OF_ENROLLED if name in enrolled},
             "problems": problems,
+            "expects_token": bool(play.value("__tbot_expects_token", False)),
             "verifies": bool(play.value("__tbot_verifies", False)),
             "_ansible_check_mode": self._task.check_mode,
         }
@@ -63,12 +65,34 @@ class ActionModule(ActionBase):
             # Whatever is wrong with it, nobody is to think that all is well.
             reasons = ["%s: %s" % (host["host"], host["problem"]) for host in hosts if host.get("problem")]
             answer = {"summary": ["No report: %s" % answer.get("msg"), *problems, *reasons], "left_out": names}
-        result.update(changed=False, msg=answer["summary"], warnings=answer.get("warnings", []), _ansible_verbose_always=True)
+        result.update(changed=False, msg=answer["summary"], warnings=answer.get("warnings", []))
         if answer["left_out"]:
             result["left_out"] = answer["left_out"]
             # The next task fails for each of them, unless nothing said when the play began that there would be any.
             result["failed"] = not play.value("__tbot_may_have_left_out") and not given_up.issuperset(answer["left_out"])
+        self._show(result)
+        self._end_run(result, play)
         return result
+
+    def _end_run(self, result, play):
+        """Makes the group by which the next run of a user's playbook begins with groups of its own."""
+        group = "tbot_run_%s" % play.run()
+        # As Ansible's group_by does; until ansible-core 2.20, by its result.
+        if hasattr(self, "add_group"):
+            self.add_group(group, parent_group_names=["all"])
+        else:
+            result.update(add_group=group, parent_groups=["all"])
+
+    def _show(self, result):
+        """Shows the report: as lines where Ansible's own callback would quote each of them, and else as what the task answered."""
+        if C.DEFAULT_STDOUT_CALLBACK not in ("default", "ansible.builtin.default"):
+            result["_ansible_verbose_always"] = True
+            return
+        # A host's words steer no terminal.
+        lines = ["".join(character if character.isprintable() else "?" for character in line) for line in result["msg"]]
+        self._display.display("\n".join(lines))
+        if result.get("failed"):
+            result["msg"] = "Hosts were left out: the report above says why."
 
 
 def _of_host(play, host, given_up):

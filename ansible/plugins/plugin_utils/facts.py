@@ -48,20 +48,20 @@ def host_name(task_vars):
     return host.name if host is not None else task_vars.get("inventory_hostname")
 
 
-def overriding(task_vars, plugins):
+def overriding(task_vars, plugins, host=None):
     """The facts of the host that override variables, sorted. The plugins are those that connect to it."""
     if not C.INJECT_FACTS_AS_VARS:
         return []
-    known = _known(task_vars)
+    known = _known(task_vars, host or host_name(task_vars))
     variables = SPECIAL | FUNCTIONS | _connection_variables(plugins) if known else ()
     # Ansible leaves out some of the connections' variables by itself, and says so each time.
     suspects = {name: None for name in known if _is_ours(name) or name in variables}
     return sorted(clean_facts(suspects)) if suspects else []
 
 
-def refusal(task_vars, plugins):
-    """What to tell the user of such facts; None where there are none."""
-    names = overriding(task_vars, plugins)
+def refusal(task_vars, plugins, host=None):
+    """What to tell the user of such facts; None where there are none. The host is that of the task, or this one."""
+    names = overriding(task_vars, plugins, host)
     return STOPS.format(name=names[0][:100]) if names else None
 
 
@@ -76,13 +76,13 @@ def discovered_interpreter(runner):
     return {"ansible_facts": {name: path}} if name else {}
 
 
-def _known(task_vars):
+def _known(task_vars, host):
     """All facts of the host, as modules named them."""
     hostvars = task_vars.get("hostvars")
     cache = getattr(getattr(hostvars, "_variable_manager", None), "_fact_cache", None)
     if cache is not None:
         try:
-            return cache.get(host_name(task_vars)) or {}
+            return cache.get(host) or {}
         except KeyError:
             return {}
     # By their public view, in which a name may have lost its `ansible_`.

@@ -20,9 +20,11 @@ from ansible_collections.tbot.tpm.plugins.plugin_utils import facts, plays
 KEEPS, LEFT_OUT, STOPPED, ALL_LEFT_OUT = "__tbot_keeps_failures", "__tbot_left_out", "__tbot_stopped", "__tbot_all_left_out"
 # The group of hosts whose program is to be installed.
 TO_INSTALL = "__tbot_to_install"
-# Variables of a task: one that is about all hosts at once, one that is about a host's variables, one that asks a proxy, one whose host
-# would be locked out together with others; why it is not to be run at all; and what to say before the reason.
-FOR_ALL, OF_VARIABLES, OF_PROXY = "__tbot_is_for_all", "__tbot_is_of_variables", "__tbot_is_of_proxy"
+# What to say before the reason where no token is built.
+TOKEN_FAILED = "__tbot_token_failed"
+# Variables of a task: one that is about all hosts at once, one that asks a proxy, one whose host would be locked out together with
+# others; why it is not to be run at all; and what to say before the reason.
+FOR_ALL, OF_PROXY = "__tbot_is_for_all", "__tbot_is_of_proxy"
 LOCKOUT_FOR_ALL = "__tbot_lockout_is_for_all"
 REFUSED, BEFORE = "__tbot_refused", "__tbot_says_before"
 # Results that stay.
@@ -42,29 +44,42 @@ def kept(result, action, task_vars):
     is_to_install = "recorded" in result and isinstance(program, dict) and (program.get("to_install") is True or program.get("failed"))
     if not result.get("failed") and not is_to_install:
         return result
-    play = plays.Play(action)
+    play = plays.Play(action._task, action._templar)
     if not play.variables.get(KEEPS):
         return result
     host = facts.host_name(task_vars)
     if not result.get("failed"):
         return _noted(action, {**result, "was_changed": bool(result.get("changed"))}, host, [play.value(TO_INSTALL)], {})
-    own = action._task.get_vars()
     error = result.get("error") or {}
-    if own.get(OF_PROXY) and error.get("kind") != "join_would_fail":
+    if play.variables.get(OF_PROXY) and error.get("kind") != "join_would_fail":
         return result
-    is_for_all = own.get(FOR_ALL) or own.get(OF_PROXY)
+    is_for_all = bool(play.variables.get(FOR_ALL) or play.variables.get(OF_PROXY))
     said = reason(result, host)
     # What the host says counts for others only where it was asked about something that concerns them.
     compares_proxies = action._task.args.get("same_proxy") or action._task.args.get("state") == "same_proxy"
-    if own.get(LOCKOUT_FOR_ALL) and compares_proxies and error.get("kind") == "would_lock_out":
+    if play.variables.get(LOCKOUT_FOR_ALL) and compares_proxies and error.get("kind") == "would_lock_out":
         is_for_all, said = True, "No host was changed, since %s would lose the cluster: %s" % (host, said)
     earlier = play.problem_of(host) if host in play.hosts_in(LEFT_OUT) else None
     # What comes of one thing is said once.
-    said = "" if earlier and said in earlier else str(play.value(BEFORE, "", **own)) + said
-    problem = " ".join(filter(None, [earlier, said]))
+    said = "" if earlier and said in earlier else str(play.value(BEFORE, "")) + said
+    return _left_out(result, action, play, host, " ".join(filter(None, [earlier, said])), [ALL_LEFT_OUT if is_for_all else LEFT_OUT])
+
+
+def stopped(result, action, problem, host):
+    """The result of a task that found what is wrong with the variables of a host, or, without one, with those of all together."""
+    play = plays.Play(action._task, action._templar)
+    if not play.variables.get(KEEPS):
+        return {**result, "failed": True, "msg": problem}
+    if host is None:
+        problem = str(play.value(TOKEN_FAILED)) + problem
+    return _left_out(result, action, play, host or facts.host_name({}), problem, [LEFT_OUT, STOPPED] if host else [ALL_LEFT_OUT])
+
+
+def _left_out(result, action, play, host, problem, groups):
+    """The result of a task that ended well, with the host in these groups."""
+    is_for_all = ALL_LEFT_OUT in groups
     whom = "All hosts are" if is_for_all else host + " is"
     action._display.display("%s left out of what follows: the report at the end says why." % whom, stderr=True)
-    groups = [ALL_LEFT_OUT] if is_for_all else [LEFT_OUT, STOPPED] if own.get(OF_VARIABLES) else [LEFT_OUT]
     answer = {
         **{name: result[name] for name in STAY if name in result},
         "changed": False,
@@ -72,7 +87,7 @@ def kept(result, action, task_vars):
         "problem": problem,
         "run": play.run(),
     }
-    name = play.name_of_problem(of_all=bool(is_for_all))
+    name = play.name_of_problem(of_all=is_for_all)
     return _noted(action, answer, host, [play.value(group) for group in groups], {name: wrap_var(problem)})
 
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 import multiprocessing
 
 
-class Play:
-    """The play of an action's task: its variables, and the hosts that it may have."""
+def task_of_process():
+    """The task that runs. Each has a worker process of its own, which Ansible makes with this and what else it needs."""
+    return getattr(multiprocessing.current_process(), "_task", None)
 
-    def __init__(self, action):
-        self.task = action._task
-        self.templar = action._templar
-        # Each task runs in a worker process of its own, which Ansible makes with these.
+
+class Play:
+    """The play of a task: its variables and those of the task, and the hosts that it may have."""
+
+    def __init__(self, task, templar):
+        self.task = task
+        self.templar = templar
         self.manager = getattr(multiprocessing.current_process(), "_variable_manager", None)
         self.play = _play(self.task)
-        self.variables = self.manager.get_vars(play=self.play) if self.manager else {}
+        self.variables = {**self.manager.get_vars(play=self.play), **task.get_vars()} if self.manager else {}
 
     def value(self, name, default=None, **more):
         """The value of a variable of the play, or of these."""
@@ -31,6 +35,11 @@ class Play:
     def hosts(self, pattern):
         """The names of the hosts of this pattern, within --limit, those that failed as well."""
         return [host.name for host in self.manager._inventory.get_hosts(pattern, ignore_restrictions=True)]
+
+    def variables_of(self, hosts):
+        """Each of these hosts with its variables in this play."""
+        for host in hosts:
+            yield host, self.manager.get_vars(play=self.play, host=self.manager._inventory.get_host(host), _hosts=hosts, _hosts_all=hosts)
 
     def run(self):
         """The number of this run among those of one playbook of the user's."""

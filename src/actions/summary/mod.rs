@@ -15,6 +15,8 @@ use row::Row;
 
 /// Hosts that are shown at most, where there is nothing to say of the others.
 const MOST_SHOWN: usize = 50;
+const NO_TOKEN: &str = "Bots were set up, and no token was built in this run, so that the cluster may refuse them: run the playbook \
+                        again from its beginning.";
 const NEW_FILE_MODE: Mode = Mode::new(0o644);
 
 #[derive(Deserialize)]
@@ -24,6 +26,9 @@ pub(super) struct Parameters {
     /// What action `enroll` answered.
     #[serde(default)]
     enrolled: Map<String, Value>,
+    /// Whether hosts are set up by a token that the same run builds.
+    #[serde(default)]
+    expects_token: bool,
     /// Why no host went on, where that is so.
     #[serde(default)]
     problems: Vec<String>,
@@ -64,6 +69,12 @@ impl Action for Parameters {
 
     fn run(mut self, request: &Request) -> Result<Answer> {
         self.find_refused();
+        if self.expects_token
+            && self.enrolled.is_empty()
+            && self.hosts.iter().any(|seen| !seen.deployed.is_empty())
+        {
+            self.problems.push(NO_TOKEN.to_owned());
+        }
         if self.verifies && self.problems.is_empty() {
             self.find_differences();
         }

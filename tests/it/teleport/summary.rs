@@ -96,6 +96,20 @@ fn what_stops_all_hosts_is_said_once() {
 }
 
 #[test]
+fn bots_without_a_token_of_the_same_run_are_a_problem_where_one_was_to_be_built() {
+    let mut request = fleet();
+    request["expects_token"] = json!(true);
+    assert_eq!(succeed(&request)["left_out"], json!(["db-1", "db-2"]));
+    request["enrolled"] = json!({});
+    let answer = succeed(&request);
+    assert_eq!(answer["left_out"].as_array().unwrap().len(), 5);
+    assert_eq!(lines(&answer).matches("all hosts: Bots were set up, and no token was built").count(), 1);
+    // Nobody was set up by it.
+    request["hosts"].as_array_mut().unwrap().drain(..4);
+    assert_eq!(succeed(&request)["left_out"], json!(["db-2"]));
+}
+
+#[test]
 fn verification_says_in_what_hosts_differ() {
     let mut request = fleet();
     request["verifies"] = json!(true);
