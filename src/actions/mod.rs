@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 mod config;
 mod deploy;
+mod destinations;
 mod ekcert_ca;
 mod enroll;
 mod hosts;
@@ -56,11 +57,12 @@ const fn entry<A: Action>(name: &'static str) -> Entry {
 }
 
 /// Every action.
-const ACTIONS: [Entry; 15] = [
+const ACTIONS: [Entry; 16] = [
     entry::<access::Access>("access"),
     entry::<cluster::Parameters>("cluster"),
     entry::<config::Config>("config"),
     entry::<deploy::Deploy>("deploy"),
+    entry::<destinations::Parameters>("destinations"),
     entry::<ekcert_ca::Asked>("ekcert_ca"),
     entry::<enroll::Asked>("enroll"),
     entry::<identify::Identify>("identify"),

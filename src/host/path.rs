@@ -29,6 +29,13 @@ impl AbsolutePath {
         let parent = Path::new(self.as_str()).parent()?.to_str()?;
         Some(Self(Cow::Owned(parent.to_owned())))
     }
+
+    /// What it is called below `/run`, which is empty after a boot (file-hierarchy(7)); none where it lies elsewhere.
+    #[must_use]
+    pub fn below_run(&self) -> Option<&str> {
+        let path = self.as_str();
+        path.strip_prefix("/var/run/").or_else(|| path.strip_prefix("/run/"))
+    }
 }
 
 impl AsRef<Path> for AbsolutePath {

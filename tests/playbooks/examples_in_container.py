@@ -45,18 +45,9 @@ OLD_BOT = {
     "/var/lib/old-bot": {"action": "storage", "path": "/var/lib/old-bot"},
 }  # fmt: skip
 
-# A fault of the collection (test_service_user.py), "outputs that nobody makes": the user teleport cannot create the directory of
-# its output.
-KNOWN_FAULTS = """[Service]
-ExecStartPre=+/usr/bin/install -d -o teleport -g teleport -m 0700 /opt/machine-id
-"""
-
 
 def main(results: Path) -> None:
     SCRATCH.mkdir()
-    drop_ins = Path("/etc/systemd/system/tbot.service.d")
-    drop_ins.mkdir()
-    (drop_ins / "known-faults.conf").write_text(KNOWN_FAULTS)
     with Path("/etc/hosts").open("a") as hosts:
         hosts.write(f"127.0.0.1 {PROXY}\n127.0.0.2 {REPOSITORY}\n")
     (FLEET / "tbot-registry").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Takes three hosts to running bots by site.yml in a booted container, each as the user teleport, and writes what it saw to
+"""Takes hosts to running bots by site.yml in a booted container, each as the user teleport, and writes what it saw to
 RESULTS/seen.json. Started by test_service_user.py.
 
 Every "host" is the container under a name of its own. tbot, tctl and the cluster are the stand-ins.
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -28,6 +29,10 @@ SCRATCH = Path("/tmp/service-user-test")
 CLUSTER = SCRATCH / "cluster"
 PROXY = "127.0.0.1:3080"
 OUTPUT = "/var/lib/teleport/control/output"
+# Where others read, and which socket they connect to.
+SHARED = "/srv/shared/output"
+SOCKET = "/run/tbot-sockets/workload/api.sock"
+READER, STRANGER = "games", "nobody"
 
 
 def cases() -> dict[str, dict[str, object]]:
@@ -43,7 +48,17 @@ def cases() -> dict[str, dict[str, object]]:
         },
         "pid-file": {},
         "outputs": role["vars"],
-    }
+        # The same by a unit that is not hardened, for a reader.
+        "readers": {
+            "tbot_services": [{
+                "type": "identity", "destination": {"type": "directory", "path": SHARED, "readers": [{"user": READER}]},
+            }],
+        },
+        "sockets": {
+            "tbot_unit_hardening": True,
+            "tbot_services": [{"type": "workload-identity-api", "listen": f"unix://{SOCKET}", "selector": {"name": "web"}}],
+        },
+    }  # fmt: skip
 
 
 def main(results: Path) -> None:
@@ -63,15 +78,20 @@ def main(results: Path) -> None:
             drop_in.write_text(f"[Service]\nEnvironment=STAND_IN_TCTI={hosts[host]['tbot_tcti']}\n")
         proxy = start_cluster()
         run = ansible_runs.play(ansible_runs.SITE, inventory(hosts), SCRATCH / "ansible")
+        again = ansible_runs.play(ansible_runs.SITE, inventory(hosts), SCRATCH / "ansible")
         for host, variables in hosts.items():
             seen[host] = {
                 "failed": run.recap[host]["failed"],
+                "changed_again": again.recap[host]["changed"],
                 "ready": readiness(variables["tbot_diag_addr"]),
                 "journal": output("journalctl", "--output=cat", f"--unit=tbot-{host}.service"),
             }
+        seen["reads"] = {user: output("runuser", "-u", user, "--", "ls", f"{SHARED}/identity") for user in (READER, STRANGER)}
+        seen["connects"] = {"at once": connects(), "after a boot": connects_after_boot(hosts["sockets"]["tbot_diag_addr"])}
         proxy.kill()
-    seen["control"]["files"] = {path: output("stat", "--format=%U:%G %a", path) for path in (OUTPUT, f"{OUTPUT}/identity")}
-    seen["output"] = run.output
+    for host, path in (("control", OUTPUT), ("outputs", "/opt/machine-id"), ("readers", SHARED)):
+        seen[host]["files"] = {path: output("stat", "--format=%U:%G %a", path) for path in (path, f"{path}/identity")}
+    seen["output"] = run.output + again.output
     (results / "seen.json").write_text(json.dumps(seen))
 
 
@@ -95,6 +115,25 @@ def inventory(hosts: dict[str, dict[str, object]]) -> Path:
         "hosts": hosts,
     }}))
     return path
+
+
+def connects() -> bool:
+    """Whether a program of the bot's user can connect to the socket. Whom else tbot lets connect, its own mode says."""
+    program = f"import socket; socket.socket(socket.AF_UNIX).connect({SOCKET!r})"
+    return subprocess.run(["runuser", "-u", "teleport", "--", "python3", "-c", program]).returncode == 0
+
+
+def connects_after_boot(address: str) -> bool:
+    """The same where /run is empty before the service starts."""
+    subprocess.run(["systemctl", "stop", "tbot-sockets.service"], check=True)
+    shutil.rmtree("/run/tbot-sockets", ignore_errors=True)
+    subprocess.run(["systemctl", "start", "tbot-sockets.service"], check=True)
+    for _ in range(300):
+        found = readiness(address)
+        if isinstance(found, dict) and found["status"] == "healthy":
+            break
+        time.sleep(0.2)
+    return connects()
 
 
 def start_cluster() -> subprocess.Popen:

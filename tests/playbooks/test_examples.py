@@ -121,6 +121,9 @@ def expected_results(seen: dict) -> dict[str, dict]:
             "changed": True, "created": True, "path": "/var/lib/teleport/bot", "owner": "teleport", "mode": "0700",
         },
         "Put the cluster, the token and a service into the bot's configuration": {"changed": True, "path": "/etc/tbot.yaml"},
+        "Make the directories to which it writes": {
+            "changed": True, "made_by_systemd": [], "directories": [{"path": "/opt/machine-id", "kind": "output", "created": True}],
+        },
         "Write a service that may do no more than it needs": {
             "changed": True, "path": "/etc/systemd/system/tbot.service", "mode": "unit", "needs_daemon_reload": True,
         },
@@ -129,7 +132,8 @@ def expected_results(seen: dict) -> dict[str, dict]:
             "ready": True, "active_state": "active", "enabled": True, "up_to_date": True,
         },
         "Do all of that in one step": {
-            "changed": False, "access": {"verified": True}, "service": {"commands": [], "ready": True, "up_to_date": True},
+            "changed": False, "access": {"verified": True}, "destinations": {"changed": False},
+            "service": {"commands": [], "ready": True, "up_to_date": True},
         },
         "Sum up what this run saw of the host": {"changed": False, "left_out": []},
         "Remove the service of a bot that is no longer wanted, once it is stopped": {

@@ -23,7 +23,7 @@ from proxy import Proxy
 COMMON = {"changed", "invocation"}
 # Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, a cluster's, and those of other results.
 OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"} | {
-    "access", "storage", "config", "systemd", "service", "program", "recorded", "recorded.identity",
+    "access", "storage", "config", "destinations", "systemd", "service", "program", "recorded", "recorded.identity",
 }  # fmt: skip
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
@@ -86,6 +86,8 @@ def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
     account = {"user": USER, "group": GROUP}
     token = {"name": "test", "bot_name": "test", "match": "hash_and_serial", "ekcert_allowed_cas": [str(ca / "issuercert.pem")]}
     hosts = [{"description": host, **identity} for host, identity in identities.items()]
+    services = [{"type": "identity", "destination": {"type": "directory", "path": path}} for path in (f"{folder}/output", "/run/tbot-test")]
+    (folder / "outputs.yaml").write_text(json.dumps({"services": services}))
     built = ask_binary({"action": "token", **token, "hosts": hosts, "allow_lockout": True})
     return {
         "identify": {
@@ -109,6 +111,7 @@ def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
         "cluster": {"proxy_server": proxy.address, "ca_file": str(proxy.ca_file)},
         "storage": {"path": str(folder / "bot")},
         "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test", "group": GROUP},
+        "destinations": {"config": str(folder / "outputs.yaml"), "owner": USER, "group": GROUP, "_ansible_check_mode": True},
         "systemd": {"directory": str(folder), **account},
         "service": {"name": "there-is-no-such-unit", "state": "started", "_ansible_check_mode": True},
         "deploy": deployed(folder / "deployed", tpms["web-1"].tcti),
@@ -123,6 +126,7 @@ def deployed(folder: Path, tcti: str) -> dict:
         "access": {"tcti": tcti, "user": "there-is-no-such-user", "group": GROUP},
         "storage": {"path": str(folder / "bot")},
         "config": {"path": str(folder / "tbot.yaml"), "proxy_server": "example.com:443", "token": "test"},
+        "destinations": {},
         "systemd": {"directory": str(folder)},
         "service": {"name": "there-is-no-such-unit"},
         "_ansible_check_mode": True,
@@ -259,6 +263,7 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
     """For options that have a default another value, and what to ask for so that the answer depends on it. None is not given."""
     folder = tmp_path_factory.mktemp("cases")
     access, config, systemd, ekcert_ca = (requests[action] for action in ("access", "config", "systemd", "ekcert_ca"))
+    outputs = requests["destinations"]
     registry = requests["registry"]["registry"]
     found = folder / "tbot"
     found.write_text("#!/bin/sh\necho Teleport v17.5.1\n")
@@ -337,9 +342,12 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("program", "path"): (str(found), {}),
         ("program", "follow_cluster"): (True, {"path": str(found), "cluster": {"server_version": "99.0.0"}}),
         ("program", "allow_downgrade"): (True, {"path": str(found), "version": "1.0.0"}),
-        ("summary", "expects_token"): (True, {"hosts": [{"host": "web-1"}]}),
+        ("summary", "expects_token"): (True, {"hosts": [{"host": "web-1", "deployed": {"config": {}}}]}),
         ("summary", "verifies"): (True, {"hosts": [{"host": "web-1"}]}),
         ("deploy", "state"): ("absent", {"systemd": systemd}),
+        ("destinations", "config"): (outputs["config"], {"owner": USER, "group": GROUP, "_ansible_check_mode": True}),
+        ("destinations", "owner"): (USER, outputs | {"owner": None, "_ansible_check_mode": False}),
+        ("destinations", "group"): (GROUP, outputs | {"group": None, "_ansible_check_mode": False}),
         ("systemd", "name"): ("other", systemd),
         ("systemd", "user"): (USER, systemd | {"user": None}),
         ("systemd", "group"): (GROUP, systemd | {"group": None}),

@@ -38,6 +38,23 @@ def test_a_bot_can_write_its_pid_file(seen):
     assert is_well(seen, "pid-file", "writing the pid file: open /run/tbot-pid-file.pid: permission denied")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="outputs that nobody makes")
 def test_a_bot_can_write_the_output_of_the_roles_example(seen):
     assert is_well(seen, "outputs", "making /opt/machine-id: mkdir /opt/machine-id: read-only file system")
+    assert set(seen["outputs"]["files"].items()) == {
+        ("/opt/machine-id", "teleport:teleport 700"),
+        ("/opt/machine-id/identity", "teleport:teleport 600"),
+    }
+
+
+def test_readers_read_and_others_do_not(seen):
+    assert is_well(seen, "readers", "none")
+    assert seen["reads"] == {"games": "/srv/shared/output/identity", "nobody": ""}
+
+
+def test_a_socket_below_run_is_there_also_after_a_boot(seen):
+    assert is_well(seen, "sockets", "none")
+    assert seen["connects"] == {"at once": True, "after a boot": True}
+
+
+def test_a_second_run_changes_nothing(seen):
+    assert [host for host, found in seen.items() if isinstance(found, dict) and found.get("changed_again")] == [], seen["output"]

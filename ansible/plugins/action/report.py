@@ -19,6 +19,7 @@ REGISTERED = {
 RESULTS = {
     "access": ("changed",),
     "config": ("changed",),
+    "destinations": ("changed",),
     "program": ("found_version", "to_install", "wanted_version"),
     "recorded": ("changed", "former_ek_public_hash"),
     "service": (

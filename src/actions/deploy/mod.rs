@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::access::Access;
 use super::config::Config;
 use super::storage::Storage;
-use super::{Action, program, service, systemd};
+use super::{Action, destinations, program, service, systemd};
 use crate::error::{Error, Result};
 use crate::host::{self, unit};
 use crate::protocol::{Answer, Difference, Request, from_fields};
@@ -22,6 +22,7 @@ pub(super) struct Parameters {
     access: Option<Fields>,
     storage: Option<Fields>,
     config: Option<Fields>,
+    destinations: Option<Fields>,
     systemd: Option<Fields>,
     service: Option<Fields>,
     #[serde(default)]
@@ -60,13 +61,15 @@ impl Action for Deploy {
         if is_absent {
             parts::take_away(&mut parameters);
         }
-        let Parameters { program, access, storage, config, systemd, service, .. } = parameters;
+        let Parameters { program, access, storage, config, destinations, systemd, service, .. } = parameters;
         let mut parts: Vec<Part> = [
             // An account and a program may have other uses, so that they stay.
             part::<program::Parameters>("program", program.filter(|_| !is_absent))?,
             part::<Access>("access", access.filter(|_| !is_absent))?,
             part::<Storage>("storage", storage)?,
             part::<Config>("config", config)?,
+            // What is in them may be somebody's who has to know of it first.
+            part::<destinations::Parameters>("destinations", destinations.filter(|_| !is_absent))?,
             part::<systemd::Parameters>("systemd", systemd)?,
             part::<service::Parameters>("service", service)?,
         ]
@@ -75,7 +78,7 @@ impl Action for Deploy {
         .collect();
         if parts.is_empty() {
             return Err(Error::invalid("action `deploy` has nothing to do").hint(
-                "give at least one of program, access, storage, config, systemd and service, each as an object",
+                "give at least one of program, access, storage, config, destinations, systemd and service, each as an object",
             ));
         }
         if is_absent {

@@ -10,10 +10,16 @@ pub(super) type Fields = Map<String, Value>;
 
 /// Parameters of several parts that mean one thing. The first that is given counts for those that do not give it.
 const SHARED: [&[(&str, &str)]; 5] = [
-    &[("access", "user"), ("systemd", "user"), ("storage", "owner")],
-    &[("access", "group"), ("systemd", "group"), ("storage", "group"), ("config", "group")],
+    &[("access", "user"), ("systemd", "user"), ("storage", "owner"), ("destinations", "owner")],
+    &[
+        ("access", "group"),
+        ("systemd", "group"),
+        ("storage", "group"),
+        ("config", "group"),
+        ("destinations", "group"),
+    ],
     &[("storage", "path"), ("config", "storage_path")],
-    &[("config", "path"), ("systemd", "config"), ("service", "config")],
+    &[("config", "path"), ("destinations", "config"), ("systemd", "config"), ("service", "config")],
     &[("systemd", "name"), ("service", "name")],
 ];
 
@@ -77,6 +83,7 @@ fn field<'a>(parameters: &'a mut Parameters, part: &str) -> Option<&'a mut Field
         "access" => parameters.access.as_mut(),
         "storage" => parameters.storage.as_mut(),
         "config" => parameters.config.as_mut(),
+        "destinations" => parameters.destinations.as_mut(),
         "systemd" => parameters.systemd.as_mut(),
         _ => parameters.service.as_mut(),
     }

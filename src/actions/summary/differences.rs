@@ -45,6 +45,10 @@ pub(super) fn of(seen: &Seen, enrolled: &Map<String, Value>) -> Vec<String> {
     );
     note(changed(&seen.deployed, "storage"), "the directory of the state differs");
     note(changed(&seen.deployed, "config"), "the configuration differs");
+    note(
+        changed(&seen.deployed, "destinations"),
+        "a directory that a service writes to is missing or not the bot's",
+    );
     note(changed(&seen.deployed, "systemd"), "the unit differs");
     if let Some(service) = seen.deployed.get("service") {
         of_service(service, &mut found);

@@ -4,7 +4,7 @@ use super::{Parameters, uses};
 use crate::error::Result;
 use crate::host::unit::{
     Command, ForeignService, Form, Found, Hardening, PidFile, PidFileChoice, ServiceUnit, Use, Wanted,
-    runtime_directory,
+    runtime_directories,
 };
 use crate::host::{AbsolutePath, is_shared_directory};
 use crate::protocol::Earlier;
@@ -43,7 +43,11 @@ pub(super) fn render(
     };
     used.may_write.extend(made_pid_file.map(|file| file.path().clone()));
     let hardening = parameters.hardening.then(|| Hardening::new(&used, directory.as_deref())).transpose()?;
-    let directory = directory.map(|directory| runtime_directory(&directory, &used)).unwrap_or_default();
+    let mut directories: Vec<String> = directory.into_iter().collect();
+    directories.extend(
+        used.needs_in_run.iter().filter(|needed| !directories.contains(needed)).cloned().collect::<Vec<_>>(),
+    );
+    let directories = runtime_directories(&directories, &used);
     ServiceUnit {
         name: &parameters.name,
         user: &parameters.user,
@@ -57,7 +61,7 @@ pub(super) fn render(
             kept: other.arguments.as_ref().filter(|_| form == Form::DropIn),
         },
         drop_in_has_command: has_command,
-        runtime_directory: &directory,
+        runtime_directories: &directories,
         made_pid_file,
         hardening: hardening.as_ref(),
     }

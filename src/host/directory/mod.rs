@@ -3,6 +3,7 @@
 mod acl;
 mod contents;
 mod mount;
+mod output;
 mod removal;
 mod selinux;
 mod system;
@@ -26,6 +27,7 @@ use crate::message::shown;
 use acl::Acl;
 use contents::Findings;
 use mount::is_mount_point;
+pub use output::OutputDirectory;
 use removal::Inventory;
 use selinux::Label;
 pub use system::is_shared_directory;

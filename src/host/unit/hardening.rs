@@ -1,6 +1,6 @@
 //! What a service that runs `tbot` can be kept from (systemd.exec(5), systemd.resource-control(5)).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::syntax;
 use crate::error::Result;
@@ -17,6 +17,8 @@ pub struct Use {
     pub reads: Vec<AbsolutePath>,
     /// Directories that systemd makes for it without our asking.
     pub has: Vec<AbsolutePath>,
+    /// Directories below `/run`, by what they are called there, that it needs and that nobody else makes.
+    pub needs_in_run: Vec<String>,
     /// Whether it makes Unix sockets, to which other users may have to connect.
     pub makes_sockets: bool,
     /// Whether it looks at the processes that connect (workload attestation).
@@ -113,18 +115,21 @@ impl Hardening {
     }
 }
 
-/// What has systemd make this directory below `/run` for a service that uses these. systemd empties it as the service
+/// What has systemd make these directories below `/run` for a service that uses these. systemd empties them as the service
 /// stops, which is not for what `tbot` keeps there.
 #[must_use]
-pub fn runtime_directory(directory: &str, used: &Use) -> Vec<String> {
-    let own = &Path::new("/run").join(directory);
-    let mut directives = vec![format!("RuntimeDirectory={directory}")];
-    let is_within = |path: &AbsolutePath| AsRef::<Path>::as_ref(path).starts_with(own);
+pub fn runtime_directories(directories: &[String], used: &Use) -> Vec<String> {
+    if directories.is_empty() {
+        return Vec::new();
+    }
+    let mut directives = vec![format!("RuntimeDirectory={}", directories.join(" "))];
+    let own: Vec<PathBuf> = directories.iter().map(|directory| Path::new("/run").join(directory)).collect();
+    let is_within = |path: &AbsolutePath| own.iter().any(|own| AsRef::<Path>::as_ref(path).starts_with(own));
     if used.writes.iter().chain(&used.may_write).any(is_within) {
         directives.push("RuntimeDirectoryPreserve=yes".to_owned());
     }
     // The storage is for nobody else.
-    if used.writes.iter().any(|path| AsRef::<Path>::as_ref(path) == own) {
+    if used.writes.iter().any(|path| own.iter().any(|own| AsRef::<Path>::as_ref(path) == own)) {
         directives.push("RuntimeDirectoryMode=0700".to_owned());
     }
     directives

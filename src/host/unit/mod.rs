@@ -18,7 +18,7 @@ pub use arguments::Arguments;
 pub use author::Author;
 pub use files::{Found, Placement, Step, UnitFiles};
 pub use foreign::ForeignService;
-pub use hardening::{Hardening, Use, runtime_directory};
+pub use hardening::{Hardening, Use, runtime_directories};
 pub use journal::last_lines;
 pub use meaning::{Form, same_but_for_pid_file, same_directives};
 pub use name::UnitName;
@@ -51,8 +51,8 @@ pub struct ServiceUnit<'a> {
     /// Whether a drop-in says what is started. If not, it follows the unit that it adds to, whose program
     /// may move with an update.
     pub drop_in_has_command: bool,
-    /// The directory below `/run` that systemd makes for it, as [`runtime_directory`] has it.
-    pub runtime_directory: &'a [String],
+    /// The directories below `/run` that systemd makes for it, as [`runtime_directories`] has it.
+    pub runtime_directories: &'a [String],
     /// A pid file that root has to make for the service, since its user cannot.
     pub made_pid_file: Option<&'a PidFile>,
     /// What keeps the service from everything that it has no use for.
@@ -172,7 +172,7 @@ impl ServiceUnit<'_> {
 
     fn restrictions(&self) -> impl Iterator<Item = String> {
         let hardening = self.hardening.map(Hardening::directives).unwrap_or_default();
-        self.runtime_directory.iter().chain(hardening).cloned()
+        self.runtime_directories.iter().chain(hardening).cloned()
     }
 
     fn environment(&self) -> String {

@@ -123,7 +123,7 @@ fn nothing_is_done_where_any_part_is_wrong() {
         fail(&request, "invalid_request");
         assert!(!bot.exists(), "{more}");
     }
-    snapshot!(fail(&json!({ "action": "deploy" }), "invalid_request"), @"action `deploy` has nothing to do; give at least one of program, access, storage, config, systemd and service, each as an object");
+    snapshot!(fail(&json!({ "action": "deploy" }), "invalid_request"), @"action `deploy` has nothing to do; give at least one of program, access, storage, config, destinations, systemd and service, each as an object");
     snapshot!(fail(&json!({ "action": "deploy", "storage": { "state": "absent" } }), "invalid_request"), @"parameter `storage` of action `deploy` may not have `state`: give `state` of the deployment");
 }
 

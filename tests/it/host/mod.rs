@@ -2,6 +2,7 @@
 
 mod access;
 mod deploy;
+mod destinations;
 mod directory;
 mod file;
 mod program;

@@ -77,7 +77,7 @@ fn every_input_that_is_no_request_is_answered_with_an_error() {
 #[test]
 fn an_unknown_action_names_the_nearest() {
     let message = fail(&json!({ "action": "identfy" }), "invalid_request");
-    snapshot!(message, @"there is no action `identfy`; did you mean (nearest first): identify, deploy, cluster, config, enroll, registry, summary, token, access, ekcert_ca, program, service, storage, systemd, preflight");
+    snapshot!(message, @"there is no action `identfy`; did you mean (nearest first): identify, deploy, cluster, config, enroll, registry, summary, token, access, ekcert_ca, program, service, storage, systemd, preflight, destinations");
 }
 
 #[test]

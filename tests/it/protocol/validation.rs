@@ -66,6 +66,11 @@ fn of_one_host() -> Vec<Case> {
             ],
         ),
         case(
+            "destinations",
+            json!({ "config": "/no/such/tbot.yaml", "owner": "nobody" }),
+            vec![json!({ "config": "tbot.yaml" }), json!({ "ownr": "nobody" })],
+        ),
+        case(
             "identify",
             json!({ "tcti": "device" }),
             vec![
@@ -247,7 +252,7 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
     config {"defaults":{"onboarding":{}}}
         parameter `defaults`: this action always gives `onboarding`, so there is no default for it
     deploy {}
-        action `deploy` has nothing to do; give at least one of program, access, storage, config, systemd and service, each as an object
+        action `deploy` has nothing to do; give at least one of program, access, storage, config, destinations, systemd and service, each as an object
     deploy {"storage":{"path":"/etc/bot"}}
         /etc/bot is a directory of the system; nothing was changed; give the path of a directory that is the bot's alone, such as /var/lib/teleport/bot
     deploy {"storage":{"pth":"/var/lib/bot"}}
@@ -260,6 +265,10 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         parameter `storage` of action `deploy`: expected an object, as JSON or as key=value pairs, found the text "/var/lib/bot"
     deploy {"state":"gone","storage":{}}
         parameter `state` of action `deploy`: `gone` is none of its values: absent, present
+    destinations {"config":"tbot.yaml"}
+        parameter `config` of action `destinations`: the path "tbot.yaml" is not absolute; write it from the root (/…)
+    destinations {"ownr":"nobody"}
+        action `destinations` has no parameter `ownr`; did you mean (nearest first): owner, config, group
     identify {"tcti":"swtpm:prot=1"}
         `swtpm:prot=1` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
     identify {"expected_ek_public_hash":"ab"}

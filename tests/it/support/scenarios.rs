@@ -85,6 +85,8 @@ impl Scenario {
                 storage_before,
                 |root| json!({ "action": "storage", "path": root.join("lib/teleport/bot"), "state": "absent" }),
             ),
+            taking("destinations new", |root| outputs(root, &["opt/a", "opt/b"]), destinations),
+            taking("destinations of root's", destinations_before, destinations),
             writing("token new", |_| (), |root| token(root, "new")).back(token_absent),
             writing("token changed", |root| _ = succeed(&token(root, "old")), |root| token(root, "new"))
                 .back(|root| token(root, "old")),
@@ -222,6 +224,26 @@ fn storage_before(root: &Path) {
     let bot = directory(root.join("lib/teleport/bot"), 0, 0, 0o755);
     for name in ["key", "tlscert", "tokenhash"] {
         file(bot.join(name), 0, 0, 0o600);
+    }
+}
+
+fn destinations(root: &Path) -> Value {
+    json!({ "action": "destinations", "config": root.join("tbot.yaml"), "owner": BOT, "group": BOT })
+}
+
+/// A configuration with outputs in these directories.
+fn outputs(root: &Path, paths: &[&str]) {
+    let output =
+        |path| json!({ "type": "identity", "destination": { "type": "directory", "path": root.join(path) } });
+    let services: Vec<Value> = paths.iter().map(output).collect();
+    fs::write(root.join("tbot.yaml"), json!({ "services": services }).to_string()).unwrap();
+}
+
+fn destinations_before(root: &Path) {
+    outputs(root, &["out"]);
+    let out = directory(root.join("out"), 0, 0, 0o755);
+    for name in ["identity", "key", "tlscert"] {
+        file(out.join(name), 0, 0, 0o600);
     }
 }
 

@@ -1,0 +1,168 @@
+//! `destinations`: the directories of a bot's outputs and sockets.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::messages::snapshot;
+use crate::support::privileges::{NOBODY, directory, file, group, is_root, owned, place, roots_place, user};
+use crate::support::storage::{changes, in_check_mode};
+use crate::support::{fail, run, succeed, tool};
+
+/// A place for a bot of the user `daemon`, whose configuration has these services.
+fn bot(services: &Value) -> (TempDir, Value) {
+    let place = place();
+    let root = place.path().to_str().unwrap();
+    let text = json!({ "version": "v2", "storage": { "type": "directory", "path": format!("{root}/bot") }, "services": services });
+    let path = place.path().join("tbot.yaml");
+    fs::write(&path, text.to_string().replace("ROOT", root)).unwrap();
+    let request = json!({ "action": "destinations", "config": path, "owner": "daemon", "group": "mail", "_ansible_diff": true });
+    (place, request)
+}
+
+fn output(path: &str) -> Value {
+    json!({ "type": "identity", "destination": { "type": "directory", "path": path } })
+}
+
+fn warnings(answer: &Value, place: &Path) -> String {
+    let all: Vec<&str> =
+        answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    all.join("\n").replace(place.to_str().unwrap(), "ROOT")
+}
+
+#[test]
+fn directories_of_outputs_are_private_and_those_of_sockets_can_be_reached() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([
+        output("ROOT/opt/machine-id"),
+        { "type": "ssh-multiplexer", "destination": { "type": "directory", "path": "ROOT/mux" } },
+        { "type": "database-tunnel", "listen": "unix://ROOT/tunnels/db.sock" },
+        { "type": "application-tunnel", "listen": "unix://ROOT/mux/app.sock" },
+        { "type": "application-tunnel", "listen": "tcp://127.0.0.1:1234" },
+        // These are not for us to make: memory, what tbot keeps in its storage, and a directory of many programs'.
+        { "type": "identity", "destination": { "type": "memory" } },
+        output("ROOT/bot/inner"),
+        { "type": "application-tunnel", "listen": "unix:///tmp/app.sock" },
+        // systemd makes these whenever the service starts.
+        output("/run/tbot-test/identity"),
+        { "type": "workload-identity-api", "listen": "unix:///var/run/tbot-test/api.sock" },
+    ]));
+    let answer = changes(&request);
+    assert_eq!(answer["made_by_systemd"], json!(["/run/tbot-test/identity", "/var/run/tbot-test"]));
+    assert_eq!(answer["directories"].as_array().unwrap().len(), 3);
+    let (user, group) = (user("daemon"), group("mail"));
+    for (path, mode) in [("opt/machine-id", 0o700), ("mux", 0o700), ("tunnels", 0o755)] {
+        assert_eq!(owned(place.path().join(path)), (user, group, mode), "{path}");
+    }
+    assert_eq!(owned(place.path().join("opt")), (0, 0, 0o755));
+    assert!(!place.path().join("bot").exists() && !Path::new("/run/tbot-test").exists());
+}
+
+#[test]
+fn a_directory_of_roots_is_given_with_what_tbot_has_written_there() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([output("ROOT/out")]));
+    let out = directory(place.path().join("out"), 0, 0, 0o777);
+    for (name, owner) in [("identity", 0), ("key", 0), ("tlscert", NOBODY)] {
+        file(out.join(name), owner, 0, 0o600);
+    }
+    file(place.path().join("secret"), 0, 0, 0o600);
+    fs::hard_link(place.path().join("secret"), out.join("known_hosts")).unwrap();
+    changes(&request);
+    let (user, group) = (user("daemon"), group("mail"));
+    assert_eq!(owned(&out), (user, group, 0o755));
+    assert_eq!(owned(out.join("identity")), (user, group, 0o600));
+    // Another's file, and one that has a second name, are not for us to give away.
+    assert_eq!(owned(out.join("tlscert")).0, NOBODY);
+    assert_eq!(owned(place.path().join("secret")), (0, 0, 0o600));
+}
+
+#[test]
+fn readers_keep_what_tbot_gave_them() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([output("ROOT/out"), output("ROOT/bots")]));
+    let acl = |name: &str| {
+        let path = place.path().join(name);
+        tool("setfacl", &["-m", "user:games:r-x", path.to_str().unwrap()]);
+        tool("getfacl", &["--absolute-names", "--omit-header", path.to_str().unwrap()])
+    };
+    let bots = directory(place.path().join("bots"), user("daemon"), group("mail"), 0o700);
+    let out = directory(place.path().join("out"), 0, 0, 0o700);
+    file(out.join("identity"), 0, 0, 0o600);
+    let before = [acl("bots"), acl("out"), acl("out/identity")];
+    changes(&request);
+    assert_eq!([acl("bots"), acl("out"), acl("out/identity")], before);
+    assert_eq!(owned(&out).0, user("daemon"));
+    assert_eq!(owned(&bots).0, user("daemon"));
+}
+
+#[test]
+fn what_is_somebody_elses_stays_with_a_warning() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([output("ROOT/app"), output("ROOT/roots"), output("ROOT/link/deep")]));
+    directory(place.path().join("app"), NOBODY, 0, 0o755);
+    let roots = directory(place.path().join("roots"), 0, 0, 0o755);
+    file(roots.join("program"), 0, 0, 0o755);
+    let home = directory(place.path().join("home"), NOBODY, 0, 0o755);
+    directory(home.join("deep"), user("daemon"), 0, 0o700);
+    std::os::unix::fs::symlink(&home, place.path().join("link")).unwrap();
+    let answer = succeed(&request);
+    assert_eq!(answer["changed"], false, "{answer}");
+    snapshot!(warnings(&answer, place.path()), @r"
+    ROOT/app belongs to nobody, so tbot may not write there as daemon: give that service a directory of its own
+    ROOT/roots belongs to root and holds what is not tbot's (`program`), so tbot may not write there as daemon: give that service a directory of its own
+    ROOT/link/deep lies below ROOT/home, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); it was not changed
+    ");
+    assert_eq!((owned(place.path().join("app")).0, owned(&roots).0), (NOBODY, 0));
+}
+
+#[test]
+fn one_that_cannot_be_made_safely_is_an_error_before_anything_is_made() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([output("ROOT/first"), output("ROOT/home/out")]));
+    directory(place.path().join("home"), NOBODY, 0, 0o755);
+    let message = fail(&request, "unsafe_path").replace(place.path().to_str().unwrap(), "ROOT");
+    snapshot!(message, @"ROOT/home/out lies below ROOT/home, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); nothing was changed; name a directory below /opt, /srv or /var/lib in the service's `destination`");
+    assert!(!place.path().join("first").exists());
+    assert_eq!(
+        fail(&in_check_mode(request.clone()), "unsafe_path").replace(place.path().to_str().unwrap(), "ROOT"),
+        message
+    );
+    // A bot that is root's makes it by itself.
+    let mut of_root = request;
+    of_root["owner"] = json!("root");
+    assert!(warnings(&succeed(&of_root), place.path()).contains("it was not changed"));
+}
+
+#[test]
+fn the_configuration_says_what_is_made() {
+    let place = roots_place_or_place();
+    let config = place.path().join("tbot.yaml");
+    let request = json!({ "action": "destinations", "config": config, "owner": "root", "group": "root" });
+    snapshot!(warnings(&succeed(&request), place.path()), @"there is no ROOT/tbot.yaml yet, so no directory is made for its services");
+    fs::write(&config, "services: [{type: identity, destination: {type: directory, path: out}}]").unwrap();
+    snapshot!(fail(&request, "conflict").replace(place.path().to_str().unwrap(), "ROOT"), @"ROOT/tbot.yaml does not tell where tbot writes: `services[0].destination` has no absolute `path`; correct it, and run this again");
+    fs::write(&config, "services: [{type: identity, destination: {type: directory, path: /opt/../etc}}]")
+        .unwrap();
+    snapshot!(fail(&request, "conflict").replace(place.path().to_str().unwrap(), "ROOT"), @"ROOT/tbot.yaml does not tell where tbot writes: the path \"/opt/../etc\" has a `..` component; write where it leads; correct it, and run this again");
+    assert_eq!(
+        run(&json!({ "action": "destinations", "config": "tbot.yaml" }))["error"]["kind"],
+        "invalid_request"
+    );
+}
+
+fn roots_place_or_place() -> TempDir {
+    if is_root() { roots_place() } else { place() }
+}
