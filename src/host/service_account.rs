@@ -2,6 +2,7 @@
 //! What is missing of it systemd-sysusers(8) makes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -238,21 +239,33 @@ fn groups_of(user: &User) -> Result<BTreeMap<String, u32>> {
 /// Does some work as that user, in a thread of its own: to Linux the credentials are a thread's (credentials(7)), so that the rest of
 /// this process stays whose it is.
 pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let groups = user.groups()?;
+    as_account(user.uid, user.gid, &groups, work)
+        .map_err(|error| Error::io(&format!("become the user `{}`", user.name), &error))?
+}
+
+/// The same by numbers.
+pub(super) fn as_account<T: Send>(
+    uid: u32,
+    gid: u32,
+    groups: &BTreeSet<u32>,
+    work: impl FnOnce() -> T + Send,
+) -> io::Result<T> {
     let in_thread = || {
-        become_user(user)?;
-        work()
+        become_account(uid, gid, groups)?;
+        Ok(work())
     };
     thread::scope(|scope| scope.spawn(in_thread).join().unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
-/// Turns this thread into one of that user's, for good: no way leads back.
-fn become_user(user: &User) -> Result<()> {
-    let groups: Vec<Gid> = user.groups()?.into_iter().map(Gid::from_raw).collect();
-    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+/// Turns this thread into one of that account's, for good: no way leads back.
+fn become_account(uid: u32, gid: u32, groups: &BTreeSet<u32>) -> io::Result<()> {
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_groups(&groups)
         .and_then(|()| set_thread_res_gid(gid, gid, gid))
         .and_then(|()| set_thread_res_uid(uid, uid, uid))
-        .map_err(|error| Error::io(&format!("become the user `{}`", user.name), &error.into()))
+        .map_err(io::Error::from)
 }
 
 #[cfg(test)]

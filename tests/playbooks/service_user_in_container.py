@@ -32,6 +32,7 @@ OUTPUT = "/var/lib/teleport/control/output"
 # Where others read, and which socket they connect to.
 SHARED = "/srv/shared/output"
 SOCKET = "/run/tbot-sockets/workload/api.sock"
+CLOSED = "/srv/closed"
 READER, STRANGER = "games", "nobody"
 
 
@@ -54,6 +55,18 @@ def cases() -> dict[str, dict[str, object]]:
                 "type": "identity", "destination": {"type": "directory", "path": SHARED, "readers": [{"user": READER}]},
             }],
         },
+        # One who cannot get there, and one whom nobody has let in.
+        "closed": {
+            "tbot_user": "backup",
+            "tbot_group": "backup",
+            "tbot_services": [{
+                "type": "identity", "destination": {"type": "directory", "path": f"{CLOSED}/output", "readers": [{"user": READER}]},
+            }],
+        },
+        "strangers": {
+            "tbot_destination_readers": [STRANGER],
+            "tbot_services": [{"type": "identity", "destination": {"type": "directory", "path": "/srv/strangers"}}],
+        },
         "sockets": {
             "tbot_unit_hardening": True,
             "tbot_services": [{"type": "workload-identity-api", "listen": f"unix://{SOCKET}", "selector": {"name": "web"}}],
@@ -64,6 +77,7 @@ def cases() -> dict[str, dict[str, object]]:
 def main(results: Path) -> None:
     shutil.copy(STAND_INS / "tbot", "/usr/local/bin/tbot")
     CLUSTER.mkdir(parents=True)
+    subprocess.run(["install", "-d", "-m", "0750", "-g", "backup", CLOSED], check=True)
     seen = {}
     with SoftwareTpms(SCRATCH / "tpms") as tpms:
         hosts = {}

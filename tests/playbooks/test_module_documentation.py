@@ -35,7 +35,7 @@ UNSEEN = {
     *((action, "total_timeout") for action in ("ekcert_ca", "enroll")),
     *(("enroll", option) for option in ("fetch_timeout", "settle_seconds")),
     ("access", "udev_rule"),
-    *(("service", option) for option in ("name", "config", "wait", "lines")),
+    *(("service", option) for option in ("name", "config", "wait", "readers", "lines")),
 }
 BY_DEFAULT = re.compile(r"V\(([^)]*)\) by default")
 # What the plugin passes on by itself, and what it makes of facts.

@@ -51,6 +51,15 @@ def test_readers_read_and_others_do_not(seen):
     assert seen["reads"] == {"games": "/srv/shared/output/identity", "nobody": ""}
 
 
+@pytest.mark.parametrize(("host", "why"), [
+    ("closed", "games cannot read in /srv/closed/output: /srv/closed has mode 0750 and belongs to root:backup"),
+    ("strangers", "nobody cannot read in /srv/strangers: /srv/strangers has mode 0700 and belongs to teleport:teleport"),
+])  # fmt: skip
+def test_a_host_fails_where_one_who_is_to_read_cannot(seen, host, why):
+    assert seen[host]["failed"] == 1 and seen[host]["ready"]["status"] == "healthy", seen["output"]
+    assert f"{host}: service failed: the bot is well, but {why}" in " ".join(seen["output"].split()), seen["output"]
+
+
 def test_a_socket_below_run_is_there_also_after_a_boot(seen):
     assert is_well(seen, "sockets", "none")
     assert seen["connects"] == {"at once": True, "after a boot": True}

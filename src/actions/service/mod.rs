@@ -1,6 +1,7 @@
 //! `service`: the state and the health of `tbot`'s service, and what `systemctl` is to do with it.
 
 mod acting;
+mod readers;
 mod waiting;
 
 use std::path::Path;
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::Action;
 use crate::error::{Error, Kind, Result};
-use crate::host::AbsolutePath;
 use crate::host::unit::{UnitName, is_booted};
+use crate::host::{AbsolutePath, Account};
 use crate::protocol::{Answer, Request};
 use crate::secrets::Known;
 use crate::teleport::config;
@@ -34,6 +35,8 @@ pub(super) struct Parameters {
     enabled: Option<bool>,
     wait: u16,
     lines: u16,
+    /// Users who are to read in every output.
+    readers: Vec<Account>,
 }
 
 impl Default for Parameters {
@@ -46,6 +49,7 @@ impl Default for Parameters {
             enabled: None,
             wait: 0,
             lines: 20,
+            readers: Vec::new(),
         }
     }
 }
@@ -77,6 +81,14 @@ impl Action for Parameters {
         let is_done = self.acts() && steps.is_empty() && is_up_to_date(&self, &seen);
         if is_awaited && !is_done {
             seen = look(&self, address.as_ref(), self.wait)?;
+        }
+        let can_become_others = rustix::process::geteuid().is_root();
+        if self.acts()
+            && self.state != Some(State::Stopped)
+            && can_become_others
+            && is_up_to_date(&self, &seen)
+        {
+            readers::check(&self, request)?;
         }
         warnings.extend(seen.doubt.clone());
         Ok(answer(&self, &seen)

@@ -187,7 +187,7 @@ fn stock(directory: &OwnedFd) -> io::Result<(Vec<PathBuf>, Vec<String>)> {
             files.extend(known.into_iter().map(|file| name.join(file)));
             files.push(name.clone());
             strange.extend(others.iter().map(|file| printable(&name.join(file))));
-        } else if (kind.is_file() || kind.is_socket()) && is_of_tbot(&name) {
+        } else if (kind.is_file() || kind.is_socket()) && name.to_str().is_some_and(is_of_tbot) {
             files.push(name);
         } else {
             strange.push(printable(&name));
@@ -196,8 +196,9 @@ fn stock(directory: &OwnedFd) -> io::Result<(Vec<PathBuf>, Vec<String>)> {
     Ok((files, strange))
 }
 
-fn is_of_tbot(name: &Path) -> bool {
-    let Some(name) = name.to_str() else { return false };
+/// Whether a file of this name may be one of `tbot`'s.
+#[must_use]
+pub fn is_of_tbot(name: &str) -> bool {
     FILES.contains(&name) || FILES_OF_CLUSTERS.iter().any(|end| name.ends_with(end))
 }
 

@@ -21,7 +21,7 @@ mod settings;
 pub use ca_pin::CaPin;
 pub use host_port::HostPort;
 pub use merge::Wanted;
-pub use paths::Paths;
+pub use paths::{Paths, Reader};
 pub use proxy_address::ProxyAddress;
 pub use same_proxy::refuse_other_server;
 pub use settings::{Service, Settings, Storage};

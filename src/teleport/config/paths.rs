@@ -19,8 +19,19 @@ pub struct Paths {
     pub sockets: Vec<String>,
     /// Every absolute path that the configuration names, wherever: certificates, tokens and the like too.
     pub named: Vec<String>,
+    /// Whom `tbot` lets read in which of the outputs, by their ACLs.
+    pub readers: Vec<(String, Reader)>,
     /// Whether it serves a workload API, by which it attests the processes that connect.
     pub serves_workloads: bool,
+}
+
+/// One of a destination's `readers`, by name or number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// `user`.
+    User(String),
+    /// `group`.
+    Group(String),
 }
 
 impl Paths {
@@ -51,6 +62,7 @@ impl Paths {
         let destination = &service["destination"];
         if let Some(path) = directory(destination).map_err(|why| format!(".destination` {why}"))? {
             add(&mut self.outputs, path);
+            self.readers.extend(readers(destination).map(|reader| (path.to_owned(), reader)));
         }
         if let Some(path) = socket(&service["listen"]).map_err(|why| format!(".listen` {why}"))? {
             add(&mut self.sockets, path.rsplit_once('/').map_or("", |(directory, _)| directory));
@@ -89,6 +101,20 @@ fn directory(destination: &Value) -> Result<Option<&str>, &'static str> {
     }
 }
 
+/// The readers of a destination. Where `acls` is off, `tbot` lets nobody in.
+fn readers(destination: &Value) -> impl Iterator<Item = Reader> {
+    let named = |reader: &Value, kind: &str| match &reader[kind] {
+        Value::String(name) if !name.is_empty() => Some(name.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let is_off = destination["acls"] == "off" || destination["acls"] == false;
+    let list = destination["readers"].as_array().filter(|_| !is_off).map_or(&[][..], Vec::as_slice);
+    list.iter().filter_map(move |reader| {
+        named(reader, "user").map(Reader::User).or_else(|| named(reader, "group").map(Reader::Group))
+    })
+}
+
 /// The path of the Unix socket at a URL (RFC 3986); none where it is of another scheme.
 fn socket(listen: &Value) -> Result<Option<&str>, &'static str> {
     let url = match listen {
@@ -119,7 +145,7 @@ fn add(paths: &mut Vec<String>, path: &str) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Paths;
+    use super::{Paths, Reader};
 
     #[test]
     fn directories_are_those_of_storage_destinations_and_sockets() {
@@ -127,8 +153,16 @@ mod tests {
             "onboarding": { "token": "/etc/token", "ca_path": "/home/ca.pem" },
             "storage": { "type": "directory", "path": "/srv/bot" },
             "services": [
-                { "type": "identity", "destination": { "type": "directory", "path": "/opt/a" } },
-                { "type": "ssh-multiplexer", "destination": { "type": "directory", "path": "/opt/b" } },
+                {
+                    "type": "identity",
+                    "destination": {
+                        "type": "directory", "path": "/opt/a", "readers": [{ "user": "web" }, { "group": 1000 }, {}],
+                    },
+                },
+                {
+                    "type": "ssh-multiplexer",
+                    "destination": { "type": "directory", "path": "/opt/b", "acls": "off", "readers": [{ "user": "web" }] },
+                },
                 { "type": "identity", "destination": { "type": "kubernetes_secret", "name": "x" } },
                 { "type": "identity", "destination": { "type": "memory" } },
                 { "type": "application-tunnel", "listen": "tcp://127.0.0.1:1234" },
@@ -148,6 +182,10 @@ mod tests {
             named: ["/etc/token", "/home/ca.pem", "/srv/bot", "/opt/a", "/opt/b", "/opt/c"]
                 .map(str::to_owned)
                 .to_vec(),
+            readers: vec![
+                ("/opt/a".to_owned(), Reader::User("web".to_owned())),
+                ("/opt/a".to_owned(), Reader::Group("1000".to_owned())),
+            ],
             serves_workloads: false,
         };
         assert_eq!(Paths::of(&config), Ok(expected));
