@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::check::{is_set, truth};
 use super::duration::DAY;
 use super::host_port::split;
-use super::services::{self, FORMER_TYPES, duration};
-use super::{KNOWN_KEYS, STORAGE_TYPES};
+use super::service_types::{COMMON, FORMER_TYPES, TYPES};
+use super::services::{self, duration, nearest};
+use super::{DEFAULT_STORAGE, KNOWN_KEYS, STORAGE_TYPES};
 use crate::message::{first, shortened};
 
 type Values = Map<String, Value>;
@@ -29,7 +30,15 @@ pub(super) fn of(values: &Values, given: &Values) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect();
-    for list in [relative_paths(values), shared_paths(values), former_types(values), roles(values)] {
+    for list in [
+        unknown_types(values),
+        unknown_fields(values),
+        relative_paths(values),
+        shared_paths(values),
+        stored_paths(values),
+        former_types(values),
+        roles(values),
+    ] {
         advice.extend(bounded(list));
     }
     advice
@@ -160,6 +169,64 @@ fn plain(path: &str) -> String {
     let root = if path.starts_with('/') { "/" } else { "" };
     let parts: Vec<&str> = path.split('/').filter(|part| !["", "."].contains(part)).collect();
     format!("{root}{}", parts.join("/"))
+}
+
+/// What is in the storage is for the bot alone.
+fn stored_paths(values: &Values) -> Vec<String> {
+    let storage = values.get("storage").unwrap_or(&Value::Null);
+    let storage = match (storage["type"].as_str(), storage["path"].as_str()) {
+        (Some("directory"), Some(path)) => plain(path),
+        (None, _) => DEFAULT_STORAGE.to_owned(),
+        _ => return Vec::new(),
+    };
+    let is_stored = |(_, path): &(String, &str)| {
+        plain(path).strip_prefix(&storage).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let advice = |(place, path): (String, &str)| {
+        format!(
+            "`{place}.path` {} lies in the bot's storage, which nobody else may enter: use a directory outside of {}",
+            printed(path),
+            printed(&storage)
+        )
+    };
+    directories(values).filter(is_stored).map(advice).collect()
+}
+
+fn unknown_types(values: &Values) -> Vec<String> {
+    let is_known = |kind: &str| {
+        TYPES.iter().any(|known| known.name == kind) || FORMER_TYPES.iter().any(|(former, _)| *former == kind)
+    };
+    let types =
+        services::each(values).filter_map(|(place, service)| Some((place, service["type"].as_str()?)));
+    let unknown = types.filter(|(_, kind)| !is_known(kind));
+    unknown
+        .map(|(place, kind)| {
+            format!(
+                "`{place}.type`: this version does not know the type {}: check that your tbot does",
+                printed(kind)
+            )
+        })
+        .collect()
+}
+
+/// `tbot` passes over fields that it does not know.
+fn unknown_fields(values: &Values) -> Vec<String> {
+    let of = |(place, service): (String, &Value)| -> Vec<String> {
+        let kind = TYPES.iter().find(|known| service["type"] == known.name);
+        let (Some(kind), Some(fields)) = (kind, service.as_object()) else { return Vec::new() };
+        let known = || COMMON.iter().chain(kind.required).chain(kind.optional).copied();
+        let unknown = fields.keys().filter(|name| known().all(|known| known != *name));
+        unknown
+            .map(|name| {
+                let (name, nearest) = (printed(name), nearest(name, known()));
+                format!(
+                    "`{place}.{name}`: tbot may not know this field of a service of type {}; did you mean {nearest}?",
+                    kind.name
+                )
+            })
+            .collect()
+    };
+    services::each(values).flat_map(of).collect()
 }
 
 fn former_types(values: &Values) -> Vec<String> {

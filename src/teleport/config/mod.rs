@@ -15,6 +15,7 @@ mod paths;
 mod proxy_address;
 mod same_proxy;
 mod same_value;
+mod service_types;
 mod services;
 mod settings;
 

@@ -8,35 +8,13 @@ use super::advice::printed;
 use super::check::truth;
 use super::duration::{DAY, nanoseconds};
 use super::faults::Faults;
+use super::service_types::{FORMER_TYPES, ServiceType, TYPES};
 use crate::message::shortened;
 
 type Values = Map<String, Value>;
 
 /// The keys that hold services. `tbot` appends those of the second to those of the first.
 pub(super) const LISTS: [&str; 2] = ["services", "outputs"];
-/// The types of services that `tbot` knows.
-const TYPES: [&str; 17] = [
-    "application",
-    "application-proxy",
-    "application-tunnel",
-    "database",
-    "database-tunnel",
-    "example",
-    "identity",
-    "identity/key-agent",
-    "kubernetes",
-    "kubernetes/argo-cd",
-    "kubernetes/v2",
-    "ssh-multiplexer",
-    "ssh_host",
-    "workload-identity-api",
-    "workload-identity-aws-roles-anywhere",
-    "workload-identity-jwt",
-    "workload-identity-x509",
-];
-/// Types that it knew before version 19, each with what came in its place.
-pub(super) const FORMER_TYPES: [(&str, &str); 2] =
-    [("spiffe-svid", "workload-identity-x509"), ("spiffe-workload-api", "workload-identity-api")];
 /// The types whose credentials may last longer than a day.
 const WORKLOAD_IDENTITY: &str = "workload-identity-";
 /// The name of `tbot`'s own identity among the services in its status.
@@ -57,7 +35,7 @@ pub(super) fn check(values: &Values, faults: &mut Faults) {
         }
     }
     let is_oneshot = values.get("oneshot").and_then(truth) == Some(true);
-    let mut names = HashMap::new();
+    let (mut names, mut listeners) = (HashMap::new(), HashMap::new());
     for (place, service) in each(values) {
         // One is enough for an error.
         if faults.has_refusal() {
@@ -67,7 +45,7 @@ pub(super) fn check(values: &Values, faults: &mut Faults) {
             faults.refuse(format!("`{place}` is not an object with a text as its `type`"));
             continue;
         };
-        check_type(&place, kind, faults);
+        let known = check_type(&place, kind, faults);
         check_name(&place, &service["name"], faults);
         if let Some(name) = service["name"].as_str().filter(|name| !name.is_empty())
             && let Some(other) = names.insert(name, place.clone())
@@ -75,23 +53,55 @@ pub(super) fn check(values: &Values, faults: &mut Faults) {
             let name = printed(name);
             faults.refuse(format!("`{other}` and `{place}` have the same name `{name}`; give each its own"));
         }
+        if let Some(address) = service["listen"].as_str()
+            && let Some(other) = listeners.insert(address, place.clone())
+        {
+            let address = printed(address);
+            faults.doubt(format!(
+                "`{other}` and `{place}` listen at the same address {address}; give each its own"
+            ));
+        }
         if let Err(why) = check_lifetime(kind, service, is_oneshot) {
             faults.refuse(format!("`{place}`: {why}"));
+        }
+        if let Some(known) = known.filter(|_| !faults.has_refusal()) {
+            check_required(&place, known, service, faults);
         }
     }
 }
 
-fn check_type(place: &str, kind: &str, faults: &mut Faults) {
-    let is_former = FORMER_TYPES.iter().any(|(former, _)| *former == kind);
-    if TYPES.contains(&kind) || is_former {
-        return;
+/// Refuses a type whose name is almost a known one. Any other may be of a newer `tbot`.
+fn check_type(place: &str, kind: &str, faults: &mut Faults) -> Option<&'static ServiceType> {
+    const MISSPELT: usize = 3;
+    let known = TYPES.iter().find(|known| known.name == kind);
+    if known.is_none() && !FORMER_TYPES.iter().any(|(former, _)| *former == kind) {
+        let nearest = nearest(kind, TYPES.iter().map(|known| known.name));
+        let letters = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+        if strsim::damerau_levenshtein(kind, nearest) <= MISSPELT && letters(kind) != letters(nearest) {
+            let kind = printed(kind);
+            faults.refuse(format!(
+                "`{place}.type`: tbot knows no service of type `{kind}`; did you mean {nearest}?"
+            ));
+        }
     }
-    let kind = printed(kind);
-    let nearest = TYPES.into_iter().min_by_key(|known| strsim::damerau_levenshtein(&kind, known));
-    faults.refuse(format!(
-        "`{place}.type`: tbot knows no service of type `{kind}`; did you mean {}?",
-        nearest.unwrap_or_default()
-    ));
+    known
+}
+
+/// The most similar of these names.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    known.min_by_key(|known| strsim::damerau_levenshtein(name, known)).unwrap_or_default()
+}
+
+fn check_required(place: &str, kind: &ServiceType, service: &Value, faults: &mut Faults) {
+    let missing = kind.required.iter().filter(|name| service[**name].is_null());
+    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        faults.refuse(format!(
+            "`{place}`: tbot does not start a service of type {} without {missing}",
+            kind.name
+        ));
+    }
 }
 
 fn check_name(place: &str, name: &Value, faults: &mut Faults) {

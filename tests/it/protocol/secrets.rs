@@ -55,7 +55,7 @@ unknown:
 fn a_configurations_former_and_new_secrets_are_masked() {
     let (_directory, path) = place_with(FORMER);
     let wanted = json!({
-        "services": [{ "type": "identity", "api_key": "S3CRET-new", "proxy": "https://me:S3CRET@proxy:1" }],
+        "services": [{ "type": "example", "api_key": "S3CRET-new", "proxy": "https://me:S3CRET@proxy:1" }],
         "extra": { "onboarding": { "bound_keypair": { "registration_secret": "S3CRET-new-too" } } },
         "defaults": { "x": { "password": "S3CRET-default" } },
     });
@@ -91,7 +91,7 @@ fn a_configurations_former_and_new_secrets_are_masked() {
     # token: ********
     storage: {type: memory}
     services:
-    - type: identity
+    - type: example
       api_key: ******** (changed)
       proxy: "https://******** (changed)@proxy:1"
     unknown:
@@ -100,7 +100,7 @@ fn a_configurations_former_and_new_secrets_are_masked() {
     x:
       password: ********
     "#);
-    snapshot!(answer["invocation"]["module_args"].to_string(), @r#"{"action":"config","path":"[DIR]/tbot.yaml","group":0,"proxy_server":"example.teleport.sh:443","token":"web","services":[{"type":"identity","api_key":"********","proxy":"https://********@proxy:1"}],"extra":{"onboarding":{"bound_keypair":{"registration_secret":"********"}}},"defaults":{"x":{"password":"********"}}}"#);
+    snapshot!(answer["invocation"]["module_args"].to_string(), @r#"{"action":"config","path":"[DIR]/tbot.yaml","group":0,"proxy_server":"example.teleport.sh:443","token":"web","services":[{"type":"example","api_key":"********","proxy":"https://********@proxy:1"}],"extra":{"onboarding":{"bound_keypair":{"registration_secret":"********"}}},"defaults":{"x":{"password":"********"}}}"#);
     let answer = without_secrets(request(&path, with(base(), wanted)));
     assert_eq!(answer["changed"], true, "{answer}");
     let written = fs::read_to_string(&path).unwrap();
@@ -114,7 +114,7 @@ fn a_configurations_former_and_new_secrets_are_masked() {
 #[test]
 fn a_secret_alone_shows_as_changed() {
     let (_directory, path) = place_with("");
-    let services = |secret: &str| json!({ "services": [{ "type": "identity", "password": secret }] });
+    let services = |secret: &str| json!({ "services": [{ "type": "example", "password": secret }] });
     run(&request(&path, with(base(), services("S3CRET-1"))));
     let answer = without_secrets(request(&path, with(base(), services("S3CRET-2"))));
     let (before, after) = (&answer["diff"]["before"], answer["diff"]["after"].as_str().unwrap());
