@@ -68,6 +68,7 @@ impl Action for Parameters {
             found.iter().filter_map(|(_, directory)| difference(directory)).collect();
         let directories: Vec<Value> = found
             .iter()
+            .filter(|(_, directory)| directory.difference().is_some())
             .map(|(wanted, directory)| {
                 json!({ "path": directory.path(), "kind": wanted.kind, "created": directory.is_missing() })
             })
@@ -121,31 +122,30 @@ fn wanted(paths: &Paths) -> std::result::Result<Vec<Wanted>, String> {
         .collect()
 }
 
-/// A directory that something may be done with. Where one is there already, what is wrong with it is no error: the bot may work.
+/// A directory that something may be done with. What is wrong with one that is there is no error: the bot may work.
 fn look<'a>(
     wanted: &'a Wanted,
     accounts: Accounts,
     warnings: &mut Vec<String>,
 ) -> Result<Option<OutputDirectory<'a>>> {
     let path = wanted.path.as_str();
+    let user = accounts.user.map(host::user_name).unwrap_or_default();
     let directory = match OutputDirectory::inspect(&wanted.path, accounts, wanted.mode) {
-        Ok(directory) => directory,
-        // A root's tbot makes it itself.
-        Err(error) if Path::new(path).is_dir() || accounts.user == Some(0) => {
+        Ok(Some(directory)) => directory,
+        Ok(None) => return Ok(None),
+        Err(error) if Path::new(path).is_dir() => {
             let why = error.message.trim_end_matches("; nothing was changed");
-            warnings.push(format!("{why}; it was not changed"));
+            warnings.push(format!("tbot cannot write to {path} as {user}, and it was not changed: {why}"));
             return Ok(None);
         }
-        Err(error) => {
-            return Err(
-                error.hint("name a directory below /opt, /srv or /var/lib in the service's `destination`")
-            );
-        }
+        Err(error) => return Err(error.hint(format!(
+            "make it by hand for {user}, or name a directory below /opt, /srv or /var/lib in the service's `destination`"
+        ))),
     };
     if let Some(reason) = directory.reason_to_leave() {
         warnings.push(format!(
-            "{path} {reason}, so tbot may not write there as {}: give that service a directory of its own",
-            accounts.user.map(host::user_name).unwrap_or_default()
+            "tbot cannot write to {path} as {user}: it {reason}, and others may use it, so it was not changed. If it is for the bot \
+             alone, run: chown -R {user} {path}"
         ));
         return Ok(None);
     }

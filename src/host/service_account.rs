@@ -245,7 +245,7 @@ pub fn as_user<T: Send>(user: &User, work: impl FnOnce() -> Result<T> + Send) ->
 }
 
 /// The same by numbers.
-pub(super) fn as_account<T: Send>(
+pub(in crate::host) fn as_account<T: Send>(
     uid: u32,
     gid: u32,
     groups: &BTreeSet<u32>,

@@ -115,3 +115,19 @@ def test_a_run_without_hosts_fails_and_says_why(new_fleet: Fleet, ansible: Insta
     # It reads nothing.
     for purpose in ("site", "verify"):
         assert ansible.run(tmp_path, "ansible-playbook", f"tbot.tpm.{purpose}", "--syntax-check").returncode == 0
+
+
+@pytest.mark.parametrize("host", ["web-1", "db-1"])
+@pytest.mark.parametrize(("name", "value"), [
+    ("ansible_connection", ["ssh"]),
+    ("ansible_connection", "{{ undefined_variable }}"),
+    ("ansible_connection", "no_such_plugin"),
+    ("ansible_become", "{{ undefined_variable }}"),
+    ("ansible_become_method", ["x"]),
+    ("tbot_ekcert_ca_file", "a\x00b"),
+], ids=str)  # fmt: skip
+def test_odd_variables_of_one_host_leave_out_that_host_alone(new_fleet: Fleet, host: str, name: str, value: object):
+    new_fleet.variables[host] = {name: value} | ({"ansible_become": True} if name == "ansible_become_method" else {})
+    run = new_fleet.play("site" if name.startswith("tbot") else "identify")
+    assert {host for host, counts in run.recap.items() if counts["failed"]} == {host}, run.output
+    assert f"\n{host}: " in run.output.split("TASK [Report]")[-1], run.output

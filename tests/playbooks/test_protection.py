@@ -9,7 +9,7 @@ from fleet import PROXY, ek_public_hash
 
 SERVICES = """services:
 - type: identity # by hand
-  destination: {type: directory, path: /opt/machine-id}
+  destination: {type: memory}
 """
 HAND_WRITTEN = f"# mine\nversion: v2\nproxy_server: mine.example.com:443  # the old one\n{SERVICES}# the end\n"
 

@@ -79,14 +79,16 @@ def test_unit_starts_tbot_with_that_configuration(fleet):
 
 
 def test_a_hardened_unit_lets_tbot_write_where_its_configuration_says(fleet):
+    output = fleet.host_path("web-1", "opt/machine-id")
     run = fleet.site("--limit", "web-1", variables={"tbot_unit_hardening": True, "tbot_services": [
-        {"type": "identity", "destination": {"type": "directory", "path": "/opt/machine-id"}},
+        {"type": "identity", "destination": {"type": "directory", "path": str(output)}},
     ]})
     assert run.returncode == 0, run.output
     unit = fleet.host_path("web-1", "etc/systemd/system/tbot.service").read_text()
     storage = fleet.host_path("web-1", "var/lib/teleport/bot")
     assert "ProtectSystem=strict" in unit
-    assert f"ReadWritePaths=-/opt/machine-id {storage}" in unit
+    assert f"ReadWritePaths=-{output} {storage}" in unit
+    assert stat.S_IMODE(output.stat().st_mode) == 0o700
 
 
 def test_second_run_changes_nothing(fleet):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.template import Templar
 from ansible_collections.tbot.tpm.plugins.plugin_utils import connections, facts, plays, token_variables, values, variables
@@ -19,21 +18,21 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
-        task = plays.task_of_process()
-        play = plays.Play(task, self._templar)
+        play = plays.Play(plays.task_of_process(), self._templar)
         hosts = play.hosts(play.value("__tbot_targets") or "all")
         if not hosts:
             return [{"label": "0 hosts", "stops": _without_hosts(play)}]
         wrong, right = [], []
-        for host, task_vars in play.variables_of(hosts):
-            templar = Templar(loader=self._loader, variables=task_vars)
+        for host in hosts:
             try:
-                problem, given = _checked(host, task_vars, templar, terms, task)
-            except AnsibleError as error:
-                problem, given = str(error).strip()[:500], {}
+                problem, given = self._checked(host, play, hosts, terms)
+            # Whatever one host's variables have, it is not to stop the others.
+            except Exception as error:
+                problem, given = "Its variables cannot be checked: %s" % str(error).strip()[:500], {}
             if problem:
                 wrong.append({"label": host, "host": host, "problem": problem})
-            else:
+            # One that an earlier play has lost does not get the token.
+            elif host in (variables or {}).get("ansible_play_hosts", hosts):
                 right.append(given)
         if "join_token" in terms and "join_token" in play.value("__tbot_tagged_roles", []) and right:
             first = [right[0].get(name) for name in ("tbot_bot_name", "tbot_token_roles", "tbot_token_prune")]
@@ -41,28 +40,29 @@ class LookupModule(LookupBase):
             wrong += [{"label": "the token", "problem": problem}] if problem else []
         return [{"label": "1 host" if len(hosts) == 1 else "%d hosts" % len(hosts)}, *wrong]
 
+    def _checked(self, host, play, hosts, roles):
+        """What is wrong with a host's variables, in sentences; and their values."""
+        task_vars = play.variables_of(host, hosts)
+        templar = Templar(loader=self._loader, variables=task_vars)
+        connection = connections.of_host(task_vars, templar, play.task)
+        # By such a fact, no variable says what the user has set.
+        refusal = facts.refusal(task_vars, facts.plugins_of(connection), host)
+        if refusal:
+            return refusal, {}
+        said = variables.unknown(task_vars, templar)
+        given = values.Values(roles, task_vars, templar)
+        given.check_files()
+        given.ask_binary(host)
+        said += given.said + _tctl_host(given, task_vars)
+        # A host that is taken out of service loses its access whether or not anybody can log in.
+        if any("." not in role and role != "join_token" for role in roles):
+            said += values.login(given, connection)
+        return " ".join(sentence if sentence.endswith(".") else sentence + "." for sentence in said), given.given
+
 
 def _without_hosts(play):
     pattern = play.value("tbot_hosts") or "all"
     return NO_HOSTS.format(pattern=pattern) if play.manager._inventory.hosts else NO_INVENTORY
-
-
-def _checked(host, task_vars, templar, roles, task):
-    """What is wrong with a host's variables, in sentences; and their values."""
-    connection = connections.of_host(task_vars, templar, task)
-    # By such a fact, no variable says what the user has set.
-    refusal = facts.refusal(task_vars, facts.plugins_of(connection), host)
-    if refusal:
-        return refusal, {}
-    said = variables.unknown(task_vars, templar)
-    given = values.Values(roles, task_vars, templar)
-    given.check_files()
-    given.ask_binary(host)
-    said += given.said + _tctl_host(given, task_vars)
-    # A host that is taken out of service loses its access whether or not anybody can log in.
-    if any("." not in role and role != "join_token" for role in roles):
-        said += values.login(given, connection)
-    return " ".join(sentence if sentence.endswith(".") else sentence + "." for sentence in said), given.given
 
 
 def _tctl_host(given, task_vars):

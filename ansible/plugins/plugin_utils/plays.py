@@ -36,10 +36,9 @@ class Play:
         """The names of the hosts of this pattern, within --limit, those that failed as well."""
         return [host.name for host in self.manager._inventory.get_hosts(pattern, ignore_restrictions=True)]
 
-    def variables_of(self, hosts):
-        """Each of these hosts with its variables in this play."""
-        for host in hosts:
-            yield host, self.manager.get_vars(play=self.play, host=self.manager._inventory.get_host(host), _hosts=hosts, _hosts_all=hosts)
+    def variables_of(self, host, hosts):
+        """The variables of one of these hosts in this play."""
+        return self.manager.get_vars(play=self.play, host=self.manager._inventory.get_host(host), _hosts=hosts, _hosts_all=hosts)
 
     def run(self):
         """The number of this run among those of one playbook of the user's."""

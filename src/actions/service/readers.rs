@@ -5,10 +5,38 @@ use std::time::{Duration, Instant};
 
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
-use crate::host::{AbsolutePath, Account, Reader, is_of_tbot};
+use crate::host::{AbsolutePath, Account, Reader};
 use crate::protocol::Request;
 use crate::teleport::config::{self, Paths, Reader as Named};
 
+/// Files of `tbot`'s outputs ("Machine & Workload Identity Configuration Reference"). Others in the directory are not meant for readers.
+const FILES: [&str; 25] = [
+    "aws_credentials",
+    "identity",
+    "jwt_svid",
+    "key",
+    "key-cert.pub",
+    "key.pub",
+    "known_hosts",
+    "kubeconfig.yaml",
+    "mongo.cas",
+    "mongo.crt",
+    "ssh_config",
+    "ssh_host",
+    "ssh_host-cert.pub",
+    "ssh_host-user-ca.pub",
+    "svid.pem",
+    "svid_bundle.pem",
+    "svid_crl.pem",
+    "svid_key.pem",
+    "teleport-database-ca.crt",
+    "teleport-host-ca.crt",
+    "teleport-user-ca.crt",
+    "tls.cas",
+    "tls.crt",
+    "tls.key",
+    "tlscert",
+];
 /// `tbot` may still be writing where it does not say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -18,7 +46,7 @@ pub(super) fn check(parameters: &Parameters, request: &Request) -> Result<()> {
     let start = Instant::now();
     let readers = readers(parameters, request)?;
     for (directory, reader) in &readers {
-        while let Some(why) = reader.obstacle(directory.as_ref(), is_of_tbot)? {
+        while let Some(why) = reader.obstacle(directory.as_ref(), |name| FILES.contains(&name))? {
             if start.elapsed() > PATIENCE {
                 return Err(Error::new(Kind::PermissionDenied, format!("the bot is well, but {why}")).hint(
                     "let them through each directory on the way (chmod o+x, or setfacl), on a file system that has ACLs; tbot \

@@ -1,5 +1,6 @@
 //! `systemd`: the service that runs `tbot`, as a unit or as a drop-in to another's.
 
+mod in_run;
 mod parameters;
 mod rendering;
 mod uses;

@@ -1,6 +1,6 @@
 //! What the unit or drop-in says, by the request, the unit that a drop-in adds to, and `tbot`'s configuration.
 
-use super::{Parameters, uses};
+use super::{Parameters, in_run, uses};
 use crate::error::Result;
 use crate::host::unit::{
     Command, ForeignService, Form, Found, Hardening, PidFile, PidFileChoice, ServiceUnit, Use, Wanted,
@@ -44,9 +44,11 @@ pub(super) fn render(
     used.may_write.extend(made_pid_file.map(|file| file.path().clone()));
     let hardening = parameters.hardening.then(|| Hardening::new(&used, directory.as_deref())).transpose()?;
     let mut directories: Vec<String> = directory.into_iter().collect();
-    directories.extend(
-        used.needs_in_run.iter().filter(|needed| !directories.contains(needed)).cloned().collect::<Vec<_>>(),
-    );
+    for needed in in_run::find(parameters, earlier, found, &other, warnings) {
+        if !directories.contains(&needed) {
+            directories.push(needed);
+        }
+    }
     let directories = runtime_directories(&directories, &used);
     ServiceUnit {
         name: &parameters.name,

@@ -1,13 +1,12 @@
 //! What a hardened service has to be left, as the configuration of `tbot` says.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ForeignService, Use};
-use crate::host::{AbsolutePath, Accounts, is_shared_directory};
+use crate::host::{AbsolutePath, is_shared_directory};
 use crate::protocol::Earlier;
 use crate::secrets::Known;
 use crate::teleport::config::{self, DEFAULT_STORAGE, Paths};
@@ -32,7 +31,6 @@ pub(super) fn find(
         ));
     }
     let paths = read(file, earlier, parameters.read_write_paths.is_some(), warnings)?;
-    let needs_in_run = needs_in_run(&paths, parameters, unit);
     let makes_sockets = !paths.sockets.is_empty() || paths.serves_workloads;
     let program = if has_command { Some(parameters.tbot_path(unit)) } else { unit.program.as_ref() };
     let named = paths.named.into_iter().filter_map(|path| AbsolutePath::try_from(path).ok());
@@ -51,40 +49,12 @@ pub(super) fn find(
         may_write,
         reads,
         has: unit.runtime_directories.clone(),
-        needs_in_run,
         makes_sockets,
         looks_at_processes: paths.serves_workloads,
     })
 }
 
-/// Directories of outputs and sockets below `/run`, without those that are somebody else's: systemd would give them to the service.
-fn needs_in_run(paths: &Paths, parameters: &Parameters, unit: &ForeignService) -> Vec<String> {
-    let user = Accounts::find(Some(&parameters.user), None).ok().and_then(|(accounts, _)| accounts.user);
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
-    let is_free = |path: &AbsolutePath| match fs::metadata(path.as_str()) {
-        Ok(found) if Some(found.uid()) == user => true,
-        Ok(found) => {
-            found.uid() == 0 && fs::read_dir(path.as_str()).is_ok_and(|mut inside| inside.next().is_none())
-        }
-        Err(_) => true,
-    };
-    let mut needed = Vec::new();
-    for path in paths.outputs.iter().chain(&paths.sockets) {
-        let Ok(path) = AbsolutePath::try_from(path.clone()) else { continue };
-        let Some(name) = path.below_run().filter(|name| name.chars().all(is_plain)).map(str::to_owned) else {
-            continue;
-        };
-        let is_own = !is_shared_directory(path.as_ref())
-            && !unit.runtime_directories.contains(&path)
-            && is_free(&path);
-        if is_own && !needed.contains(&name) {
-            needed.push(name);
-        }
-    }
-    needed
-}
-
-fn read(
+pub(super) fn read(
     file: &AbsolutePath,
     earlier: &Earlier,
     are_paths_given: bool,

@@ -215,7 +215,7 @@ pub fn names(directory: &OwnedFd) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Opens what is there itself, not what a symbolic link leads to, without waiting for anything.
-pub fn open(directory: impl AsFd, name: &Path) -> io::Result<OwnedFd> {
+fn open(directory: impl AsFd, name: &Path) -> io::Result<OwnedFd> {
     let found = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let open_as =
         |access| openat(&directory, name, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());

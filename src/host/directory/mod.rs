@@ -27,7 +27,7 @@ use crate::message::shown;
 use acl::Acl;
 use contents::Findings;
 use mount::is_mount_point;
-pub use output::{OutputDirectory, is_of_tbot};
+pub use output::OutputDirectory;
 use removal::Inventory;
 use selinux::Label;
 pub use system::is_shared_directory;

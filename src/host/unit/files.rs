@@ -160,6 +160,13 @@ impl Found<'_> {
         Ok(text.map(|bytes| ForeignService::of(&String::from_utf8_lossy(&bytes))).unwrap_or_default())
     }
 
+    /// The directories below `/run` that systemd makes for the service by what was written here.
+    #[must_use]
+    pub fn own_runtime_directories(&self) -> Vec<AbsolutePath> {
+        let own = self.unit.iter().chain([&self.drop_in]).filter(|file| is_ours(file));
+        own.filter_map(TextFile::text).flat_map(|text| ForeignService::of(text).runtime_directories).collect()
+    }
+
     /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that
     /// says so already keeps its form. Another's in the place is a `conflict`, unless forced.
     pub fn present<'b>(&'b self, wanted: &'b Wanted, force: bool) -> Result<Vec<Step<'b>>> {

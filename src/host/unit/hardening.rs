@@ -17,8 +17,6 @@ pub struct Use {
     pub reads: Vec<AbsolutePath>,
     /// Directories that systemd makes for it without our asking.
     pub has: Vec<AbsolutePath>,
-    /// Directories below `/run`, by what they are called there, that it needs and that nobody else makes.
-    pub needs_in_run: Vec<String>,
     /// Whether it makes Unix sockets, to which other users may have to connect.
     pub makes_sockets: bool,
     /// Whether it looks at the processes that connect (workload attestation).
@@ -128,8 +126,10 @@ pub fn runtime_directories(directories: &[String], used: &Use) -> Vec<String> {
     if used.writes.iter().chain(&used.may_write).any(is_within) {
         directives.push("RuntimeDirectoryPreserve=yes".to_owned());
     }
-    // The storage is for nobody else.
-    if used.writes.iter().any(|path| own.iter().any(|own| AsRef::<Path>::as_ref(path) == own)) {
+    // The storage is for nobody else. All directories have one mode, and sockets in others are for others, too.
+    if used.writes.iter().any(|path| own.iter().any(|own| AsRef::<Path>::as_ref(path) == own))
+        && own.len() == 1
+    {
         directives.push("RuntimeDirectoryMode=0700".to_owned());
     }
     directives

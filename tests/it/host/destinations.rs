@@ -63,67 +63,64 @@ fn directories_of_outputs_are_private_and_those_of_sockets_can_be_reached() {
 }
 
 #[test]
-fn a_directory_of_roots_is_given_with_what_tbot_has_written_there() {
+fn an_empty_directory_of_roots_is_given_and_keeps_its_acl() {
     if !is_root() {
         return;
     }
     let (place, request) = bot(&json!([output("ROOT/out")]));
-    let out = directory(place.path().join("out"), 0, 0, 0o777);
-    for (name, owner) in [("identity", 0), ("key", 0), ("tlscert", NOBODY)] {
-        file(out.join(name), owner, 0, 0o600);
-    }
-    file(place.path().join("secret"), 0, 0, 0o600);
-    fs::hard_link(place.path().join("secret"), out.join("known_hosts")).unwrap();
-    changes(&request);
-    let (user, group) = (user("daemon"), group("mail"));
-    assert_eq!(owned(&out), (user, group, 0o755));
-    assert_eq!(owned(out.join("identity")), (user, group, 0o600));
-    // Another's file, and one that has a second name, are not for us to give away.
-    assert_eq!(owned(out.join("tlscert")).0, NOBODY);
-    assert_eq!(owned(place.path().join("secret")), (0, 0, 0o600));
-}
-
-#[test]
-fn readers_keep_what_tbot_gave_them() {
-    if !is_root() {
-        return;
-    }
-    let (place, request) = bot(&json!([output("ROOT/out"), output("ROOT/bots")]));
-    let acl = |name: &str| {
-        let path = place.path().join(name);
-        tool("setfacl", &["-m", "user:games:r-x", path.to_str().unwrap()]);
-        tool("getfacl", &["--absolute-names", "--omit-header", path.to_str().unwrap()])
-    };
-    let bots = directory(place.path().join("bots"), user("daemon"), group("mail"), 0o700);
     let out = directory(place.path().join("out"), 0, 0, 0o700);
-    file(out.join("identity"), 0, 0, 0o600);
-    let before = [acl("bots"), acl("out"), acl("out/identity")];
+    let path = out.to_str().unwrap();
+    tool("setfacl", &["-m", "user:games:r-x", path]);
+    let acl = || tool("getfacl", &["--absolute-names", "--omit-header", path]);
+    let before = acl();
     changes(&request);
-    assert_eq!([acl("bots"), acl("out"), acl("out/identity")], before);
-    assert_eq!(owned(&out).0, user("daemon"));
-    assert_eq!(owned(&bots).0, user("daemon"));
+    assert_eq!((acl(), owned(&out)), (before, (user("daemon"), group("mail"), 0o750)));
 }
 
 #[test]
-fn what_is_somebody_elses_stays_with_a_warning() {
+fn what_is_in_use_stays_with_a_warning() {
     if !is_root() {
         return;
     }
-    let (place, request) = bot(&json!([output("ROOT/app"), output("ROOT/roots"), output("ROOT/link/deep")]));
+    let paths = ["app", "roots", "open"];
+    let (place, request) = bot(&Value::from_iter(paths.map(|path| output(&format!("ROOT/{path}")))));
     directory(place.path().join("app"), NOBODY, 0, 0o755);
     let roots = directory(place.path().join("roots"), 0, 0, 0o755);
-    file(roots.join("program"), 0, 0, 0o755);
+    let key = file(roots.join("tls.key"), 0, 0, 0o600);
+    // It is not for the bot alone, whoever wrote it.
+    let open = directory(place.path().join("open"), 0, group("games"), 0o2775);
+    let answer = succeed(&request);
+    assert_eq!(answer["changed"], false, "{answer}");
+    snapshot!(warnings(&answer, place.path()), @r"
+    tbot cannot write to ROOT/app as daemon: it belongs to nobody, and others may use it, so it was not changed. If it is for the bot alone, run: chown -R daemon ROOT/app
+    tbot cannot write to ROOT/roots as daemon: it belongs to root, and others may use it, so it was not changed. If it is for the bot alone, run: chown -R daemon ROOT/roots
+    tbot cannot write to ROOT/open as daemon: it belongs to root, and others may use it, so it was not changed. If it is for the bot alone, run: chown -R daemon ROOT/open
+    ");
+    let all = [owned(place.path().join("app")), owned(&roots), owned(&key), owned(&open)];
+    assert_eq!(all, [(NOBODY, 0, 0o755), (0, 0, 0o755), (0, 0, 0o600), (0, group("games"), 0o2775)]);
+}
+
+#[test]
+fn where_the_bot_can_write_nothing_is_changed_or_said() {
+    if !is_root() {
+        return;
+    }
+    let (place, request) = bot(&json!([
+        output("ROOT/shared"),
+        output("ROOT/sticky"),
+        output("ROOT/link/deep"),
+        { "type": "application-tunnel", "listen": "unix://ROOT/roots/db.sock" },
+    ]));
+    let shared = directory(place.path().join("shared"), 0, user("daemon"), 0o2770);
+    let sticky = directory(place.path().join("sticky"), 0, 0, 0o1777);
+    let roots = directory(place.path().join("roots"), 0, user("daemon"), 0o770);
     let home = directory(place.path().join("home"), NOBODY, 0, 0o755);
     directory(home.join("deep"), user("daemon"), 0, 0o700);
     std::os::unix::fs::symlink(&home, place.path().join("link")).unwrap();
     let answer = succeed(&request);
-    assert_eq!(answer["changed"], false, "{answer}");
-    snapshot!(warnings(&answer, place.path()), @r"
-    ROOT/app belongs to nobody, so tbot may not write there as daemon: give that service a directory of its own
-    ROOT/roots belongs to root and holds what is not tbot's (`program`), so tbot may not write there as daemon: give that service a directory of its own
-    ROOT/link/deep lies below ROOT/home, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); it was not changed
-    ");
-    assert_eq!((owned(place.path().join("app")).0, owned(&roots).0), (NOBODY, 0));
+    assert_eq!((&answer["changed"], &answer["warnings"]), (&json!(false), &json!([])), "{answer}");
+    let all = [owned(&shared), owned(&sticky), owned(&roots)];
+    assert_eq!(all, [(0, user("daemon"), 0o2770), (0, 0, 0o1777), (0, user("daemon"), 0o770)]);
 }
 
 #[test]
@@ -134,16 +131,22 @@ fn one_that_cannot_be_made_safely_is_an_error_before_anything_is_made() {
     let (place, request) = bot(&json!([output("ROOT/first"), output("ROOT/home/out")]));
     directory(place.path().join("home"), NOBODY, 0, 0o755);
     let message = fail(&request, "unsafe_path").replace(place.path().to_str().unwrap(), "ROOT");
-    snapshot!(message, @"ROOT/home/out lies below ROOT/home, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); nothing was changed; name a directory below /opt, /srv or /var/lib in the service's `destination`");
+    snapshot!(message, @"ROOT/home/out lies below ROOT/home, which belongs to nobody, who could put something else there (where nobody is the bot's user, give it as `owner`); nothing was changed; make it by hand for daemon, or name a directory below /opt, /srv or /var/lib in the service's `destination`");
     assert!(!place.path().join("first").exists());
     assert_eq!(
         fail(&in_check_mode(request.clone()), "unsafe_path").replace(place.path().to_str().unwrap(), "ROOT"),
         message
     );
-    // A bot that is root's makes it by itself.
-    let mut of_root = request;
-    of_root["owner"] = json!("root");
-    assert!(warnings(&succeed(&of_root), place.path()).contains("it was not changed"));
+    // A bot that is root's makes it by itself, and so does one that may write there.
+    let mut of_others = request;
+    for owner in ["root", "nobody"] {
+        of_others["owner"] = json!(owner);
+        assert_eq!(in_check_mode_of(&of_others)["warnings"], json!([]));
+    }
+}
+
+fn in_check_mode_of(request: &Value) -> Value {
+    succeed(&in_check_mode(request.clone()))
 }
 
 #[test]

@@ -241,10 +241,7 @@ fn outputs(root: &Path, paths: &[&str]) {
 
 fn destinations_before(root: &Path) {
     outputs(root, &["out"]);
-    let out = directory(root.join("out"), 0, 0, 0o755);
-    for name in ["identity", "key", "tlscert"] {
-        file(out.join(name), 0, 0, 0o600);
-    }
+    directory(root.join("out"), 0, 0, 0o755);
 }
 
 fn token(root: &Path, label: &str) -> Value {
