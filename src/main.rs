@@ -9,6 +9,10 @@ use tbot_tpm::error::{Error, Result};
 use tbot_tpm::protocol::{self, Request};
 use tbot_tpm::{actions, tpm};
 
+/// In place of musl's, which is slow, and keeps threads waiting for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (text, failed) = match arguments.as_slice() {
