@@ -43,7 +43,7 @@ build() {
     export "CC_${target//-/_}=$compiler zig cc -- -target $arch-linux-musl -fno-sanitize=all $smaller ${maps[*]/#/-ffile-prefix-map=}"
     export "AR_${target//-/_}=$compiler zig ar"
     # Zig takes -Oz for -Os, and aws-lc's own build says the flags of its C itself.
-    export "CFLAGS_${target//-/_}=-Xclang -Oz" AWS_LC_SYS_CFLAGS='-Xclang -Oz'
+    export "CFLAGS_${target//-/_}=-DMI_DEFAULT_DISALLOW_ARENA_ALLOC=1 -Xclang -Oz" AWS_LC_SYS_CFLAGS='-Xclang -Oz'
     # shellcheck disable=SC2046 # a list of words
     cargo rustc --release --locked --no-default-features --bin tbot_tpm --target "$target" \
         --config "build.rustflags=[$(printf "'--remap-path-prefix=%s', " "${maps[@]}" "$library")]" -- $(link_arguments "$objects")

@@ -34,9 +34,15 @@ fn answer(arguments: &[OsString]) -> (String, bool) {
 
 fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
     let (what, outcome) = match arguments {
-        [] => ("standard input".into(), protocol::read(io::stdin())),
-        [file] => (file.to_string_lossy(), File::open(file).and_then(protocol::read)),
+        [] => ("standard input".into(), protocol::read(io::stdin(), 0)),
+        [file] => (file.to_string_lossy(), read_file(file)),
         _ => return Err(Error::invalid("give one request, as a file or on standard input; see --help")),
     };
     outcome.map_err(|error| Error::io(&format!("read the request from {what}"), &error))
+}
+
+fn read_file(path: &OsString) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    protocol::read(file, size)
 }
