@@ -25,9 +25,12 @@ link_arguments() {
     local objects=$1
     printf -- '-C %s ' linker=rust-lld linker-flavor=ld.lld link-self-contained=no relocation-model=pic \
         link-arg={-pie,--no-dynamic-linker,-ztext,"$objects/rcrt1.o"} \
-        link-arg={--pack-dyn-relocs=relr,--icf=all,--ignore-data-address-equality}
+        link-arg={-O2,--pack-dyn-relocs=relr,--icf=all,--ignore-data-address-equality}
     printf -- '-L %s ' "$objects"
 }
+
+# What the C compiler is told besides: nothing unwinds through C.
+smaller='-fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer'
 
 build() {
     local arch=$1 target=$1-unknown-linux-musl objects crates maps library compiler=cargo-zigbuild
@@ -37,8 +40,10 @@ build() {
     maps=("${crates[@]/%/=/crates}")
     # Where the standard library's sources are installed, their paths would stand where a toolchain without them has these.
     library=$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(rustc --version --verbose | sed -n 's/^commit-hash: //p')
-    export "CC_${target//-/_}=$compiler zig cc -- -target $arch-linux-musl -fno-sanitize=all ${maps[*]/#/-ffile-prefix-map=}"
+    export "CC_${target//-/_}=$compiler zig cc -- -target $arch-linux-musl -fno-sanitize=all $smaller ${maps[*]/#/-ffile-prefix-map=}"
     export "AR_${target//-/_}=$compiler zig ar"
+    # Zig takes -Oz for -Os, and aws-lc's own build says the flags of its C itself.
+    export "CFLAGS_${target//-/_}=-DMI_DEFAULT_DISALLOW_ARENA_ALLOC=1 -Xclang -Oz" AWS_LC_SYS_CFLAGS='-Xclang -Oz'
     # shellcheck disable=SC2046 # a list of words
     cargo rustc --release --locked --no-default-features --bin tbot_tpm --target "$target" \
         --config "build.rustflags=[$(printf "'--remap-path-prefix=%s', " "${maps[@]}" "$library")]" -- $(link_arguments "$objects")

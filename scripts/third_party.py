@@ -12,6 +12,8 @@ import shipped
 NOTICE = re.compile(r"(?i)(un)?licen[cs]e|copying|copyright|notice")
 # Crates of the standard library that are for other systems than Linux.
 ELSEWHERE = re.compile("fortanix-sgx|hermit|moto-rt|r-efi|unwinding|vex-sdk|wasi|windows|wit-bindgen")
+# Where a crate has the sources of somebody else's library, with a notice of its own.
+BUNDLED = {"libmimalloc-sys": "c_src/mimalloc/v2"}
 MUSL = """musl as a whole is licensed under the following standard MIT license:
 
 Copyright © 2005-2020 Rich Felker, et al.
@@ -40,7 +42,9 @@ def crates() -> list[tuple[str, str, list[str]]]:
     for crate in sorted(shipped.crates().values()):
         if crate.name == shipped.OURS:
             continue
-        notices = [path.read_text() for path in sorted(crate.folder.iterdir()) if NOTICE.match(path.name) and path.is_file()]
+        folders = [crate.folder, *([crate.folder / BUNDLED[crate.name]] if crate.name in BUNDLED else [])]
+        files = [path for folder in folders for path in sorted(folder.iterdir())]
+        notices = [path.read_text() for path in files if NOTICE.match(path.name) and path.is_file()]
         if not (crate.licence and notices):
             raise SystemExit(f"{crate.name} {crate.version} has no licence, or no file with it: its notice has to be found.")
         found.append((f"{crate.name} {crate.version}", crate.licence, notices))

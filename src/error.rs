@@ -22,7 +22,8 @@ pub enum Kind {
     TpmAuth,
     /// The TPM, or the library in front of it, answered with an error, with nonsense, or not in time.
     TpmError,
-    /// The EK certificate holds a key of a type that Teleport cannot hash, so `tbot` cannot join.
+    /// The EK certificate holds a key of a type that Teleport cannot hash, so `tbot` cannot join; or a CA above it holds a
+    /// key whose signatures this version cannot verify, such as P-224. Such hosts need a token without CAs.
     EkUnsupported,
     /// The TPM is not the expected one: a replaced mainboard, or something worse.
     IdentityChanged,

@@ -9,6 +9,10 @@ use tbot_tpm::error::{Error, Result};
 use tbot_tpm::protocol::{self, Request};
 use tbot_tpm::{actions, tpm};
 
+/// In place of musl's, which is slow, and keeps threads waiting for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let (text, failed) = match arguments.as_slice() {
@@ -30,9 +34,15 @@ fn answer(arguments: &[OsString]) -> (String, bool) {
 
 fn read(arguments: &[OsString]) -> Result<Vec<u8>> {
     let (what, outcome) = match arguments {
-        [] => ("standard input".into(), protocol::read(io::stdin())),
-        [file] => (file.to_string_lossy(), File::open(file).and_then(protocol::read)),
+        [] => ("standard input".into(), protocol::read(io::stdin(), 0)),
+        [file] => (file.to_string_lossy(), read_file(file)),
         _ => return Err(Error::invalid("give one request, as a file or on standard input; see --help")),
     };
     outcome.map_err(|error| Error::io(&format!("read the request from {what}"), &error))
+}
+
+fn read_file(path: &OsString) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    protocol::read(file, size)
 }

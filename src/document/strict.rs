@@ -16,6 +16,8 @@ const MEMORY_A_BYTE: usize = 6;
 /// Bytes that they may take besides, for texts that are too short to count.
 const SPARE_MEMORY: usize = 4 * 1024 * 1024;
 
+/// Items of a list that gets room for all that there may be.
+const LONG_LIST: usize = 32 * 1024;
 /// Fields of a mapping that are looked through one by one.
 const FEW_FIELDS: usize = 32;
 
@@ -146,9 +148,15 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 self.budget.take(ALLOCATION)?;
             }
             items.push(item);
+            if items.len() == LONG_LIST {
+                // To grow it bit by bit would take several times its memory; room that stays empty takes none.
+                _ = items.try_reserve_exact(self.budget.memory.get() / VALUE);
+            }
         }
         // Of many short lists, what is left over would be the most.
-        items.shrink_to_fit();
+        if items.len() < LONG_LIST {
+            items.shrink_to_fit();
+        }
         Ok(Value::Array(items))
     }
 

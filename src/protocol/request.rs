@@ -177,9 +177,9 @@ impl Request {
     }
 }
 
-/// All of a request, or more than a request may have.
-pub fn read(source: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// All of a request of about that many bytes, or more than a request may have.
+pub fn read(source: impl Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(LARGEST_REQUEST) + 1).unwrap_or_default());
     source.take(LARGEST_REQUEST + 1).read_to_end(&mut bytes).map(|_| bytes)
 }
 

@@ -184,11 +184,14 @@ impl Token {
     pub fn to_bare_yaml(&self) -> String {
         const NO_RULE: &str = " []\n";
         const DEPTH: usize = 3;
+        // Bytes, with description, hash and serial number.
+        const USUAL_RULE: usize = 256;
         let mut text = yaml::write(&serde_json::to_value(self.resource(&[])).unwrap_or_default());
         if !self.rules.is_empty() {
             // The empty list of rules is the last thing in it.
             text.truncate(text.len() - NO_RULE.len());
             text.push('\n');
+            text.reserve(self.rules.len() * USUAL_RULE);
             for rule in &self.rules {
                 rule.write_yaml(DEPTH, &mut text);
             }

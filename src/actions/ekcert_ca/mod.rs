@@ -24,7 +24,7 @@ use certified::Certified;
 use fetcher::Fetcher;
 use parameters::Parameters;
 pub(super) use parameters::{Asked, Terms};
-use refusal::{Outcome, Unresolved};
+use refusal::{Cause, Outcome, Unresolved};
 use report::Report;
 use sources::Given;
 pub(super) use sources::Source;
@@ -84,7 +84,7 @@ pub(super) fn search(
         report.keep(place, chain, ended);
     }
     for (host, why) in hosts.unusable {
-        report.leave_out(host, None, why, false);
+        report.leave_out(host, None, why, Cause::Untrusted);
     }
     let outcome = Outcome {
         without_certificate: &hosts.without_certificate,

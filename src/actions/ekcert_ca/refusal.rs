@@ -14,8 +14,20 @@ const SHOWN: usize = 5;
 #[derive(Default)]
 pub(in crate::actions) struct LeftOut {
     pub hosts: Vec<String>,
-    /// Whether the reason is alone that no link led to a certificate.
-    pub is_unanswered: bool,
+    /// The error of a request in which every host has it.
+    pub cause: Cause,
+}
+
+/// What the reason is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::actions) enum Cause {
+    /// Trust.
+    #[default]
+    Untrusted,
+    /// No link led to a certificate, and nothing else is wrong.
+    Unanswered,
+    /// A CA has a key whose signatures this version cannot verify.
+    Unsupported,
 }
 
 /// Hosts that are left out, by their issuer's name and the reason.
@@ -64,6 +76,13 @@ impl Outcome<'_> {
         lines
     }
 
+    /// What the reasons of all hosts are about, where that is the same.
+    fn common_cause(&self) -> Option<Cause> {
+        let mut causes = self.unresolved.values().map(|left_out| left_out.cause);
+        let first = causes.next()?;
+        causes.all(|cause| cause == first).then_some(first)
+    }
+
     fn error(&self, what: &str, or: Option<&str>) -> Error {
         let mut lines = self.lines(shown);
         if or.is_some() {
@@ -78,12 +97,16 @@ impl Outcome<'_> {
         if lines.len() > SHOWN {
             message = format!("{message}; and {} more reasons, see `detail`", lines.len() - SHOWN);
         }
-        let is_unanswered = !self.unresolved.is_empty()
-            && (or.is_some() || (self.without_certificate.is_empty() && self.problems.is_empty()))
-            && self.unresolved.values().all(|left_out| left_out.is_unanswered);
-        let kind = if is_unanswered { Kind::Network } else { Kind::UntrustedCa };
+        let is_about_unresolved =
+            or.is_some() || (self.without_certificate.is_empty() && self.problems.is_empty());
+        let cause = self.common_cause().filter(|_| is_about_unresolved).unwrap_or_default();
+        let (kind, what_to_do) = match cause {
+            Cause::Untrusted => (Kind::UntrustedCa, None),
+            Cause::Unanswered => (Kind::Network, Some(UNANSWERED)),
+            Cause::Unsupported => (Kind::EkUnsupported, Some(UNSUPPORTED)),
+        };
         let hints = [
-            is_unanswered.then_some(UNANSWERED),
+            what_to_do,
             (self.has_untrusted && !self.trusts_any).then_some(TRUSTS_NOTHING),
             self.has_untrusted.then_some(HOW_TO_TRUST),
             or.or_else(|| (!self.without_certificate.is_empty()).then_some(OF_ITS_OWN)),
@@ -94,6 +117,7 @@ impl Outcome<'_> {
     }
 }
 
+const UNSUPPORTED: &str = "give such hosts a token without `ekcert_allowed_cas`";
 const NONE_FOUND: &str = "no trusted CA was found for an EK certificate";
 const NOTHING_TO_ALLOW: &str =
     "no host has an EK certificate whose issuer is trusted, and a token without CAs checks no certificate";

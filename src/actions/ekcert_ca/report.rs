@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::refusal::{Outcome, Unresolved};
+use super::refusal::{Cause, Outcome, Unresolved};
 use super::warnings::with_end;
-use crate::ekcert::issuers::{Candidate, Chain, Ended, Finding, Found, Link, Search, Trust};
-use crate::ekcert::{EkCertificate, is_malformed_link};
+use crate::ekcert::issuers::{Broken, Candidate, Chain, Ended, Finding, Found, Link, Search, Trust};
+use crate::ekcert::{EkCertificate, Flaw, is_malformed_link};
 use crate::error::Result;
 
 /// Issuers, links and the like that a message names.
@@ -43,7 +43,7 @@ impl<'a> Report<'a> {
 
     /// Takes up what was found for a host.
     pub(super) fn add(&mut self, host: &str, certificate: &EkCertificate, has_chain: bool, found: Found) {
-        let mut is_unanswered = false;
+        let mut cause = cause(&found.finding);
         let why = match found.finding {
             Finding::Issued { issuer: place, chain, is_accepted } => {
                 match self.add_issued(host, place, chain, is_accepted) {
@@ -59,13 +59,15 @@ impl<'a> Report<'a> {
                 let is_dead = |(link, outcome): &(String, Link)| {
                     matches!(outcome, Link::Dead(_)) && !is_malformed_link(link)
                 };
-                is_unanswered = !links.is_empty() && links.iter().all(is_dead);
+                if !links.is_empty() && links.iter().all(is_dead) {
+                    cause = Cause::Unanswered;
+                }
                 self.not_found(certificate, has_chain, &links)
             }
         };
         self.ended.extend(found.ended.map(|ended| (ended, host.to_owned())));
         let why = with_end(why, found.ended);
-        self.leave_out(host.to_owned(), certificate.issuer(), why, is_unanswered);
+        self.leave_out(host.to_owned(), certificate.issuer(), why, cause);
     }
 
     /// Takes up the issuer of a host's certificate, and says why it is of no use to the host where that is so.
@@ -101,16 +103,10 @@ impl<'a> Report<'a> {
     }
 
     /// Takes up a host for which there is no issuer to allow.
-    pub(super) fn leave_out(
-        &mut self,
-        host: String,
-        issuer: Option<String>,
-        why: String,
-        is_unanswered: bool,
-    ) {
+    pub(super) fn leave_out(&mut self, host: String, issuer: Option<String>, why: String, cause: Cause) {
         let left_out = self.unresolved.entry((issuer, why)).or_default();
         left_out.hosts.push(host);
-        left_out.is_unanswered = is_unanswered;
+        left_out.cause = cause;
     }
 
     /// What came of the hosts with a certificate.
@@ -158,5 +154,18 @@ impl<'a> Report<'a> {
             self.issuers.iter().map(|(place, found)| (self.search.candidate(*place), found)).collect();
         sorted.sort_by_key(|(issuer, _)| (issuer.subject(), issuer.sha256().to_owned()));
         sorted.into_iter()
+    }
+}
+
+/// What a finding that leaves a host out is about, before its links are looked at.
+fn cause(finding: &Finding) -> Cause {
+    match finding {
+        Finding::Unfit(_, flaw)
+        | Finding::Issued { chain: Chain { broken: Some(Broken::Parent(_, flaw)), .. }, .. }
+            if matches!(flaw, Flaw::UnsupportedKey(_)) =>
+        {
+            Cause::Unsupported
+        }
+        _ => Cause::Untrusted,
     }
 }

@@ -143,6 +143,7 @@ impl Authority {
         key.check(scheme, &issued.signed, &issued.signature).map_err(|why| match why {
             NotSigned::Mismatch => Flaw::OtherKey,
             NotSigned::WeakKey(what) => Flaw::WeakKey(what),
+            NotSigned::UnsupportedKey => Flaw::UnsupportedKey(self.key_name.clone()),
         })
     }
 

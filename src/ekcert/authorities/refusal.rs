@@ -63,6 +63,8 @@ pub enum Flaw {
     OtherKey,
     /// It holds a key, of this type, with which the cluster checks no signatures.
     UnknownKey(String),
+    /// It holds a key, of this type, whose signatures the cluster checks and this version cannot.
+    UnsupportedKey(String),
     /// It holds a key that is too weak, as these words say.
     WeakKey(&'static str),
     /// It has the name and key of the certificate itself, and is another certificate.
@@ -191,6 +193,9 @@ impl fmt::Display for Flaw {
             ),
             Self::UnknownKey(kind) => {
                 write!(formatter, "holds a key with which the cluster checks no signatures ({kind})")
+            }
+            Self::UnsupportedKey(kind) => {
+                write!(formatter, "holds a key whose signatures this version cannot verify ({kind})")
             }
             Self::WeakKey(what) => write!(formatter, "holds {what}, which the cluster refuses"),
             Self::SameKey => {

@@ -203,8 +203,7 @@ impl Climb<'_, '_> {
             Ok(scheme) => scheme,
             Err(why) => return self.ends(places, Broken::Signature(signature_words(&why))),
         };
-        let mut why =
-            if child.is_self_issued() { Broken::UnknownRoot } else { Broken::NoParent(issued.issuer_text()) };
+        let mut why = None;
         for parent in candidates.parents(child) {
             if places.contains(parent) || !self.climber.view.has(*parent) {
                 continue;
@@ -220,9 +219,9 @@ impl Climb<'_, '_> {
             match verdict {
                 // Not the parent: another key of the same name, or the same key in another certificate.
                 Err(Flaw::OtherKey | Flaw::SameKey) => {}
-                Err(flaw) => why = Broken::Parent(authority.subject_text(), flaw),
+                Err(flaw) => why = Some(Broken::Parent(authority.subject_text(), flaw)),
                 Ok(()) if !authority.may_be_followed_by(self.not_self_issued(places)) => {
-                    why = Broken::PathLength(authority.subject_text());
+                    why = Some(Broken::PathLength(authority.subject_text()));
                 }
                 Ok(()) => {
                     places.push(*parent);
@@ -233,6 +232,11 @@ impl Climb<'_, '_> {
                 }
             }
         }
+        // Most chains end well, so the name is not made before.
+        let no_parent = || {
+            if child.is_self_issued() { Broken::UnknownRoot } else { Broken::NoParent(issued.issuer_text()) }
+        };
+        let why = why.unwrap_or_else(no_parent);
         self.ends(places, why)
     }
 

@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::{memchr, memchr3, memrchr};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"\n-----END ";
@@ -94,8 +95,18 @@ fn rest_after(rest: &[u8], after_end: usize, read_to: usize) -> Option<&[u8]> {
 }
 
 fn read(base64: &[u8], label: &[u8], has_headers: bool) -> Option<Block> {
-    let characters: Vec<&[u8]> = base64.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).collect();
-    let content = BASE64.decode(characters.concat()).ok()?;
+    let mut characters = Vec::with_capacity(base64.len());
+    let mut rest = base64;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(memchr(b'\n', rest).unwrap_or(rest.len()));
+        if memchr3(b' ', b'\t', b'\r', line).is_none() {
+            characters.extend_from_slice(line);
+        } else {
+            characters.extend(line.iter().filter(|byte| !b" \t\r".contains(byte)));
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    let content = BASE64.decode(characters).ok()?;
     Some(Block { label: String::from_utf8_lossy(label).into_owned(), has_headers, content })
 }
 
@@ -107,7 +118,7 @@ fn ends_with(text: &[u8], label: &[u8]) -> bool {
 
 /// The first line, without its end and the blanks before that, and what follows it.
 fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
-    let (line, rest) = match text.iter().position(|byte| *byte == b'\n') {
+    let (line, rest) = match memchr(b'\n', text) {
         Some(end) => (text[..end].strip_suffix(b"\r").unwrap_or(&text[..end]), &text[end + 1..]),
         None => (text, &[][..]),
     };
@@ -120,7 +131,7 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
 fn find(text: &[u8], words: &[u8]) -> Option<usize> {
     let mut place = 0;
     loop {
-        place += text[place..].iter().position(|byte| *byte == words[0])?;
+        place += memchr(words[0], &text[place..])?;
         if text[place..].starts_with(words) {
             return Some(place);
         }
@@ -132,7 +143,7 @@ fn find(text: &[u8], words: &[u8]) -> Option<usize> {
 fn find_last(text: &[u8], words: &[u8]) -> Option<usize> {
     let mut end = text.len();
     loop {
-        end = text[..end].iter().rposition(|byte| *byte == words[0])?;
+        end = memrchr(words[0], &text[..end])?;
         if text[end..].starts_with(words) {
             return Some(end);
         }

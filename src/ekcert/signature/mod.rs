@@ -1,30 +1,18 @@
 //! Signatures of certificates, as Go's `crypto/x509` checks them.
 //!
-//! aws-lc does the work, but for RSA keys of sizes that it does not take and Go does, and for P-224, which are left to
-//! crates of `RustCrypto`. One difference stays: Ed25519 keys in an encoding that RFC 8032,
+//! aws-lc does the work. It has no P-224, and takes RSA keys of 2048 to 8192 bits: signatures of other keys cannot be
+//! verified here, and Go verifies them. One more difference: Ed25519 keys in an encoding that RFC 8032,
 //! section 5.1.3, forbids, which Go takes, have made no signature here. No CA can have made such a key honestly.
 
 mod algorithm;
-mod p224;
 mod rsa;
 
 use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::PublicKey;
 use super::strict::Curve;
 
 pub use algorithm::{Algorithm, Hash, Scheme};
-
-impl Hash {
-    fn digest(self, message: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha256 => Sha256::digest(message).to_vec(),
-            Self::Sha384 => Sha384::digest(message).to_vec(),
-            Self::Sha512 => Sha512::digest(message).to_vec(),
-        }
-    }
-}
 
 /// A public key that may have made signatures.
 #[derive(Debug)]
@@ -44,6 +32,8 @@ pub enum NotSigned {
     Mismatch,
     /// Go makes no use of RSA keys like this one, for this reason.
     WeakKey(&'static str),
+    /// Nobody knows: Go verifies signatures of such keys, and this version cannot.
+    UnsupportedKey,
 }
 
 impl Signer {
@@ -63,12 +53,12 @@ impl Signer {
         let is_made = match (self, scheme) {
             (Self::Rsa(key), Scheme::RsaPkcs1(_) | Scheme::RsaPss(_)) => {
                 key.refuse_weak().map_err(NotSigned::WeakKey)?;
-                key.made(scheme, message, signature)
+                key.made(scheme, message, signature).ok_or(NotSigned::UnsupportedKey)?
             }
-            (Self::Elliptic(curve, point), Scheme::Ecdsa(hash)) => match ecdsa(curve.name, hash) {
-                Some(algorithm) => is_made_with(algorithm, point, message, signature),
-                None => p224::made(point, &hash.digest(message), signature),
-            },
+            (Self::Elliptic(curve, point), Scheme::Ecdsa(hash)) => {
+                let algorithm = ecdsa(curve.name, hash).ok_or(NotSigned::UnsupportedKey)?;
+                is_made_with(algorithm, point, message, signature)
+            }
             (Self::Ed25519(point), Scheme::Ed25519) => is_made_with(&aws::ED25519, point, message, signature),
             _ => false,
         };

@@ -1,15 +1,16 @@
 //! RSA signatures (RFC 8017).
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
-use rsa::{BoxedUint, PublicKey};
-use sha2::{Sha256, Sha384, Sha512};
 
 use super::{Hash, Scheme};
 
 /// Below this, Go (since 1.24) refuses a key. It has no upper limit.
 const LEAST_BITS: usize = 1024;
+/// The keys by which aws-lc verifies. Of those from 1024 bits up, and of larger ones, Go does.
+const SUPPORTED_BITS: RangeInclusive<usize> = 2048..=8192;
 /// Go takes no larger exponent.
 const LARGEST_EXPONENT: u64 = (1 << 31) - 1;
 
@@ -49,37 +50,20 @@ impl Key {
     }
 
     /// Whether this key, which is not weak, made the signature of that message, in one of the RSA schemes. A
-    /// salt is as long as the hash.
-    pub fn made(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
-        // A fleet has many signatures, and aws-lc is ten times as fast. It does not take every key that Go does, so
-        // what it refuses is looked at once more.
+    /// salt is as long as the hash. None where aws-lc does not take a key of this size.
+    pub fn made(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Option<bool> {
+        if !SUPPORTED_BITS.contains(&self.bits()) {
+            return None;
+        }
         let (first, key) = self.prepared.get_or_init(|| (scheme, self.prepare(scheme)));
-        let key = if *first == scheme { key.clone() } else { self.prepare(scheme) };
-        let is_made = key.is_some_and(|key| key.verify_sig(message, signature).is_ok());
-        is_made || self.made_by_any_size(scheme, message, signature)
+        let prepared = if *first == scheme { None } else { self.prepare(scheme) };
+        let key = if *first == scheme { key.as_ref() } else { prepared.as_ref() };
+        key.map(|key| key.verify_sig(message, signature).is_ok())
     }
 
     fn prepare(&self, scheme: Scheme) -> Option<ParsedPublicKey> {
         let components = RsaPublicKeyComponents { n: &self.modulus, e: &self.exponent };
         components.to_parsed_public_key(aws_algorithm(scheme)?).ok()
-    }
-
-    fn made_by_any_size(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> bool {
-        let [modulus, exponent] =
-            [&self.modulus, &self.exponent].map(|it| BoxedUint::from_be_slice_vartime(it));
-        let Ok(key) = PublicKey::new_with_size_limits(modulus, exponent, LEAST_BITS..=usize::MAX) else {
-            return false;
-        };
-        let outcome = match scheme {
-            Scheme::RsaPkcs1(Hash::Sha256) => key.pkcs1v15_verify::<Sha256>(message, signature),
-            Scheme::RsaPkcs1(Hash::Sha384) => key.pkcs1v15_verify::<Sha384>(message, signature),
-            Scheme::RsaPkcs1(Hash::Sha512) => key.pkcs1v15_verify::<Sha512>(message, signature),
-            Scheme::RsaPss(Hash::Sha256) => key.pss_verify::<Sha256>(message, signature),
-            Scheme::RsaPss(Hash::Sha384) => key.pss_verify::<Sha384>(message, signature),
-            Scheme::RsaPss(Hash::Sha512) => key.pss_verify::<Sha512>(message, signature),
-            Scheme::Ecdsa(_) | Scheme::Ed25519 => return false,
-        };
-        outcome.is_ok()
     }
 }
 

@@ -10,6 +10,7 @@ mod domain;
 mod extension;
 mod key;
 mod name;
+mod p224;
 mod time;
 mod uri;
 

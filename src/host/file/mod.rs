@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, Stat, fstat, open, openat, statat, unlinkat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::directory::{Step, Walk, refuse_strangers};
 use super::reopen::sync;
@@ -47,9 +47,14 @@ fn read_regular(path: &Path, opened: rustix::io::Result<OwnedFd>, most: u64) -> 
     if size > most {
         return too_large();
     }
-    // With room for one byte more, of which the last read finds that it is not there.
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
-    File::from(file).take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    // With room for one byte more, which stays empty where all comes at once. Then it is not read again.
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or_default() + 1];
+    let length = retry_on_intr(|| rustix::io::read(&file, &mut bytes[..]));
+    bytes.truncate(length.map_err(|error| failed(error.into()))?);
+    let length = bytes.len() as u64;
+    if length != size {
+        File::from(file).take((most + 1).saturating_sub(length)).read_to_end(&mut bytes).map_err(failed)?;
+    }
     if bytes.len() as u64 > most { too_large() } else { Ok((found, bytes)) }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Unusable, entry, is_part_of_registry};
+use super::{Unusable, entry, is_part_of_registry};
 use crate::ekcert::EkPublicHash;
 use crate::error::{Error, Kind, Result};
 use crate::ordered;
@@ -164,17 +164,17 @@ fn name(path: &Path) -> Option<&str> {
 fn read_file(path: &Path) -> Result<Identity> {
     let digits = split(path).map_or("", |(_, digits)| digits);
     let name = name(path).unwrap_or_default();
-    let entry = Entry::parse(path, &entry::read(path)?, name)?;
-    if !entry.hash().as_str().starts_with(digits) {
+    let (identity, hash) = entry::read_identity(path, name)?;
+    if !hash.as_str().starts_with(digits) {
         return Err(Error::new(
             Kind::Conflict,
             format!(
                 "the registry's file {} has the hash {}, and its name says another",
                 path.display(),
-                entry.hash()
+                hash
             ),
         )
         .hint("correct one of them, or restore it from version control"));
     }
-    Ok(entry.into_identity())
+    Ok(identity)
 }

@@ -154,31 +154,51 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// What the file at `path` says of the TPM of the host `name`, and the hash of its endorsement key. Where that is all that
+/// counts, the rest is not kept.
+pub fn read_identity(path: &Path, name: &str) -> Result<(Identity, EkPublicHash)> {
+    let identity = identity(path, fields(path, &read(path)?)?, name)?;
+    let hash = hash(path, &identity)?.clone();
+    Ok((identity, hash))
+}
+
+fn malformed(path: &Path, what: &str) -> Error {
+    Error::new(Kind::InvalidRequest, format!("the registry's file {} {what}", path.display()))
+        .hint(MALFORMED_HINT)
+}
+
+/// All that an entry's file says.
+fn fields(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+    let wrong = |what: String| malformed(path, &what);
+    if bytes.len() as u64 > LARGEST_ENTRY {
+        return Err(wrong(format!("is larger than {LARGEST_ENTRY} bytes")));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| wrong(format!("is no text: {e}")))?;
+    match document::parse_json(text).map_err(|e| wrong(format!("is no JSON object: {e}")))? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(wrong("is JSON, but no JSON object".to_owned())),
+    }
+}
+
+/// The identity that these fields are, under the name of the file.
+fn identity(path: &Path, mut fields: Map<String, Value>, name: &str) -> Result<Identity> {
+    let wrong = |what: String| malformed(path, &what);
+    let host =
+        Description::try_from(name.to_owned()).map_err(|e| wrong(format!("has no usable name: {e}")))?;
+    fields.insert("description".to_owned(), Value::String(host.into()));
+    serde_json::from_value(Value::Object(fields)).map_err(|e| wrong(format!("is no identity: {e}")))
+}
+
+fn hash<'a>(path: &Path, identity: &'a Identity) -> Result<&'a EkPublicHash> {
+    identity.ek_public_hash.as_ref().ok_or_else(|| malformed(path, "has no `ek_public_hash`"))
+}
+
 impl Entry {
     /// The entry of the host `name` in the file at `path`. One that is malformed is `invalid_request`.
     pub fn parse(path: &Path, bytes: &[u8], name: &str) -> Result<Self> {
-        let wrong = |what: String| {
-            Error::new(Kind::InvalidRequest, format!("the registry's file {} {what}", path.display()))
-                .hint(MALFORMED_HINT)
-        };
-        if bytes.len() as u64 > LARGEST_ENTRY {
-            return Err(wrong(format!("is larger than {LARGEST_ENTRY} bytes")));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|e| wrong(format!("is no text: {e}")))?;
-        let Value::Object(fields) =
-            document::parse_json(text).map_err(|e| wrong(format!("is no JSON object: {e}")))?
-        else {
-            return Err(wrong("is JSON, but no JSON object".to_owned()));
-        };
-        let host =
-            Description::try_from(name.to_owned()).map_err(|e| wrong(format!("has no usable name: {e}")))?;
-        let mut named = fields.clone();
-        named.insert("description".to_owned(), Value::String(host.into()));
-        let identity: Identity = serde_json::from_value(Value::Object(named))
-            .map_err(|e| wrong(format!("is no identity: {e}")))?;
-        let Some(hash) = identity.ek_public_hash.clone() else {
-            return Err(wrong("has no `ek_public_hash`".to_owned()));
-        };
+        let fields = fields(path, bytes)?;
+        let identity = identity(path, fields.clone(), name)?;
+        let hash = hash(path, &identity)?.clone();
         Ok(Self { fields, identity, hash })
     }
 

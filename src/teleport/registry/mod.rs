@@ -122,7 +122,7 @@ fn is_part_of_registry(path: &Path) -> bool {
 fn read_host(paths: &[PathBuf]) -> Result<Identity> {
     if let [path] = paths {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        return Ok(Entry::parse(path, &entry::read(path)?, name)?.into_identity());
+        return entry::read_identity(path, name).map(|(identity, _)| identity);
     }
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     Err(Error::new(

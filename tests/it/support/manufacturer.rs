@@ -20,27 +20,36 @@ pub struct Manufacturer {
 impl Manufacturer {
     /// CAs that are called `NAME Root` and `NAME Issuing`, with keys on P-384.
     pub fn new(name: &str) -> Self {
-        Self::make(name, "P-384", "", "")
+        Self::make(name, ["P-384"; 2], "", "")
+    }
+
+    /// The same with keys on these curves, the root's first.
+    pub fn on_curves(name: &str, curves: [&str; 2]) -> Self {
+        Self::make(name, curves, "", "")
     }
 
     /// The same with keys on P-521, where each certificate links to its issuer's, at these URLs.
     pub fn linked(name: &str, root: &str, issuing: &str) -> Self {
         let link = |url| format!("authorityInfoAccess=caIssuers;URI:{url}\n");
-        Self::make(name, "P-521", &link(root), &link(issuing))
+        Self::make(name, ["P-521"; 2], &link(root), &link(issuing))
     }
 
-    fn make(name: &str, curve: &str, link_to_root: &str, link_to_issuing: &str) -> Self {
+    fn make(name: &str, curves: [&str; 2], link_to_root: &str, link_to_issuing: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let curve = format!("ec_paramgen_curve:{curve}");
-        let curve = ["-newkey", "ec", "-pkeyopt", &curve, "-nodes"];
+        let curves = curves.map(|curve| format!("ec_paramgen_curve:{curve}"));
+        let [of_root, of_issuing] = [0, 1].map(|ca| ["-newkey", "ec", "-pkeyopt", &curves[ca], "-nodes"]);
         let (root, issuing) = (format!("/CN={name} Root"), format!("/CN={name} Issuing"));
         openssl(
             path,
             &["req", "-x509", "-days", "30", "-subj", &root, "-out", "root.pem", "-keyout", "root.key"],
-            &curve,
+            &of_root,
         );
-        openssl(path, &["req", "-subj", &issuing, "-out", "issuing.csr", "-keyout", "issuing.key"], &curve);
+        openssl(
+            path,
+            &["req", "-subj", &issuing, "-out", "issuing.csr", "-keyout", "issuing.key"],
+            &of_issuing,
+        );
         let ca = format!("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n{link_to_root}");
         fs::write(path.join("ca.ext"), ca).unwrap();
         let ek = format!("basicConstraints=critical,CA:FALSE\n{link_to_issuing}");

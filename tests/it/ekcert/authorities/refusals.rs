@@ -6,8 +6,8 @@ use tbot_tpm::error::Kind;
 use crate::support::certificates::{Parts, extension, name};
 use crate::support::der::{context, element, integer, oid, printable, sequence, tagged, utc_time, utf8};
 use crate::support::issuing::{
-    BASIC_CONSTRAINTS, Case, KEY_USAGE, NAME_CONSTRAINTS, OpensslKey, QuickKey, SUBJECT_ALT_NAME, authority,
-    critical, noon, pem, rsa, words,
+    Algorithm, BASIC_CONSTRAINTS, Case, KEY_USAGE, NAME_CONSTRAINTS, OpensslKey, QuickKey, SUBJECT_ALT_NAME,
+    authority, critical, noon, pem, rsa, words,
 };
 
 /// Why not, in words.
@@ -146,6 +146,28 @@ fn a_key_that_is_too_small_is_said() {
     let issued = key.issue(Parts::valid(), &rsa("1.2.840.113549.1.1.11", "-sha256"));
     let text = reason(issued.der(), &[authority(&key.public).der()]);
     assert!(text.ends_with("holds an RSA key of fewer than 1024 bits, which the cluster refuses"), "{text}");
+}
+
+#[test]
+fn a_key_whose_signatures_this_version_cannot_verify_is_said() {
+    let of = |arguments: &[&str], algorithm: &Algorithm| {
+        let key = OpensslKey::new(arguments);
+        let issued = key.issue(Parts::valid(), algorithm).der();
+        reason(issued, &[authority(&key.public).der()])
+    };
+    let rsa_sha256 = rsa("1.2.840.113549.1.1.11", "-sha256");
+    for bits in ["1024", "2047"] {
+        let text = of(&["-algorithm", "RSA", "-pkeyopt", &format!("rsa_keygen_bits:{bits}")], &rsa_sha256);
+        let end = format!("holds a key whose signatures this version cannot verify (RSA {bits})");
+        assert!(text.ends_with(&end), "{text}");
+    }
+    let ecdsa_sha256 =
+        Algorithm { identifier: sequence(&[oid("1.2.840.10045.4.3.2")]), openssl: words("dgst -sha256") };
+    let text = of(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-224"], &ecdsa_sha256);
+    assert!(
+        text.ends_with("holds a key whose signatures this version cannot verify (ECDSA P-224)"),
+        "{text}"
+    );
 }
 
 #[test]

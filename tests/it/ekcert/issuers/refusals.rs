@@ -49,6 +49,27 @@ fn a_host_whose_certificate_is_not_given_is_an_error_as_well() {
 }
 
 #[test]
+fn a_ca_whose_signatures_this_version_cannot_verify_is_an_error_of_its_own() {
+    let acme = Manufacturer::new("ACME");
+    let small = Manufacturer::on_curves("SMALL", ["P-384", "P-224"]);
+    let mut request = request(&[small.tpm("a", "01")], &small);
+    snapshot!(fail(&request, "ek_unsupported"), @"no trusted CA was found for an EK certificate: `a`: issued by CN=SMALL Issuing (SHA-256 [HASH], from a text in `ca_bundle`), whose certificate holds a key whose signatures this version cannot verify (ECDSA P-224); give such hosts a token without `ekcert_allowed_cas`; to leave such hosts out, set `skip_untrusted: true`");
+    // What is trusted by itself needs no signature of the root.
+    let above = Manufacturer::on_curves("ABOVE", ["P-224", "P-384"]);
+    request["hosts"] = json!([above.tpm("a", "01")]);
+    request["ca_bundle"] = json!([above.issuing]);
+    request["trusted_roots"] = json!([above.root]);
+    snapshot!(fail(&request, "ek_unsupported"), @"no trusted CA was found for an EK certificate: `a`: issued by CN=ABOVE Issuing (SHA-256 [HASH], from a text in `ca_bundle`), which is not trusted: it was issued by CN=ABOVE Root, whose certificate holds a key whose signatures this version cannot verify (ECDSA P-224); give such hosts a token without `ekcert_allowed_cas`; compare the fingerprint with what the TPM's manufacturer publishes; if it is theirs, give their root in `trusted_roots`, or the issuer's fingerprint in `trusted_sha256`; else leave these hosts out; to leave such hosts out, set `skip_untrusted: true`");
+    request["trusted_roots"] = json!([above.issuing]);
+    assert_eq!(succeed(&request)["ekcert_allowed_cas"], json!([above.issuing]));
+    // Another host's reason is another one.
+    let host = Manufacturer::new("OTHER").tpm("b", "02");
+    request["hosts"] = json!([small.tpm("a", "01"), host]);
+    request["ca_bundle"] = json!([small.issuing, acme.issuing]);
+    fail(&request, "untrusted_ca");
+}
+
+#[test]
 fn no_list_is_empty_where_there_are_hosts() {
     let (acme, other) = (Manufacturer::new("ACME"), Manufacturer::new("OTHER"));
     let mut nobody = request(&[without_certificate("a", 'a'), without_certificate("b", 'b')], &acme);
