@@ -1,7 +1,9 @@
 //! A directory that `tbot` writes to for others, or makes a socket in: it is made where it is missing. One that is there stays as it
 //! is, because others may use it, but for an empty one of root's that nobody else may write to.
 
+use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, Stat, access, fchown, fsync};
@@ -17,6 +19,7 @@ use crate::host::{AbsolutePath, Accounts, Attributes, Mode, user_name};
 
 const ROOT: u32 = 0;
 const OTHERS_WRITE: u32 = 0o022;
+const OWNER_WRITES: u32 = 0o300;
 
 /// What is to become of such a directory.
 pub struct OutputDirectory<'a> {
@@ -43,7 +46,7 @@ impl<'a> OutputDirectory<'a> {
     /// `unsafe_path` where it does not exist, and anyone could lead it elsewhere but root, the user that this process runs as, and its
     /// future owner.
     pub fn inspect(path: &'a AbsolutePath, accounts: Accounts, mode: Mode) -> Result<Option<Self>> {
-        if accounts.user.is_some_and(|user| user != ROOT && can_write(user, path.as_ref())) {
+        if accounts.user.is_some_and(|user| is_usable(user, path.as_ref())) {
             return Ok(None);
         }
         let trust = Trust::in_owner(accounts.user);
@@ -131,6 +134,15 @@ fn work(path: &Path, directory: OwnedFd, found: Stat, accounts: Accounts) -> Res
         return Ok(Work::Give(directory, found));
     }
     Ok(Work::Leave(format!("belongs to {}", user_name(owner))))
+}
+
+/// Whether a directory is there in which a user can write. As far as its owner and mode tell, nobody becomes that user.
+fn is_usable(user: u32, directory: &Path) -> bool {
+    let Ok(found) = fs::metadata(directory) else { return false };
+    let is_own = found.uid() == user && found.mode() & OWNER_WRITES == OWNER_WRITES;
+    // With an ACL, the bits of the group are those that the ACL may give at most (acl(5)).
+    let is_roots_alone = found.uid() == ROOT && found.mode() & OTHERS_WRITE == 0;
+    found.is_dir() && user != ROOT && (is_own || (!is_roots_alone && can_write(user, directory)))
 }
 
 /// Whether a user may make and replace files in a directory.
