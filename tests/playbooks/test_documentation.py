@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,18 +16,23 @@ import ansible_runs
 import pytest
 import yaml
 from documentation import MODULE, ROLES, accepted_parameters, ansible_doc, kinds_of_errors, of_the_module
+from fleet import ask_binary
 
 # The page that has every error with its cure.
 TROUBLE = ansible_runs.COLLECTION / "docs" / "when-something-goes-wrong.md"
+# The page that leads to services.
+SERVICES = ansible_runs.COLLECTION / "docs" / "services.md"
 DOCUMENTS = {
     "README": ansible_runs.PROJECT / "README.md",
     "collection": ansible_runs.COLLECTION / "README.md",
     "trouble": TROUBLE,
     "slicing": ansible_runs.COLLECTION / "docs" / "job-slicing.md",
+    "services": SERVICES,
     "contributing": ansible_runs.PROJECT / "CONTRIBUTING.md",
     "security": ansible_runs.PROJECT / "SECURITY.md",
     "execution environment": ansible_runs.PROJECT / "execution-environment" / "README.md",
 }
+GROUP = grp.getgrgid(os.getegid()).gr_name
 PLAYBOOKS = sorted((ansible_runs.COLLECTION / "playbooks").glob("*.yml"))
 # Neither a role's or module's full name (tbot.tpm.tbot_service) nor an internal variable (__tbot_reason).
 VARIABLE = re.compile(r"(?<![\w.])tbot_\w+")
@@ -159,6 +166,16 @@ def test_every_path_that_a_document_names_is_there(document):
     named = [path for path in PATH.findall(text) if not re.search("[A-Z]{3}|plugins/binaries", path)]
     missing = [path for path in named if not [*ansible_runs.PROJECT.glob(path)]]
     assert not missing
+
+
+SERVICE_BLOCKS = re.findall(r"^```yaml\n(.*?)^```", SERVICES.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", SERVICE_BLOCKS, ids=lambda block: yaml.safe_load(block)["tbot_services"][0]["type"])
+def test_services_of_the_page_are_complete(block, tmp_path):
+    request = {"action": "config", "path": str(tmp_path / "tbot.yaml"), "proxy_server": "example.com:443", "token": "a", "group": GROUP}
+    answer = ask_binary(request | yaml.safe_load(block.replace("tbot_services", "services")))
+    assert answer["changed"] and not answer["warnings"]
 
 
 def test_the_roles_pages_are_in_step():
