@@ -9,9 +9,9 @@ lints := format shell python prose go ansible clippy
 .PHONY: check test
 
 check: $(filter-out $(LEFT_OUT),$(lints)) quick
-# Two lines of steps, one for each processor, which take about as long: what is in Rust and the playbooks of the token, and all others.
+# Two lines of steps, one for each processor, which take about as long: what is in Rust with some of the playbooks, and all others.
 # make alone would leave to the end what waits for another step, and a processor without work.
-test: $(lints) clippy-native crates rust rust-native playbooks-token containers machines playbooks collection
+test: $(lints) clippy-native crates rust rust-native playbooks-first containers machines playbooks collection
 
 # Lints
 .PHONY: $(lints) clippy-native crates
@@ -47,16 +47,18 @@ rust-native: rust
 		tpm:: protocol:: host::access::
 
 # The collection
-.PHONY: dist playbooks-token playbooks collection containers machines
+.PHONY: dist playbooks-first playbooks collection containers machines
 dist:
 	@$(step) "The release: binaries and collection" scripts/dist.sh
 # A playbook keeps more than one processor busy. Two more at a time, beside another step's, would mostly wait for each other: Ansible asks
 # a thousand times a second whether a task has ended. So these are a step of each line. The last step has both processors.
-token_tests := $(addprefix tests/playbooks/test_,$(addsuffix .py,ekcert_cas join_token tctl two_bots))
-playbooks-token: dist go rust-native
-	@$(step) "Playbooks: the token" python -m pytest $(token_tests)
+first_tests := check_token ekcert_cas first_seconds join_token over_ssh own_playbook plugin_connections plugin_platforms \
+	plugin_validation report tctl transport two_bots wrong_proxy
+first_tests := $(addprefix tests/playbooks/test_,$(addsuffix .py,$(first_tests)))
+playbooks-first: dist go rust-native
+	@$(step) "Playbooks: the token, how hosts are reached, and the report" python -m pytest $(first_tests)
 playbooks: dist go machines
-	@$(step) "Playbooks" python -m pytest tests/playbooks $(addprefix --ignore=,$(token_tests))
+	@$(step) "Playbooks: all others" python -m pytest tests/playbooks $(addprefix --ignore=,$(first_tests))
 collection: dist go playbooks
 	@$(step) "The collection, installed" python -m pytest --numprocesses 2 --dist loadfile tests/collection
 # Both have one place for the stand-in for a cluster, so they wait for each other.
