@@ -1,10 +1,13 @@
 //! Whether a user, or whoever is in a group, can read what another one has written: found out as that user.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode as Bits, OFlags};
 
 use super::service_account::as_account;
 use super::users::{Group, User};
@@ -87,10 +90,16 @@ fn first_closed(directory: &Path, is_meant: impl Fn(&str) -> bool) -> Option<(Pa
     entries.filter_map(std::result::Result::ok).find_map(|entry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         let is_asked = is_file && entry.file_name().to_str().is_some_and(&is_meant);
-        let error = File::open(entry.path()).err().filter(|_| is_asked)?;
+        let error = open_at_once(&entry.path()).err().filter(|_| is_asked)?;
         // tbot replaces its files.
         (error.kind() != ErrorKind::NotFound).then(|| (entry.path(), error))
     })
+}
+
+/// Opens a file to read it, and waits for nobody: whoever may write there could put a pipe in its place.
+fn open_at_once(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Bits::empty())?)
 }
 
 fn describe(found: &Metadata) -> String {

@@ -32,13 +32,13 @@ pub(super) fn find(
         if unit.runtime_directories.contains(&path)
             || is_shared_directory(path.as_ref())
             || needed.contains(&name)
+            || is_made_at_boot(&path)
         {
             continue;
         }
         let is_ours = own.iter().any(|own| own.below_run() == Some(&name));
         match obstacle(&path, &name, accounts).filter(|_| !is_ours) {
             None => needed.push(name),
-            Some(why) if why.is_empty() => {}
             Some(why) => warnings.push(format!(
                 "{} {why}, so systemd does not make it for the service, and it may be gone after a boot: use a directory of \
                  the bot's own, such as /run/{}-sockets",
@@ -50,17 +50,13 @@ pub(super) fn find(
     needed
 }
 
-/// Why systemd is not to make a directory; an empty text where it is made at each boot anyway. One that is there would get another owner
-/// and mode, with all in it.
+/// Why systemd is not to make a directory. One that is there would get another owner and mode, with all in it.
 fn obstacle(path: &AbsolutePath, name: &str, accounts: Accounts) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
     if !name.chars().all(is_plain) {
         return Some("has other characters than letters, digits, - _ . in its name".to_owned());
     }
     let there = fs::symlink_metadata(path.as_str()).ok()?;
-    if is_made_at_boot(path) {
-        return Some(String::new());
-    }
     let is_as_systemd_makes_it = there.is_dir()
         && (Some(there.uid()), Some(there.gid())) == (accounts.user, accounts.group)
         && Mode::new(there.mode()) == MODE;
@@ -68,11 +64,12 @@ fn obstacle(path: &AbsolutePath, name: &str, accounts: Accounts) -> Option<Strin
         .then(|| format!("belongs to {} with mode {}", user_name(there.uid()), Mode::new(there.mode())))
 }
 
-/// Whether a configuration for systemd-tmpfiles names it (tmpfiles.d(5)).
+/// Whether it is there, and a configuration for systemd-tmpfiles names it (tmpfiles.d(5)).
 fn is_made_at_boot(path: &AbsolutePath) -> bool {
     let configurations = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"].into_iter();
     let files = configurations.filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
     let is_named =
         |text: String| text.lines().any(|line| line.split_whitespace().nth(1) == Some(path.as_str()));
-    files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(is_named)
+    let is_there = fs::symlink_metadata(path.as_str()).is_ok();
+    is_there && files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(is_named)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::support::fail;
 use crate::support::hardened::{Place, value, values};
 use crate::support::messages::snapshot;
+use crate::support::privileges::{NOBODY, directory, is_root, owned, roots_place};
 use crate::support::systemd::{BY_TBOT, MARKER, PACKAGED, install, request};
 
 #[test]
@@ -193,4 +194,33 @@ fn a_pid_file_in_run_that_was_asked_for_is_made_by_root() {
     assert_eq!(install(directory.path(), given)["changed"], false);
     let elsewhere = install(directory.path(), json!({ "pid_file": "/srv/x.pid" }));
     assert!(values(&elsewhere, "ExecStartPre").is_empty());
+}
+
+#[test]
+fn systemd_makes_the_directories_of_outputs_and_sockets_below_run_and_nobody_elses() {
+    if !is_root() {
+        return;
+    }
+    let run = roots_place();
+    let folder = run.path().to_str().unwrap();
+    let others = directory(run.path().join("others"), NOBODY, 0, 0o755);
+    let tunnel = |path: &str| {
+        format!("{{type: application-tunnel, app_name: a, listen: 'unix://{folder}/{path}/app.sock'}}")
+    };
+    let services = [tunnel("sockets"), tunnel("others"), tunnel("with space")].join(", ");
+    let place = Place::with(&format!("services: [{services}]\n"));
+    for hardening in [true, false] {
+        let answer = place.install(json!({ "hardening": hardening, "pid_file": "" }));
+        let expected = format!("{}/sockets", folder.strip_prefix("/run/").unwrap());
+        assert_eq!(values(&answer, "RuntimeDirectory"), [expected.as_str()], "{answer}");
+        let warnings = answer["warnings"].to_string();
+        assert!(
+            warnings.contains(&format!(
+                "{folder}/others belongs to nobody with mode 0755, so systemd does not make it"
+            )),
+            "{warnings}"
+        );
+        assert!(warnings.contains("other characters than letters, digits"), "{warnings}");
+    }
+    assert_eq!(owned(&others).0, NOBODY);
 }
