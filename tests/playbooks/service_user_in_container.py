@@ -75,21 +75,10 @@ def cases() -> dict[str, dict[str, object]]:
 
 
 def main(results: Path) -> None:
-    shutil.copy(STAND_INS / "tbot", "/usr/local/bin/tbot")
-    CLUSTER.mkdir(parents=True)
     subprocess.run(["install", "-d", "-m", "0750", "-g", "backup", CLOSED], check=True)
     seen = {}
     with SoftwareTpms(SCRATCH / "tpms") as tpms:
-        hosts = {}
-        for number, (host, variables) in enumerate(cases().items()):
-            hosts[host] = variables | {
-                "tbot_tcti": tpms.start(host).tcti,
-                "tbot_proxy_server": PROXY,  # which the example has as well
-                "tbot_diag_addr": f"127.0.0.1:{3100 + number}",
-            }
-            drop_in = Path(f"/etc/systemd/system/tbot-{host}.service.d/tpm.conf")
-            drop_in.parent.mkdir()
-            drop_in.write_text(f"[Service]\nEnvironment=STAND_IN_TCTI={hosts[host]['tbot_tcti']}\n")
+        hosts = prepare(tpms, cases())
         proxy = start_cluster()
         run = ansible_runs.play(ansible_runs.SITE, inventory(hosts), SCRATCH / "ansible")
         again = ansible_runs.play(ansible_runs.SITE, inventory(hosts), SCRATCH / "ansible")
@@ -107,6 +96,28 @@ def main(results: Path) -> None:
         seen[host]["files"] = {path: output("stat", "--format=%U:%G %a", path) for path in (path, f"{path}/identity")}
     seen["output"] = run.output + again.output
     (results / "seen.json").write_text(json.dumps(seen))
+
+
+def prepare(tpms: SoftwareTpms, cases: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+    """Gives the container the program, and each host a TPM; their variables."""
+    shutil.copy(STAND_INS / "tbot", "/usr/local/bin/tbot")
+    CLUSTER.mkdir(parents=True)
+    hosts = {}
+    for number, (host, variables) in enumerate(cases.items()):
+        hosts[host] = variables | {
+            "tbot_tcti": tpms.start(host).tcti,
+            "tbot_proxy_server": PROXY,  # which an example may have as well
+            "tbot_diag_addr": f"127.0.0.1:{3100 + number}",
+        }
+        use_tpm(f"tbot-{host}", hosts[host]["tbot_tcti"])
+    return hosts
+
+
+def use_tpm(service: str, tcti: str) -> None:
+    """Has the stand-in for tbot use that TPM in this service."""
+    drop_in = Path(f"/etc/systemd/system/{service}.service.d/tpm.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nEnvironment=STAND_IN_TCTI={tcti}\n")
 
 
 def inventory(hosts: dict[str, dict[str, object]]) -> Path:
