@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -49,14 +50,19 @@ def page_of(role: Path) -> str:
 
 def table(options: dict[str, dict]) -> str:
     rows = ["| variable | type | default | what it is |", "|---|---|---|---|"]
+    return "\n".join(rows + list(lines(options)))
+
+
+def lines(options: dict[str, dict], parent: str = "") -> Iterator[str]:
+    """The rows of the table: the required ones first, and after each option those within it."""
     for name, option in sorted(options.items(), key=lambda item: (not item[1].get("required", False), item[0])):
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         default = "**required**" if option.get("required") else code(option["default"]) if "default" in option else ""
         what = " ".join(markdown(paragraph) for paragraph in paragraphs(option["description"]))
         if "choices" in option:
             what += " One of " + ", ".join(code(choice) for choice in option["choices"]) + "."
-        rows.append(f"| `{name}` | {kind} | {default} | {what} |")
-    return "\n".join(rows)
+        yield f"| `{parent}{name}` | {kind} | {default} | {what} |"
+        yield from lines(option.get("options", {}), f"{parent}{name}[].")
 
 
 def paragraphs(text: str | list[str]) -> list[str]:

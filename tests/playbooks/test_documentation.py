@@ -168,14 +168,15 @@ def test_every_path_that_a_document_names_is_there(document):
     assert not missing
 
 
-SERVICE_BLOCKS = re.findall(r"^```yaml\n(.*?)^```", SERVICES.read_text(), re.MULTILINE | re.DOTALL)
+SERVICE_BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", SERVICES.read_text(), re.MULTILINE | re.DOTALL)]
 
 
-@pytest.mark.parametrize("block", SERVICE_BLOCKS, ids=lambda block: yaml.safe_load(block)["tbot_services"][0]["type"])
+@pytest.mark.parametrize("block", SERVICE_BLOCKS, ids=lambda block: block["tbot_services"][0]["type"])
 def test_services_of_the_page_are_complete(block, tmp_path):
     request = {"action": "config", "path": str(tmp_path / "tbot.yaml"), "proxy_server": "example.com:443", "token": "a", "group": GROUP}
-    answer = ask_binary(request | yaml.safe_load(block.replace("tbot_services", "services")))
-    assert answer["changed"] and not answer["warnings"]
+    for services in (block["tbot_services"], *(instance["services"] for instance in block.get("tbot_instances", []))):
+        answer = ask_binary(request | {"services": services})
+        assert answer["changed"] and not answer["warnings"]
 
 
 def test_the_roles_pages_are_in_step():

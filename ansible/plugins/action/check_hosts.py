@@ -24,6 +24,8 @@ class ActionModule(ActionBase):
         if host in self._task.args.get("left_out", []):
             result.update(failed=True, msg="This host was left out: the report says why.")
         checked = self._task.args.get("checked", {})
+        if "instances" in checked:
+            result["instances"] = checked["instances"]
         if "stops" in checked:
             result.update(failed=True, msg=checked["stops"])
         elif "problem" in checked:

@@ -23,16 +23,16 @@ class ActionModule(ActionBase):
         # By such a fact, no variable says what the user has set.
         refusal = facts.refusal(task_vars, facts.plugins_of(self._connection))
         refusal = refusal or variables.refusal_in_role(self._task._role, task_vars, self._templar)
-        refusal = refusal or self._problem(task_vars)
+        if not refusal:
+            result["instances"], refusal = self._compared(task_vars)
         if refusal:
             result.update(failed=True, msg=refusal)
         return failures.kept(result, self, task_vars or {})
 
-    def _problem(self, task_vars):
-        """What is wrong with the variables; None where nothing is."""
+    def _compared(self, task_vars):
+        """The instances of all hosts, and what is wrong with the variables; None where nothing is."""
         arguments = self._task.args
         # Each host's variables are put together once, which takes longer than to compare them.
-        hosts = [task_vars["hostvars"][host] for host in task_vars["ansible_play_hosts"]]
-        return token_variables.problem(
-            hosts, arguments.get("bot_name"), arguments.get("roles"), arguments.get("prune"), "ansible_limit" in task_vars
-        )
+        hosts = [(host, task_vars["hostvars"][host]) for host in task_vars["ansible_play_hosts"]]
+        first = [arguments.get(name) for name in ("bot_name", "roles", "prune")]
+        return token_variables.compared(hosts, *first, "ansible_limit" in task_vars)

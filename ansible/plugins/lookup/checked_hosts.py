@@ -33,12 +33,13 @@ class LookupModule(LookupBase):
                 wrong.append({"label": host, "host": host, "problem": problem})
             # One that an earlier play has lost does not get the token.
             elif host in (variables or {}).get("ansible_play_hosts", hosts):
-                right.append(given)
+                right.append((host, given))
+        instances, problem = [], None
         if "join_token" in terms and "join_token" in play.value("__tbot_tagged_roles", []) and right:
-            first = [right[0].get(name) for name in ("tbot_bot_name", "tbot_token_roles", "tbot_token_prune")]
-            problem = token_variables.problem(right, *first, "ansible_limit" in play.variables)
+            first = [right[0][1].get(name) for name in ("tbot_bot_name", "tbot_token_roles", "tbot_token_prune")]
+            instances, problem = token_variables.compared(right, *first, "ansible_limit" in play.variables)
             wrong += [{"label": "the token", "problem": problem}] if problem else []
-        return [{"label": "1 host" if len(hosts) == 1 else "%d hosts" % len(hosts)}, *wrong]
+        return [{"label": "1 host" if len(hosts) == 1 else "%d hosts" % len(hosts), "instances": instances}, *wrong]
 
     def _checked(self, host, play, hosts, roles):
         """What is wrong with a host's variables, in sentences; and their values."""

@@ -17,6 +17,9 @@ SAME = (
     "tbot_registry_dir",
 )  # fmt: skip
 
+# And what the tokens of further bots are built by, which these hosts may have or not.
+OF_INSTANCE = ("bot_name", "token_name", "bot_roles", "bot_traits")
+
 NO_BOT = "Set tbot_bot_name to the bot that the hosts are to join as."
 DIFFERS = (
     "{names} {differ} between the hosts of this run, and one token is built for them all. Set it once for all of them, or run the "
@@ -27,16 +30,40 @@ PRUNED_IN_PART = (
     "playbook without --limit, or without tbot_token_prune."
 )
 
+INSTANCE_DIFFERS = (
+    "{name} of the instance {instance} in tbot_instances is not the same on {first} and {second}, and one token is built for both. Set "
+    "it to the same for all hosts that have the instance, or give one of them another name."
+)
 
-def problem(hosts, bot_name, roles, prune, is_limited):
-    """What is wrong with the variables of these hosts, each of which has them by their names, and with what the token is built by; None
-    where nothing is. A variable that is not set is empty."""
+
+def compared(hosts, bot_name, roles, prune, is_limited):
+    """The instances of these hosts, as action `enroll` takes them, and what is wrong with the variables; None where nothing is. `hosts` has
+    the name of each host with its variables, where one that is not set is empty."""
+    problem = _problem([given for _host, given in hosts], bot_name, roles, prune, is_limited)
+    return ([], problem) if problem else _instances(hosts)
+
+
+def _problem(hosts, bot_name, roles, prune, is_limited):
     if "bot" in _names(roles) and not bot_name:
         return NO_BOT
     names = [name for name in SAME if len({str(binaries.plain(host.get(name, ""))) for host in hosts}) > 1]
     if names:
         return DIFFERS.format(names=", ".join(names), differ="differs" if len(names) == 1 else "differ")
     return PRUNED_IN_PART if is_limited and boolean(prune or False, strict=False) else None
+
+
+def _instances(hosts):
+    """Each instance with the hosts that have it, and those that it leaves."""
+    found = {}
+    for host, given in hosts:
+        for instance in binaries.plain(given.get("tbot_instances") or []):
+            own = {name: instance[name] for name in ("name", *OF_INSTANCE) if instance.get(name) not in (None, "")}
+            first, one = found.setdefault(own.get("name"), (host, {**own, "hosts": [], "leaves": []}))
+            for name in OF_INSTANCE:
+                if own.get(name) != one.get(name):
+                    return [], INSTANCE_DIFFERS.format(name=name, instance=own.get("name"), first=first, second=host)
+            one["leaves" if instance.get("state") == "absent" else "hosts"].append(host)
+    return [one for _first, one in found.values()], None
 
 
 def _names(value):

@@ -43,6 +43,7 @@ REQUESTS = {
                 "ca_bundle": "tbot_ekcert_ca_bundle", "trusted_roots": "tbot_ekcert_trusted_roots",
                 "trusted_sha256": "tbot_ekcert_trusted_sha256", "allowed_urls": "tbot_ekcert_allowed_urls",
                 "fetch_timeout": "tbot_ekcert_timeout", "total_timeout": "tbot_ekcert_total_timeout", "ca_file": "tbot_ekcert_ca_file",
+                "instances": "tbot_instances",
             },
         ),
     ),
@@ -56,6 +57,14 @@ REQUESTS = {
         ({"action": "config"}, {"path": "tbot_config_path", "owner": "tbot_config_owner", "ca_pins": "tbot_ca_pins"}),
         ({"action": "storage"}, {"path": "tbot_storage_path"}),
         ({"action": "systemd"}, {"name": "tbot_service_name", "directory": "tbot_unit_directory", "tbot_path": "tbot_path"}),
+        (
+            {"action": "deploy", "storage": {"path": "/var/lib/teleport/bot"}, "config": {}, "systemd": {}},
+            {
+                "instances": "tbot_instances", "storage.path": "tbot_storage_path", "config.path": "tbot_config_path",
+                "config.services": "tbot_services", "config.extra": "tbot_config_extra", "config.defaults.diag_addr": "tbot_diag_addr",
+                "systemd.name": "tbot_service_name",
+            },
+        ),
     ),
 }  # fmt: skip
 # Files on the controller; some may be given as their text.
@@ -108,7 +117,10 @@ class Values:
         specs = {name: dict(options[name], required=False) for name in self.given}
         checked = ArgumentSpecValidator(specs).validate({n: v for n, v in self.given.items() if not variables.is_blank(v)})
         self.said += checked.error_messages
-        self.given.update((name, value) for name, value in checked.validated_parameters.items() if value is not None)
+        # Of objects with options, the check also has those that nobody has given.
+        self.given.update(
+            (name, value) for name, value in checked.validated_parameters.items() if value is not None and "options" not in specs[name]
+        )
         # The binary need not say it again.
         wrong = set(re.findall(r"\w+", " ".join(checked.error_messages)))
         self.given = {name: value for name, value in self.given.items() if name not in wrong}
@@ -128,9 +140,10 @@ class Values:
         requests = [request for role in self.roles for request in REQUESTS[role]]
         for fixed, names in requests:
             parameters = {parameter: self.given[name] for parameter, name in names.items() if not variables.is_blank(self.given.get(name))}
-            if not parameters:
+            # Of several bots, each has been checked by itself.
+            if not parameters or (fixed["action"] == "deploy" and "instances" not in parameters):
                 continue
-            request = binaries.plain({**fixed, **parameters})
+            request = _nested(fixed, binaries.plain(parameters))
             # For most names, the answer is that for the others.
             if "host" in fixed and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", host):
                 request["host"] = host
@@ -138,6 +151,18 @@ class Values:
             said = answer and _of_variables(str(answer.get("msg")), names)
             if said and said not in self.said:
                 self.said.append(said)
+
+
+def _nested(fixed, parameters):
+    """A request with these parameters, of which some are within others: `config.path` is `path` of `config`."""
+    request = json.loads(json.dumps(fixed))
+    for name, value in parameters.items():
+        *parents, last = name.split(".")
+        place = request
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return request
 
 
 def _refusal(request):
