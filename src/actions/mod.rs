@@ -9,7 +9,6 @@ mod ekcert_ca;
 mod enroll;
 mod hosts;
 mod identify;
-#[expect(dead_code)] // until deploy and enroll take it
 mod instances;
 mod preflight;
 mod program;

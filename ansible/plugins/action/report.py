@@ -29,7 +29,8 @@ RESULTS = {
     "systemd": ("changed",),
     "tpm": ("manufacturer",),
 }  # fmt: skip
-OF_ENROLLED = ("bot", "changed", "former_tokens", "host_tokens", "left_to_do", "refused", "rules", "tokens_differ")
+OF_ENROLLED = ("bot", "changed", "former_tokens", "host_tokens", "instances", "left_to_do", "refused", "rules", "tokens_differ")
+MOST_INSTANCES = 20
 LONGEST = 500
 
 
@@ -115,10 +116,13 @@ def _of_host(play, host, given_up):
 
 def _results(found):
     """The little of a host's answer that the summary reads."""
-    few = {name: _plain(found[name]) for name in ("ek_cert_present", "problem") if name in found}
+    few = {name: _plain(found[name]) for name in ("changed", "ek_cert_present", "problem", "state") if name in found}
     for part, names in RESULTS.items():
         if isinstance(found.get(part), dict):
             few[part] = {name: _plain(found[part][name]) for name in names if name in found[part]}
+    if isinstance(found.get("instances"), dict):
+        instances = list(found["instances"].items())[:MOST_INSTANCES]
+        few["instances"] = {str(name)[:LONGEST]: _results(one) for name, one in instances if isinstance(one, dict)}
     return few
 
 

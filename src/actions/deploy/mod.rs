@@ -1,20 +1,27 @@
-//! `deploy`: all that a bot needs on its host in one request. Its parts are other actions, each with what these take.
+//! `deploy`: all that the bots of a host need there in one request. The parts of each are other actions, with what these take.
 
+mod bot;
+mod clashes;
+mod instance;
 mod parts;
+
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::access::Access;
+use super::Action;
 use super::config::Config;
-use super::storage::Storage;
-use super::{Action, destinations, program, service, systemd};
-use crate::error::{Error, Result};
-use crate::host::{self, unit};
+use super::instances::{self, Instance};
+use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Difference, Request, from_fields};
-use parts::Fields;
+use crate::teleport::{Name, config};
+use bot::Bot;
+use clashes::Claims;
+use instance::Tokens;
+use parts::{Fields, Parts};
 
-/// Each part, by the name of its action. An absent one is left as it is.
+/// Each part of the unnamed bot, by the name of its action, and the further bots.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
@@ -26,157 +33,154 @@ pub(super) struct Parameters {
     systemd: Option<Fields>,
     service: Option<Fields>,
     #[serde(default)]
-    state: State,
+    instances: Vec<Instance>,
+    #[serde(default)]
+    instance_tokens: HashMap<String, Name>,
+    #[serde(default)]
+    token_suffix: String,
+    #[serde(default)]
+    state: instances::State,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[default]
-    Present,
-    Absent,
-}
-
-/// The parts that are given, in the order in which they are done.
+/// The bots, in the order in which they are seen to.
 pub(super) struct Deploy {
-    parts: Vec<Part>,
-    is_absent: bool,
+    bots: Vec<Named>,
 }
 
-type Run = dyn FnOnce(&Request) -> Result<Answer>;
-
-/// A part whose parameters are found to make sense.
-struct Part {
-    name: &'static str,
-    run: Box<Run>,
+/// A bot with its name; the unnamed one has none.
+struct Named {
+    name: Option<String>,
+    is_absent: bool,
+    bot: Bot,
+    claims: Claims,
+    /// What its configuration is to be, where it is to have one.
+    config: Option<Fields>,
 }
 
 impl Action for Deploy {
     type Parameters = Parameters;
 
-    fn checked(mut parameters: Parameters) -> Result<Self> {
-        let is_absent = parameters.state == State::Absent;
-        parts::share(&mut parameters);
-        parts::refuse_states(&parameters)?;
-        if is_absent {
-            parts::take_away(&mut parameters);
-        }
+    fn checked(parameters: Parameters) -> Result<Self> {
+        let is_absent = parameters.state == instances::State::Absent;
         let Parameters { program, access, storage, config, destinations, systemd, service, .. } = parameters;
-        let mut parts: Vec<Part> = [
-            // An account and a program may have other uses, so that they stay.
-            part::<program::Parameters>("program", program.filter(|_| !is_absent))?,
-            part::<Access>("access", access.filter(|_| !is_absent))?,
-            part::<Storage>("storage", storage)?,
-            part::<Config>("config", config)?,
-            // What is in them may be somebody's who has to know of it first.
-            part::<destinations::Parameters>("destinations", destinations.filter(|_| !is_absent))?,
-            part::<systemd::Parameters>("systemd", systemd)?,
-            part::<service::Parameters>("service", service)?,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if parts.is_empty() {
+        let mut parts = Parts { program, access, storage, config, destinations, systemd, service };
+        parts.share();
+        parts.refuse_states()?;
+        let tokens = Tokens { known: parameters.instance_tokens, suffix: parameters.token_suffix };
+        instances::check_names(&parameters.instances)?;
+        let mut accounts = vec![account(&parts)];
+        let (mut leaving, mut staying) = (Vec::new(), Vec::new());
+        for instance in &parameters.instances {
+            let name = instance.name.as_str();
+            let goes = is_absent || instance.is_absent();
+            let mut own = parts.of_instance(instance, &tokens)?;
+            if goes {
+                own.take_away();
+            } else if accounts.contains(&account(&own)) {
+                own.access = None;
+            } else {
+                accounts.push(account(&own));
+            }
+            let named = Named::checked(Some(name), own, goes).map_err(|error| of_instance(name, error))?;
+            if goes { leaving.push(named) } else { staying.push(named) }
+        }
+        if is_absent {
+            parts.take_away();
+        }
+        let unnamed = Named::checked(None, parts, is_absent)?;
+        // What goes makes room for what comes.
+        let bots: Vec<Named> = leaving.into_iter().chain([unnamed]).chain(staying).collect();
+        if bots.iter().all(|named| !named.bot.has_parts()) {
             return Err(Error::invalid("action `deploy` has nothing to do").hint(
                 "give at least one of program, access, storage, config, destinations, systemd and service, each as an object",
             ));
         }
-        if is_absent {
-            // What a bot that still runs would write goes last.
-            parts.reverse();
-        }
-        Ok(Self { parts, is_absent })
+        clashes::check(bots.iter().map(|named| &named.claims))?;
+        Ok(Self { bots })
     }
 
-    fn run(self, request: &Request) -> Result<Answer> {
-        let mut request = request.clone();
-        let (mut all, mut diffs) = (Answer::new(false), Vec::new());
-        for part in self.parts {
-            let done = (part.run)(&request).and_then(|answer| {
-                // A unit that is gone is forgotten at once, whatever fails later.
-                if self.is_absent
-                    && part.name == "systemd"
-                    && !request.controls.check_mode
-                    && is_to_forget(&all, &answer)
-                {
-                    unit::reload_systemd()?;
-                }
-                Ok(answer)
-            });
-            let answer = match done {
-                Ok(answer) => answer,
-                Err(error) => {
-                    all.failure = Some(failed(part.name, &all, &request, error));
-                    break;
-                }
-            };
-            learn(&mut request, part.name, &answer);
+    fn run(mut self, request: &Request) -> Result<Answer> {
+        if self.bots.len() > 1 {
+            self.foresee(request)?;
+        }
+        let (mut all, mut diffs, mut instances) = (Answer::new(false), Vec::new(), Map::new());
+        for named in self.bots {
+            let mut answer = named.bot.run(request);
+            let waits = bot::is_to_install(&answer) && !request.controls.check_mode;
             all.changed |= answer.changed;
-            diffs
-                .extend(answer.diff.filter(|_| answer.changed).map(Difference::into_all).unwrap_or_default());
-            for warning in answer.warnings {
-                if !all.warnings.contains(&warning) {
-                    all.warnings.push(warning);
-                }
+            diffs.extend(answer.diff.map(Difference::into_all).unwrap_or_default());
+            if let Some(name) = named.name {
+                let state = if named.is_absent { "absent" } else { "present" };
+                answer.results.insert("state".to_owned(), state.into());
+                answer.results.insert("changed".to_owned(), Value::Bool(answer.changed));
+                instances.insert(name.clone(), Value::Object(answer.results));
+                answer.warnings.iter_mut().for_each(|warning| *warning = of(&name, warning));
+                all.failure = answer.failure.map(|error| of_instance(&name, error));
+            } else {
+                all.results = answer.results;
+                all.failure = answer.failure;
             }
-            let mut results = answer.results;
-            results.insert("changed".to_owned(), Value::Bool(answer.changed));
-            let is_to_install = results.get("to_install") == Some(&Value::Bool(true));
-            all.results.insert(part.name.to_owned(), Value::Object(results));
-            // Nothing is started that would have to be replaced. Whoever asks installs it, and asks again.
-            if is_to_install && !request.controls.check_mode {
+            all.warnings.extend(answer.warnings);
+            if all.failure.is_some() || waits {
                 break;
             }
-            all.changed |= is_to_install;
+        }
+        if !instances.is_empty() {
+            all.results.insert("instances".to_owned(), Value::Object(instances));
         }
         Ok(all.diffs(diffs))
     }
 }
 
-fn part<A: Action + 'static>(name: &'static str, fields: Option<Fields>) -> Result<Option<Part>> {
-    let Some(fields) = fields else { return Ok(None) };
-    let action = A::checked(from_fields(name, fields)?)?;
-    Ok(Some(Part { name, run: Box::new(move |request| action.run(request)) }))
-}
-
-/// What later parts have to know of one that is done, or would be.
-fn learn(request: &mut Request, name: &str, answer: &Answer) {
-    let is_foreseen = request.controls.check_mode && answer.changed;
-    match name {
-        "access" if is_foreseen => {
-            // Those that have no number yet.
-            let new = |name: &str, number: &str| {
-                let name = answer.results.get(name).and_then(Value::as_str);
-                name.filter(|_| answer.results.get(number) == Some(&Value::Null))
+impl Deploy {
+    /// Sees what all configurations would be before anything is done: what they have already, besides what is given, may not go with
+    /// what another one has.
+    fn foresee(&mut self, request: &Request) -> Result<()> {
+        let mut asking = request.clone();
+        asking.controls.check_mode = true;
+        for named in &mut self.bots {
+            let Some(fields) = named.config.take() else { continue };
+            let foreseen = Config::checked(from_fields("config", fields)?)?.run(&asking);
+            let foreseen = foreseen
+                .map_err(|error| Error { message: format!("config failed: {}", error.message), ..error });
+            let foreseen = match &named.name {
+                Some(name) => foreseen.map_err(|error| of_instance(name, error))?,
+                None => foreseen?,
             };
-            host::foresee_accounts(new("user", "uid"), new("group", "gid"));
+            if let Some((path, text)) = foreseen.config {
+                named.claims.add(&config::parse(&text, path.as_str())?.unwrap_or_default().into());
+            }
         }
-        "config" | "systemd" => {
-            request.earlier.has_changed |= answer.changed;
-            request.earlier.config = answer.config.clone().or(request.earlier.config.take());
-            let needs_reload = answer.results.get("needs_daemon_reload").and_then(Value::as_bool);
-            request.earlier.needs_daemon_reload |= needs_reload.unwrap_or_default();
-        }
-        _ => {}
+        clashes::check(self.bots.iter().map(|named| &named.claims))
+            .map_err(|error| Error { kind: Kind::Conflict, ..error })
     }
 }
 
-/// Whether systemd still knows a unit that is gone, of this run or of one that was interrupted.
-fn is_to_forget(before: &Answer, answer: &Answer) -> bool {
-    let needs_reload =
-        |results: &Map<String, Value>| results.get("needs_daemon_reload") == Some(&Value::Bool(true));
-    needs_reload(&answer.results)
-        || before.results.get("service").and_then(Value::as_object).is_some_and(needs_reload)
+impl Named {
+    fn checked(name: Option<&str>, parts: Parts, is_absent: bool) -> Result<Self> {
+        let mut claims = Claims::of(name, &parts, is_absent);
+        let config = parts.config.clone().filter(|_| !is_absent);
+        claims.add(&instance::described(config.as_ref()));
+        Ok(Self {
+            name: name.map(str::to_owned),
+            is_absent,
+            bot: Bot::checked(parts, is_absent)?,
+            claims,
+            config,
+        })
+    }
 }
 
-/// The error of a part, and what was changed before it: a later run goes on from there.
-fn failed(name: &str, before: &Answer, request: &Request, error: Error) -> Error {
-    let is_changed = |part: &&String| before.results[part.as_str()]["changed"] == true;
-    let changed: Vec<&str> = before.results.keys().filter(is_changed).map(String::as_str).collect();
-    let message = if changed.is_empty() || request.controls.check_mode {
-        format!("{name} failed: {}", error.message)
-    } else {
-        format!("{name} failed after {} had been done: {}", changed.join(", "), error.message)
-    };
-    Error { message, ..error }
+/// Whom the access is for.
+fn account(parts: &Parts) -> (Option<Value>, Option<Value>) {
+    let given = |name: &str| parts.given("access", name).cloned();
+    (given("user"), given("group"))
+}
+
+fn of(name: &str, text: &str) -> String {
+    format!("instance {name}: {text}")
+}
+
+fn of_instance(name: &str, error: Error) -> Error {
+    Error { message: of(name, &error.message), ..error }
 }

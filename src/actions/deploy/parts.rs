@@ -1,12 +1,23 @@
-//! What the parts of a deployment say for each other, so that it is said once.
+//! What the parts of a bot say for each other, so that it is said once.
 
 use serde_json::{Map, Value};
 
-use super::Parameters;
 use crate::error::{Error, Result};
 
 /// The parameters of a part.
 pub(super) type Fields = Map<String, Value>;
+
+/// The parts of a bot, each by the name of its action. An absent one is left as it is.
+#[derive(Clone, Default)]
+pub(super) struct Parts {
+    pub program: Option<Fields>,
+    pub access: Option<Fields>,
+    pub storage: Option<Fields>,
+    pub config: Option<Fields>,
+    pub destinations: Option<Fields>,
+    pub systemd: Option<Fields>,
+    pub service: Option<Fields>,
+}
 
 /// Parameters of several parts that mean one thing. The first that is given counts for those that do not give it.
 const SHARED: [&[(&str, &str)]; 5] = [
@@ -23,69 +34,102 @@ const SHARED: [&[(&str, &str)]; 5] = [
     &[("systemd", "name"), ("service", "name")],
 ];
 
-/// Gives each part what another one says.
-pub(super) fn share(parameters: &mut Parameters) {
-    let keeps_in_memory = has(parameters.config.as_ref(), "storage_type");
-    for same in SHARED {
-        let given = same.iter().find_map(|(part, name)| {
-            field(parameters, part)?.get(*name).filter(|value| !value.is_null()).cloned()
-        });
-        let Some(value) = given else { continue };
-        for (part, name) in same {
+impl Parts {
+    /// Gives each part what another one says.
+    pub fn share(&mut self) {
+        let keeps_in_memory = self.keeps_in_memory();
+        for same in SHARED {
+            let given = same.iter().find_map(|(part, name)| self.given(part, name).cloned());
+            let Some(value) = given else { continue };
+            for (part, name) in same {
+                if *name == "storage_path" && keeps_in_memory {
+                    continue;
+                }
+                if let Some(fields) = self.field(part)
+                    && !has(Some(fields), name)
+                {
+                    fields.insert((*name).to_owned(), value.clone());
+                }
+            }
+        }
+        if let Some(service) = &mut self.service {
+            let state = service.entry("state").or_insert_with(|| "started".into());
+            if state != "stopped" {
+                service.entry("enabled").or_insert(Value::Bool(true));
+            }
+        }
+    }
+
+    /// Says one thing in all parts that have it, by what the first of them calls it.
+    pub fn say(&mut self, part: &str, name: &str, value: &Value) {
+        let keeps_in_memory = self.keeps_in_memory();
+        let same = SHARED.iter().find(|same| same.contains(&(part, name)));
+        for (part, name) in same.copied().unwrap_or_default() {
             if *name == "storage_path" && keeps_in_memory {
                 continue;
             }
-            if let Some(fields) = field(parameters, part)
-                && !has(Some(fields), name)
-            {
+            if let Some(fields) = self.field(part) {
                 fields.insert((*name).to_owned(), value.clone());
             }
         }
     }
-    if let Some(service) = &mut parameters.service {
-        let state = service.entry("state").or_insert_with(|| "started".into());
-        if state != "stopped" {
-            service.entry("enabled").or_insert(Value::Bool(true));
+
+    /// Refuses parts that say by themselves whether they are to be there.
+    pub fn refuse_states(&self) -> Result<()> {
+        for (name, part) in [("storage", &self.storage), ("config", &self.config), ("systemd", &self.systemd)]
+        {
+            if has(part.as_ref(), "state") {
+                return Err(Error::invalid(format!(
+                    "parameter `{name}` of action `deploy` may not have `state`: give `state` of the deployment"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns each part into what takes it away.
+    pub fn take_away(&mut self) {
+        // An account and a program may have other uses, and what is in the directories of services may be somebody's who has to know of
+        // it first. So these stay.
+        (self.program, self.access, self.destinations) = (None, None, None);
+        for fields in [&mut self.storage, &mut self.config, &mut self.systemd].into_iter().flatten() {
+            fields.insert("state".to_owned(), "absent".into());
+        }
+        if let Some(service) = &mut self.service {
+            service.insert("state".to_owned(), "stopped".into());
+            service.insert("enabled".to_owned(), Value::Bool(false));
+            service.remove("wait");
         }
     }
-}
 
-/// Refuses parts that say by themselves whether they are to be there.
-pub(super) fn refuse_states(parameters: &Parameters) -> Result<()> {
-    for (name, part) in
-        [("storage", &parameters.storage), ("config", &parameters.config), ("systemd", &parameters.systemd)]
-    {
-        if has(part.as_ref(), "state") {
-            return Err(Error::invalid(format!(
-                "parameter `{name}` of action `deploy` may not have `state`: give `state` of the deployment"
-            )));
+    /// A parameter that is given to one of the parts.
+    pub fn given(&self, part: &str, name: &str) -> Option<&Value> {
+        let fields = match part {
+            "program" => &self.program,
+            "access" => &self.access,
+            "storage" => &self.storage,
+            "config" => &self.config,
+            "destinations" => &self.destinations,
+            "systemd" => &self.systemd,
+            _ => &self.service,
+        };
+        fields.as_ref()?.get(name).filter(|value| !value.is_null())
+    }
+
+    fn field(&mut self, part: &str) -> Option<&mut Fields> {
+        match part {
+            "program" => self.program.as_mut(),
+            "access" => self.access.as_mut(),
+            "storage" => self.storage.as_mut(),
+            "config" => self.config.as_mut(),
+            "destinations" => self.destinations.as_mut(),
+            "systemd" => self.systemd.as_mut(),
+            _ => self.service.as_mut(),
         }
     }
-    Ok(())
-}
 
-/// Turns each part into what takes it away.
-pub(super) fn take_away(parameters: &mut Parameters) {
-    let parts = [&mut parameters.storage, &mut parameters.config, &mut parameters.systemd];
-    for fields in parts.into_iter().flatten() {
-        fields.insert("state".to_owned(), "absent".into());
-    }
-    if let Some(service) = &mut parameters.service {
-        service.insert("state".to_owned(), "stopped".into());
-        service.insert("enabled".to_owned(), Value::Bool(false));
-        service.remove("wait");
-    }
-}
-
-fn field<'a>(parameters: &'a mut Parameters, part: &str) -> Option<&'a mut Fields> {
-    match part {
-        "program" => parameters.program.as_mut(),
-        "access" => parameters.access.as_mut(),
-        "storage" => parameters.storage.as_mut(),
-        "config" => parameters.config.as_mut(),
-        "destinations" => parameters.destinations.as_mut(),
-        "systemd" => parameters.systemd.as_mut(),
-        _ => parameters.service.as_mut(),
+    fn keeps_in_memory(&self) -> bool {
+        has(self.config.as_ref(), "storage_type")
     }
 }
 

@@ -1,8 +1,12 @@
 //! In what a host differs from what it should be, as sentences without a full stop: by what the actions answered in check mode.
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use super::Seen;
+use super::row::is_absent;
 
 pub(super) fn of(seen: &Seen, enrolled: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
@@ -11,16 +15,72 @@ pub(super) fn of(seen: &Seen, enrolled: &Map<String, Value>) -> Vec<String> {
             found.push(what.to_owned());
         }
     };
-    let is_true = |results: &Map<String, Value>, name: &str| results.get(name) == Some(&Value::Bool(true));
-    let changed = |results: &Map<String, Value>, part: &str| {
-        results.get(part).is_some_and(|answer| answer["changed"] == true)
-    };
     note(changed(&seen.identified, "recorded"), "its entry of the registry is missing or out of date");
+    of_token(&seen.host, enrolled, &mut note);
+    note(changed(&seen.accessed, "access") || changed(&seen.deployed, "access"), ACCESS);
+    let programs = [&seen.identified, &seen.deployed, &seen.compared];
+    note(
+        programs
+            .into_iter()
+            .filter_map(|answer| answer.get("program"))
+            .any(|program| program["to_install"] == true),
+        "the program tbot is missing or of another version",
+    );
+    of_bot(&seen.deployed, &mut note);
+    of_service(&seen.deployed, &mut found);
+    for (name, enrolled, deployed) in instances(seen, enrolled) {
+        let mut own = Vec::new();
+        let mut note = |differs: bool, what: &str| {
+            if differs {
+                own.push(what.to_owned());
+            }
+        };
+        of_token(&seen.host, enrolled, &mut note);
+        if is_absent(deployed) {
+            note(deployed.get("changed") == Some(&Value::Bool(true)), "it is to be removed from the host");
+        } else {
+            of_bot(deployed, &mut note);
+            of_service(deployed, &mut own);
+        }
+        found.extend(own.into_iter().map(|what| format!("instance {name}: {what}")));
+    }
+    let mut known = HashSet::new();
+    found.retain(|what| known.insert(what.clone()));
+    found
+}
+
+const ACCESS: &str = "the account of the bot, or its access to the TPM, is not as it should be";
+
+/// What is known of each instance: of its token, and of what it has on the host.
+fn instances<'a>(
+    seen: &'a Seen,
+    enrolled: &'a Map<String, Value>,
+) -> Vec<(&'a str, &'a Map<String, Value>, &'a Map<String, Value>)> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    let of =
+        |answer: &'a Map<String, Value>| answer.get("instances").and_then(Value::as_object).unwrap_or(&NONE);
+    let (enrolled, deployed) = (of(enrolled), of(&seen.deployed));
+    let names: BTreeSet<&String> = enrolled.keys().chain(deployed.keys()).collect();
+    let one = |answer: &'a Map<String, Value>, name: &String| {
+        answer.get(name).and_then(Value::as_object).unwrap_or(&NONE)
+    };
+    names.into_iter().map(|name| (name.as_str(), one(enrolled, name), one(deployed, name))).collect()
+}
+
+fn changed(results: &Map<String, Value>, part: &str) -> bool {
+    results.get(part).is_some_and(|answer| answer["changed"] == true)
+}
+
+fn of_token(host: &str, enrolled: &Map<String, Value>, note: &mut impl FnMut(bool, &str)) {
     let rules = enrolled.get("rules").unwrap_or(&Value::Null);
-    let has = |list: &Value| list.as_array().is_some_and(|hosts| hosts.iter().any(|name| *name == seen.host));
+    let has = |list: &Value| list.as_array().is_some_and(|hosts| hosts.iter().any(|name| *name == host));
     note(has(&rules["added"]), "the token has no rule for its TPM");
     note(has(&rules["updated"]), "the rule for its TPM is out of date");
-    note(is_true(enrolled, "tokens_differ"), "the token differs in something else than its rule");
+    note(has(&rules["removed"]), "the token still has a rule for its TPM");
+    note(
+        enrolled.get("tokens_differ") == Some(&Value::Bool(true)),
+        "the token differs in something else than its rule",
+    );
     let former = enrolled.get("former_tokens").and_then(Value::as_array);
     note(
         former.is_some_and(|former| !former.is_empty()),
@@ -31,32 +91,21 @@ pub(super) fn of(seen: &Seen, enrolled: &Map<String, Value>) -> Vec<String> {
         matches!(bot, Some("missing" | "made" | "updated")),
         "the bot is missing in the cluster, or has other roles or traits",
     );
-    note(
-        changed(&seen.deployed, "access") || changed(&seen.accessed, "access"),
-        "the account of the bot, or its access to the TPM, is not as it should be",
-    );
-    let programs = [&seen.identified, &seen.deployed, &seen.compared];
-    note(
-        programs
-            .into_iter()
-            .filter_map(|answer| answer.get("program"))
-            .any(|program| program["to_install"] == true),
-        "the program tbot is missing or of another version",
-    );
-    note(changed(&seen.deployed, "storage"), "the directory of the state differs");
-    note(changed(&seen.deployed, "config"), "the configuration differs");
-    note(
-        changed(&seen.deployed, "destinations"),
-        "a directory that a service writes to is missing or not the bot's",
-    );
-    note(changed(&seen.deployed, "systemd"), "the unit differs");
-    if let Some(service) = seen.deployed.get("service") {
-        of_service(service, &mut found);
-    }
-    found
 }
 
-fn of_service(service: &Value, found: &mut Vec<String>) {
+fn of_bot(deployed: &Map<String, Value>, note: &mut impl FnMut(bool, &str)) {
+    note(changed(deployed, "access"), ACCESS);
+    note(changed(deployed, "storage"), "the directory of the state differs");
+    note(changed(deployed, "config"), "the configuration differs");
+    note(
+        changed(deployed, "destinations"),
+        "a directory that a service writes to is missing or not the bot's",
+    );
+    note(changed(deployed, "systemd"), "the unit differs");
+}
+
+fn of_service(deployed: &Map<String, Value>, found: &mut Vec<String>) {
+    let Some(service) = deployed.get("service") else { return };
     if service["up_to_date"] != false {
         return;
     }

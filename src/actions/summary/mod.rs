@@ -3,6 +3,7 @@
 
 mod differences;
 mod row;
+mod table;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -83,13 +84,13 @@ impl Action for Parameters {
         let problems = self.problems();
         let sentences = self.sentences(&rows, is_foreseen);
         let left_to_do: Vec<String> = self.left_to_do().map(str::to_owned).collect();
-        let table = |rows: &[&Row]| -> Vec<String> {
+        let whole_table = |rows: &[&Row]| -> Vec<String> {
             let texts = sentences.iter().chain(&left_to_do).chain(&problems);
-            row::table(rows).into_iter().chain(texts.map(|text| row::on_one_line(text))).collect()
+            table::lines(rows).into_iter().chain(texts.map(|text| table::on_one_line(text))).collect()
         };
         let of_interest = |row: &&Row| rows.len() <= MOST_SHOWN || row.is_marked() || row.is_left_out;
         let shown: Vec<&Row> = rows.iter().filter(of_interest).collect();
-        let whole = table(&rows.iter().collect::<Vec<_>>());
+        let whole = whole_table(&rows.iter().collect::<Vec<_>>());
         let mut warnings = Vec::new();
         if let (Some(path), false) = (&self.path, self.verifies)
             && let Err(problem) = write(path, &whole, request)
@@ -100,7 +101,7 @@ impl Action for Parameters {
         let left_out: Vec<&str> =
             self.hosts.iter().filter(|seen| self.is_left_out(seen)).map(|seen| seen.host.as_str()).collect();
         Ok(Answer::new(false)
-            .result("summary", table(&shown))
+            .result("summary", whole_table(&shown))
             .result("left_out", left_out)
             .warnings(warnings))
     }

@@ -3,20 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::Seen;
-
-const HEADER: [&str; 7] = ["host", "TPM", "EK cert", "token", "tbot", "service", "bot"];
-/// Characters of a cell at most.
-const LONGEST: usize = 40;
+use super::table::{COLUMNS, Cell};
 
 pub(super) struct Row {
-    cells: [Cell; 7],
+    pub cells: [Cell; COLUMNS],
     pub is_left_out: bool,
-}
-
-/// What a cell says, and what this run did about it.
-struct Cell {
-    text: String,
-    mark: Option<&'static str>,
 }
 
 const NEW: Option<&str> = Some("new");
@@ -49,25 +40,6 @@ impl Row {
     }
 }
 
-impl Cell {
-    fn of(text: Option<&str>) -> Self {
-        Self { text: text.unwrap_or("-").to_owned(), mark: None }
-    }
-
-    fn marked(self, mark: Option<&'static str>) -> Self {
-        Self { mark, ..self }
-    }
-
-    /// The cell as it is shown. What a host says steers no terminal, and moves no column.
-    fn shown(&self) -> String {
-        let text: String = on_one_line(&self.text).chars().take(LONGEST).collect();
-        match self.mark {
-            Some(mark) => format!("{text} ({mark})"),
-            None => text,
-        }
-    }
-}
-
 fn tpm(identified: &Map<String, Value>) -> Cell {
     if identified.contains_key("problem") {
         return Cell::of(Some("failed"));
@@ -93,15 +65,23 @@ fn token(host: &str, enrolled: &Map<String, Value>) -> Cell {
         return Cell::of(Some("refused"));
     }
     let name = enrolled.get("host_tokens").and_then(|tokens| tokens[host].as_str());
-    let rules = enrolled.get("rules").unwrap_or(&Value::Null);
-    let mark = if has(&rules["added"]) {
+    let rules: Vec<&Value> = bots(enrolled).filter_map(|(_, enrolled)| enrolled.get("rules")).collect();
+    let mark = if rules.first().is_some_and(|rules| has(&rules["added"])) {
         NEW
-    } else if has(&rules["updated"]) {
+    } else if rules.iter().any(|rules| ["added", "updated", "removed"].iter().any(|fate| has(&rules[*fate])))
+    {
         CHANGED
     } else {
         None
     };
     Cell::of(name).marked(mark)
+}
+
+/// What is said of each bot: of the unnamed one, which has no name, and of the instances.
+fn bots(answer: &Map<String, Value>) -> impl Iterator<Item = (Option<&str>, &Map<String, Value>)> {
+    let instances = answer.get("instances").and_then(Value::as_object).into_iter().flatten();
+    let instances = instances.filter_map(|(name, answer)| Some((Some(name.as_str()), answer.as_object()?)));
+    std::iter::once((None, answer)).chain(instances)
 }
 
 fn tbot(seen: &Seen) -> Cell {
@@ -124,63 +104,44 @@ fn tbot(seen: &Seen) -> Cell {
     Cell::of(then.as_deref()).marked(mark)
 }
 
+/// Whether it is to be taken from the host.
+pub(super) fn is_absent(deployed: &Map<String, Value>) -> bool {
+    deployed.get("state").is_some_and(|state| state == "absent")
+}
+
+/// The state of the unnamed bot's service, or of the first that is not active.
 fn service(deployed: &Map<String, Value>) -> Cell {
-    let changed = |part: &str| deployed.get(part).is_some_and(|part| part["changed"] == true);
-    let service = deployed.get("service");
-    let state = service.and_then(|service| service["active_state"].as_str());
-    let state = state.or_else(|| deployed.contains_key("systemd").then_some("not managed"));
+    let state =
+        |deployed: &Map<String, Value>| deployed.get("service")?["active_state"].as_str().map(str::to_owned);
+    let other =
+        bots(deployed).skip(1).filter(|(_, deployed)| !is_absent(deployed)).find_map(|(name, deployed)| {
+            let state = state(deployed).filter(|state| state != "active")?;
+            Some(format!("{}: {state}", name.unwrap_or_default()))
+        });
+    let own = state(deployed).or_else(|| deployed.contains_key("systemd").then(|| "not managed".to_owned()));
+    let shown = if own.as_deref() == Some("active") { other.or(own) } else { own };
+    let changed = |deployed: &Map<String, Value>, part: &str| {
+        deployed.get(part).is_some_and(|part| part["changed"] == true)
+    };
     let parts = ["access", "storage", "config", "systemd", "service"];
-    let is_new = changed("systemd") && changed("storage") && changed("config");
+    let is_new = ["systemd", "storage", "config"].iter().all(|part| changed(deployed, part));
     let mark = if is_new {
         NEW
-    } else if parts.into_iter().any(changed) {
+    } else if bots(deployed).any(|(_, deployed)| parts.iter().any(|part| changed(deployed, part))) {
         CHANGED
     } else {
         None
     };
-    Cell::of(state).marked(mark)
+    Cell::of(shown.as_deref()).marked(mark)
 }
 
+/// Whether all are ready.
 fn bot(deployed: &Map<String, Value>) -> Cell {
-    let ready = deployed.get("service").map(|service| &service["ready"]);
-    Cell::of(match ready {
-        Some(Value::Bool(true)) => Some("ready"),
-        Some(Value::Bool(false)) => Some("not ready"),
-        _ => None,
+    let ready: Vec<bool> =
+        bots(deployed).filter_map(|(_, deployed)| deployed.get("service")?["ready"].as_bool()).collect();
+    Cell::of(match ready[..] {
+        [] => None,
+        _ if ready.contains(&false) => Some("not ready"),
+        _ => Some("ready"),
     })
-}
-
-/// A text in which no character steers a terminal, turns a text around, or looks like another line.
-pub(super) fn on_one_line(text: &str) -> String {
-    let steers = |c: char| {
-        // The format characters and separators of Unicode that do so (general categories Cf, Zl and Zp).
-        let is_format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        c.is_control() || is_format
-    };
-    let shown = |c| {
-        if c == '\n' {
-            ' '
-        } else if steers(c) {
-            '?'
-        } else {
-            c
-        }
-    };
-    text.chars().map(shown).collect()
-}
-
-/// The rows under a header, in columns.
-pub(super) fn table(rows: &[&Row]) -> Vec<String> {
-    let texts: Vec<Vec<String>> = std::iter::once(HEADER.map(str::to_owned).to_vec())
-        .chain(rows.iter().map(|row| row.cells.iter().map(Cell::shown).collect()))
-        .collect();
-    let width = |column: usize| texts.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..HEADER.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    texts.iter().map(line).collect()
 }

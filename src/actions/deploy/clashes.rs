@@ -1,0 +1,102 @@
+//! What two bots of one host cannot both have.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::parts::Parts;
+use crate::error::{Error, Result};
+use crate::host::unit::UnitName;
+use crate::teleport::config::{self, Paths};
+
+/// What a bot has for itself.
+pub(super) struct Claims {
+    /// How a message calls the bot.
+    bot: String,
+    is_absent: bool,
+    service: String,
+    config: String,
+    storage: String,
+    diag_addr: Option<String>,
+    outputs: Vec<String>,
+    listeners: Vec<String>,
+}
+
+impl Claims {
+    /// What its parts say, each by its usual value where they do not.
+    pub fn of(name: Option<&str>, parts: &Parts, is_absent: bool) -> Self {
+        let text = |part: &str, name: &str| parts.given(part, name).and_then(Value::as_str);
+        let storage = text("storage", "path").or_else(|| text("config", "storage_path"));
+        let service = text("systemd", "name").or_else(|| text("service", "name")).unwrap_or("tbot");
+        let config = ["config", "destinations", "systemd", "service"].iter();
+        let config =
+            config.zip(["path", "config", "config", "config"]).find_map(|(part, name)| text(part, name));
+        Self {
+            bot: name.map_or_else(|| "the unnamed bot".to_owned(), |name| format!("`{name}`")),
+            is_absent,
+            service: UnitName::try_from(service.to_owned())
+                .map_or_else(|_| service.to_owned(), |name| name.file_name()),
+            config: config.unwrap_or("/etc/tbot.yaml").to_owned(),
+            storage: storage.unwrap_or(config::DEFAULT_STORAGE).to_owned(),
+            diag_addr: None,
+            outputs: Vec::new(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// Adds what a configuration names. One that says nothing for certain is refused elsewhere.
+    pub fn add(&mut self, config: &Value) {
+        self.diag_addr =
+            config["diag_addr"].as_str().filter(|address| !address.is_empty()).map(str::to_owned);
+        self.outputs = Paths::of(config).map(|paths| paths.outputs).unwrap_or_default();
+        let services = ["services", "outputs"].iter().filter_map(|list| config[list].as_array()).flatten();
+        self.listeners =
+            services.filter_map(|service| service["listen"].as_str()).map(str::to_ascii_lowercase).collect();
+    }
+
+    /// What this one and another cannot both have, and what to do.
+    fn clash(&self, other: &Self) -> Option<(String, &'static str)> {
+        if self.service == other.service {
+            return Some((format!("the service {}", self.service), "give one another `service_name`"));
+        }
+        if self.config == other.config {
+            return Some((format!("the configuration {}", self.config), "give one another `config_path`"));
+        }
+        let (one, two) = (Path::new(&self.storage), Path::new(&other.storage));
+        if one.starts_with(two) || two.starts_with(one) {
+            let what = format!("the directory {} for their state", longer(&self.storage, &other.storage));
+            return Some((what, "give one another `storage_path`, outside of the other's"));
+        }
+        if self.is_absent || other.is_absent {
+            return None;
+        }
+        if let Some(address) = self.diag_addr.as_ref().filter(|_| self.diag_addr == other.diag_addr) {
+            return Some((format!("`diag_addr` {address}"), "give one another `diag_addr`"));
+        }
+        if let Some(path) = self.outputs.iter().find(|path| other.outputs.contains(path)) {
+            let what = format!("the directory {path} for what their services write");
+            return Some((what, "give one another `path` in `destination`"));
+        }
+        let address = self.listeners.iter().find(|address| other.listeners.contains(address))?;
+        Some((format!("the address {address} for their services"), "give one another `listen`"))
+    }
+}
+
+/// Refuses bots of which two have one thing.
+pub(super) fn check<'a>(bots: impl Iterator<Item = &'a Claims>) -> Result<()> {
+    let mut others: Vec<&Claims> = Vec::new();
+    for bot in bots {
+        for other in &others {
+            if let Some((what, cure)) = other.clash(bot) {
+                let message = format!("`instances`: {} and {} would both have {what}", other.bot, bot.bot);
+                return Err(Error::invalid(message).hint(cure));
+            }
+        }
+        others.push(bot);
+    }
+    Ok(())
+}
+
+fn longer<'a>(one: &'a str, two: &'a str) -> &'a str {
+    if one.len() >= two.len() { one } else { two }
+}
