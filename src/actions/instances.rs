@@ -12,7 +12,7 @@ use crate::host::{AbsolutePath, Account};
 use crate::teleport::Name;
 
 /// A bot with a service, a configuration and a directory of its own.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Instance {
     pub name: InstanceName,
@@ -25,6 +25,11 @@ pub(super) struct Instance {
     /// The bot's roles; without them, the bot is left as it is.
     pub bot_roles: Option<Vec<String>>,
     pub bot_traits: Option<BTreeMap<String, Vec<String>>>,
+    /// The hosts that have it, where these are not all. Rules of others in its token are left as they are.
+    pub hosts: Option<Vec<String>>,
+    /// Hosts whose rules go from its token.
+    #[serde(default)]
+    pub leaves: Vec<String>,
 
     // On the host. What is not given of user and group is the unnamed bot's.
     pub user: Option<Account>,
@@ -126,16 +131,24 @@ impl Instance {
     }
 }
 
-/// Refuses two of one name.
-pub(super) fn check_names(instances: &[Instance]) -> Result<()> {
+/// Refuses two of one name, and hosts that are to have an instance and to leave it.
+pub(super) fn check(instances: &[Instance]) -> Result<()> {
     let mut names = HashSet::new();
-    match instances.iter().find(|instance| !names.insert(instance.name.as_str())) {
-        None => Ok(()),
-        Some(twice) => Err(Error::invalid(format!(
-            "two of `instances` are called `{}`: give each a name of its own",
-            twice.name.as_str()
-        ))),
+    for instance in instances {
+        let name = instance.name.as_str();
+        if !names.insert(name) {
+            return Err(Error::invalid(format!(
+                "two of `instances` are called `{name}`: give each a name of its own"
+            )));
+        }
+        let both = instance.hosts.iter().flatten().find(|host| instance.leaves.contains(host));
+        if let Some(host) = both {
+            return Err(Error::invalid(format!(
+                "`instances`: `{host}` is among both `hosts` and `leaves` of `{name}`: remove it from one of them"
+            )));
+        }
     }
+    Ok(())
 }
 
 fn named(text: String) -> Result<Name> {
@@ -188,6 +201,6 @@ mod tests {
     #[test]
     fn no_two_have_one_name() {
         let two = ["a", "b", "a"].map(|name| instance(json!({ "name": name })).unwrap());
-        assert!(check_names(&two).unwrap_err().message.contains("`a`"));
+        assert!(check(&two).unwrap_err().message.contains("`a`"));
     }
 }

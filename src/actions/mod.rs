@@ -65,7 +65,7 @@ const ACTIONS: [Entry; 16] = [
     entry::<deploy::Deploy>("deploy"),
     entry::<destinations::Parameters>("destinations"),
     entry::<ekcert_ca::Asked>("ekcert_ca"),
-    entry::<enroll::Asked>("enroll"),
+    entry::<enroll::Enroll>("enroll"),
     entry::<identify::Identify>("identify"),
     entry::<preflight::Preflight>("preflight"),
     entry::<program::Parameters>("program"),

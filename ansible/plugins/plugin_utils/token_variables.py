@@ -58,6 +58,7 @@ def _instances(hosts):
     for host, given in hosts:
         for instance in binaries.plain(given.get("tbot_instances") or []):
             own = {name: instance[name] for name in ("name", *OF_INSTANCE) if instance.get(name) not in (None, "")}
+            own.setdefault("token_name", "tbot-%s" % own.get("name"))
             first, one = found.setdefault(own.get("name"), (host, {**own, "hosts": [], "leaves": []}))
             for name in OF_INSTANCE:
                 if own.get(name) != one.get(name):

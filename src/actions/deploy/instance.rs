@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::parts::Parts;
 use crate::actions::instances::Instance;
 use crate::error::{Error, Result};
+use crate::host::Account;
 use crate::teleport::Name;
 
 /// By which tokens this host joins as its instances.
@@ -50,7 +51,7 @@ impl Parts {
         }
         if let Some(service) = &mut parts.service {
             service.remove("diag_addr");
-            let readers: Vec<&str> = instance.readers.iter().map(|reader| reader.as_str()).collect();
+            let readers: Vec<&str> = instance.readers.iter().map(Account::as_str).collect();
             service.insert("readers".to_owned(), json!(readers));
         }
         if instance.is_absent() {

@@ -67,7 +67,7 @@ impl Action for Deploy {
         parts.share();
         parts.refuse_states()?;
         let tokens = Tokens { known: parameters.instance_tokens, suffix: parameters.token_suffix };
-        instances::check_names(&parameters.instances)?;
+        instances::check(&parameters.instances)?;
         let mut accounts = vec![account(&parts)];
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for instance in &parameters.instances {

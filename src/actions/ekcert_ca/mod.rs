@@ -103,7 +103,7 @@ pub(super) fn search(
 }
 
 /// What came of a search.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Found {
     /// The CAs to allow, in PEM.
     pub allowed: Vec<String>,

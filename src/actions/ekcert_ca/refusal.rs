@@ -11,7 +11,7 @@ use crate::message::shown;
 const SHOWN: usize = 5;
 
 /// Hosts for which there is no CA to allow, for one reason.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(in crate::actions) struct LeftOut {
     pub hosts: Vec<String>,
     /// The error of a request in which every host has it.

@@ -36,7 +36,8 @@ impl BotChange {
 
     /// That nobody makes it.
     pub(super) fn warning(&self, asked: &Asked) -> Option<String> {
-        let name = asked.bot_name.as_ref().filter(|_| self.state == Some("missing"))?;
+        let name =
+            asked.bot_name.as_ref().filter(|_| self.state == Some("missing") && !asked.is_for_nobody)?;
         Some(format!(
             "the cluster has no bot `{name}`, so that no host can join: give `bot.roles` to have it made, or make it by a resource of \
              kind bot"

@@ -63,11 +63,13 @@ pub(super) fn decide<'a>(
         asked.takes_away && !has_tokens && cas.as_ref().is_some_and(|found| found.allowed.is_empty());
     for (unit, output) in if nothing { Vec::new() } else { outputs } {
         match outlook(request, asked, unit, &output, fleet, cas.as_ref())? {
-            Outlook::Unknown(why) => {
+            // One that is for some of the hosts only may be for nobody who is known.
+            None => {}
+            Some(Outlook::Unknown(why)) => {
                 is_unknown = true;
                 warnings.extend(why);
             }
-            Outlook::Planned(plan, of_plan) => {
+            Some(Outlook::Planned(plan, of_plan)) => {
                 warnings.extend(of_plan);
                 built.push(Built { unit, output, plan: *plan });
             }
@@ -87,7 +89,7 @@ fn outlook(
     output: &Output<'_>,
     fleet: &Fleet,
     cas: Option<&Found>,
-) -> Result<Outlook> {
+) -> Result<Option<Outlook>> {
     let mut parameters = asked.token.clone();
     parameters.name = unit.name.clone();
     if let Some(host) = &unit.host {
@@ -97,12 +99,20 @@ fn outlook(
     if let Some(found) = cas.filter(|found| !found.allowed.is_empty()) {
         parameters.ekcert_allowed_cas = Some(found.allowed.clone());
     }
-    let only = parameters.only.clone().unwrap_or_default();
+    let only = parameters.only.clone();
     // A host's own token may have been a shard, which is called so where the host is called by a number.
-    let all_archived = unit.host.is_some();
-    let terms = Terms { only: &only, all_archived, withdraw: parameters.withdraw, prune: parameters.prune };
+    let terms = Terms {
+        only: only.as_deref().filter(|only| asked.is_for_some || !only.is_empty()),
+        leaves: &asked.leaves,
+        all_archived: unit.host.is_some() || asked.is_for_some,
+        withdraw: parameters.withdraw,
+        prune: parameters.prune,
+    };
     let known = fleet.known(&terms, output)?;
-    Outlook::of(parameters.without_hosts()?, known, output, request.controls.check_mode)
+    if (asked.is_for_some || asked.is_for_nobody) && known.is_about_nobody(output.current()) {
+        return Ok(None);
+    }
+    Outlook::of(parameters.without_hosts()?, known, output, request.controls.check_mode).map(Some)
 }
 
 /// Whether the cluster's tokens allow no other CAs than these.

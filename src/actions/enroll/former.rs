@@ -38,7 +38,7 @@ pub(super) fn former(
 
 fn withdrawn(request: &Request, asked: &Asked, fleet: &Fleet, before: &Token) -> Result<Option<Token>> {
     let output = Output::inspect(None, Some(vec![before.clone()]))?;
-    let terms = Terms { only: &[], all_archived: true, withdraw: true, prune: false };
+    let terms = Terms { only: None, leaves: &[], all_archived: true, withdraw: true, prune: false };
     let known = fleet.known(&terms, &output)?;
     let parameters = asked.token.to_withdraw(before.name.clone()).without_hosts()?;
     match Outlook::of(parameters, known, &output, request.controls.check_mode)? {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::AbsolutePath;
 use crate::teleport::{Name, Token};
 
@@ -102,6 +102,18 @@ impl Layout {
     pub(super) fn has_built(&self, token: &str, units: &[Unit]) -> bool {
         let is_of_all = self.tokens != Tokens::PerHost && self.is_fleets(token, &BTreeSet::new());
         is_of_all || units.iter().any(|unit| unit.is_own(token))
+    }
+
+    /// Refuses tokens of other bots that would be taken for those of a host.
+    pub(super) fn refuse_others(&self, others: &[Name], hosts: &BTreeSet<String>) -> Result<()> {
+        match others.iter().find(|other| self.is_fleets(other.as_str(), hosts)) {
+            None => Ok(()),
+            Some(other) => Err(Error::new(
+                Kind::Conflict,
+                format!("the token {other} of another bot has the name that a host's own token {}-HOST would have", self.name),
+            )
+            .hint("set another `token_name`")),
+        }
     }
 
     /// Whether a token may be of this fleet in any layout: by its name alone, or one of these hosts'.

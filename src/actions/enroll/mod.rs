@@ -1,188 +1,148 @@
-//! `enroll`: a fleet into its cluster. It reads bot and tokens by `tctl`, decides, applies, and reads again.
+//! `enroll`: a fleet into its cluster. It reads bots and tokens by `tctl`, decides, applies, and reads again.
 
 mod apply;
 mod bot_change;
 mod bot_file;
 mod cluster;
+mod combined;
 mod decision;
 mod former;
 mod layout;
 mod marks;
+mod of_bot;
 mod parameters;
 mod report;
 
-use std::collections::BTreeSet;
 use std::thread;
 
-use serde_json::json;
-
-use super::Action;
-use super::token::Fleet;
+use super::ekcert_ca::Found;
+use super::{Action, instances};
 use crate::error::{Error, Kind, Result};
-use crate::ordered;
 use crate::protocol::{Answer, Request};
-use crate::teleport::tctl::Tctl;
-use cluster::{Reader, State};
-use decision::{Decision, decide};
-use layout::Unit;
-use marks::Mark;
-pub(super) use parameters::Asked;
-use parameters::Parameters;
+use of_bot::MOST_ATTEMPTS;
+use parameters::{Asked, Parameters};
 use report::Report;
 
-/// How often it applies, where something else changes the tokens as well.
-const MOST_ATTEMPTS: u32 = 5;
+/// The bots that hosts join as: the unnamed one first, then the instances.
+pub(super) struct Enroll {
+    bots: Vec<Named>,
+}
 
-impl Action for Asked {
+/// What is asked for of one of them; the unnamed one has no name.
+#[derive(Clone)]
+struct Named {
+    name: Option<String>,
+    asked: Asked,
+}
+
+impl Action for Enroll {
     type Parameters = Parameters;
 
-    fn checked(parameters: Parameters) -> Result<Self> {
-        parameters.checked()
+    fn checked(mut parameters: Parameters) -> Result<Self> {
+        let instances = std::mem::take(&mut parameters.instances);
+        instances::check(&instances)?;
+        let mut bots = Vec::with_capacity(instances.len() + 1);
+        for instance in &instances {
+            let name = Some(instance.name.as_str().to_owned());
+            let asked = parameters.of_instance(instance).map_err(|error| of(name.as_deref(), error))?;
+            bots.push(Named { name, asked });
+        }
+        bots.insert(0, Named { name: None, asked: parameters.checked()? });
+        tell_of_each_other(&mut bots)?;
+        Ok(Self { bots })
     }
 
-    fn run(mut self, request: &Request) -> Result<Answer> {
-        if self.read_only {
-            return self.only_read();
+    fn run(self, request: &Request) -> Result<Answer> {
+        let mut bots = self.bots;
+        if bots[0].asked.read_only {
+            for bot in &bots[1..] {
+                let asked = Asked { all_tokens: false, ..bot.asked.clone() };
+                asked.only_read().map_err(|error| of(bot.name.as_deref(), error))?;
+            }
+            return bots[0].asked.only_read();
         }
-        let mut report = Report::new(&mut self);
+        let mut cas = if bots.len() > 1 { foresee(&bots, request)? } else { None };
+        let mut reports: Vec<Report> = bots.iter_mut().map(|bot| Report::new(&mut bot.asked)).collect();
+        let mut pending: Vec<usize> = (0..bots.len()).collect();
         // A cluster has no compare-and-swap for tokens: of two runs that change one at the same time, the second to apply undoes what
         // the first did. So each reads again after a while, and goes on until it sees what it wants.
         for attempt in 1..=MOST_ATTEMPTS + 1 {
             if attempt > 1 {
-                thread::sleep(self.settle);
+                thread::sleep(bots[0].asked.settle);
             }
-            if !self.attempt(request, attempt, &mut report)? {
-                return Ok(report.answer(&self, request));
+            let mut again = Vec::new();
+            for index in pending {
+                let (Named { name, asked }, report) = (&mut bots[index], &mut reports[index]);
+                report.cas = report.cas.take().or(cas.take());
+                if asked.attempt(request, attempt, report).map_err(|error| of(name.as_deref(), error))? {
+                    again.push(index);
+                }
+                cas.clone_from(&report.cas);
             }
+            if again.is_empty() {
+                return Ok(combined::answer(bots.into_iter().zip(reports), request));
+            }
+            pending = again;
         }
+        let names: Vec<&str> = pending.iter().map(|index| bots[*index].asked.layout.name.as_str()).collect();
         Err(Error::new(
             Kind::Conflict,
             format!(
                 "the token {} was applied {MOST_ATTEMPTS} times, and each time it said something else when it was read again",
-                self.layout.name
+                names.join(", ")
             ),
         )
         .hint("something else applies it too: stop that, then run this again"))
     }
 }
 
-impl Asked {
-    /// Reads the cluster, so that what stands in the way is known before any host is touched.
-    fn only_read(&self) -> Result<Answer> {
-        let answer = Answer::new(false).warnings(self.warnings.clone());
-        let Some(tctl) = &self.tctl else { return Ok(answer.result("is_read", false)) };
-        let reader =
-            Reader { tctl, layout: &self.layout, bot_name: self.bot_name.as_ref(), hosts: &BTreeSet::new() };
-        let read = if self.all_tokens {
-            reader.tokens_by_tpm().map(Some)
-        } else {
-            reader.read(&[], self.layout.has_several(self.token.retire)).map(|_| None)
-        };
-        match read {
-            Err(error) if self.may_lack(&error) => Ok(answer.result("is_read", false)),
-            read => read.map(|tokens| answer.result("is_read", true).result("current", json!(tokens))),
-        }
+/// Decides about all bots before anything is written or applied for one; the CAs that are found by it.
+fn foresee(bots: &[Named], request: &Request) -> Result<Option<Found>> {
+    let mut asking = request.clone();
+    asking.controls.check_mode = true;
+    let mut cas = None;
+    for Named { name, asked } in bots {
+        let mut asked = asked.clone();
+        let mut report = Report::new(&mut asked);
+        report.cas = cas;
+        asked.attempt(&asking, 1, &mut report).map_err(|error| of(name.as_deref(), error))?;
+        cas = report.cas.take();
     }
+    Ok(cas)
+}
 
-    /// Whether an error says only that there is no tctl where nobody said that there is. One that is there may miss other things.
-    fn may_lack(&self, error: &Error) -> bool {
-        let is_there = self.tctl.as_ref().is_some_and(Tctl::is_there);
-        error.kind == Kind::NotFound && !self.names_tctl && !is_there
-    }
-
-    /// Reads, decides and applies, and says whether that has to be looked at again.
-    fn attempt(&mut self, request: &Request, attempt: u32, report: &mut Report) -> Result<bool> {
-        let fleet = Fleet::read(request, self.hosts.clone(), &self.token.archived, &self.former)?;
-        let hosts = fleet.host_names();
-        let mut units = self.layout.units(&self.of_run(&hosts))?;
-        if !self.write_files {
-            units.iter_mut().for_each(Unit::leave_file);
-        }
-        let marks = units.iter().map(|unit| unit.file.as_ref().map(Mark::beside).transpose());
-        let marks: Vec<Option<Mark>> = marks.collect::<Result<_>>()?;
-        let state = self.read(&units, &marks, &hosts, &fleet, attempt)?;
-        let decision = decide(request, self, &units, &fleet, state.as_ref(), report.take_cas())?;
-        let apply = (decision.to_apply(), decision.to_remove());
-        let changes_tokens = !apply.0.is_empty() || !apply.1.is_empty();
-        if attempt > MOST_ATTEMPTS && changes_tokens {
-            return Ok(true);
-        }
-        // The files first: with one that cannot be written, nothing is applied.
-        report.take(&decision, self, request, state.is_some(), attempt)?;
-        if !request.controls.check_mode
-            && let Some(tctl) = self.tctl.as_ref().filter(|_| state.is_some())
-        {
-            apply::forget(request, self, &decision, &hosts)?;
-            apply::all(tctl, &decision, &apply.0)?;
-        }
-        report.rules_are_known = state.is_some() || !fleet.has_archived() || report.has_tokens();
-        if state.is_some() {
-            // What the next attempt is to find, whoever keeps the files.
-            if !self.write_files {
-                report.leave_marks(self, &hosts)?;
-            }
-            self.applied_before = vec![marks::text(decision.built.iter().flat_map(Decision::names))];
-            for (built, mark) in decision.built.iter().zip(&marks) {
-                if let Some(mark) = mark {
-                    mark.keep(request, &Decision::names(built))?;
-                }
+/// Tells each of the others' tokens, and refuses what two of them cannot both have.
+fn tell_of_each_other(bots: &mut [Named]) -> Result<()> {
+    for index in 1..bots.len() {
+        let (before, bot) = bots.split_at(index);
+        let bot = &bot[0];
+        for other in before {
+            if let Some(what) = bot.asked.clash(&other.asked) {
+                let of = |named: &Named| {
+                    named
+                        .name
+                        .as_ref()
+                        .map_or_else(|| "the unnamed bot".to_owned(), |name| format!("`{name}`"))
+                };
+                return Err(Error::invalid(format!(
+                    "`instances`: {} and {} would both have {what}",
+                    of(other),
+                    of(bot)
+                )));
             }
         }
-        if let (Some(state), 1) = (&state, attempt) {
-            let tokens: Vec<&str> = decision.built.iter().flat_map(Decision::names).collect();
-            report.warn(
-                self.tctl
-                    .as_ref()
-                    .map(|tctl| state.locks(tctl, self.bot_name.as_ref(), &tokens))
-                    .unwrap_or_default(),
-            );
-        }
-        report.cas = decision.cas;
-        Ok(state.is_some() && changes_tokens && !request.controls.check_mode)
     }
-
-    /// The hosts of this run that are or were in the registry: the tokens of others are left to runs of theirs.
-    fn of_run(&self, hosts: &BTreeSet<String>) -> BTreeSet<String> {
-        match &self.token.only {
-            Some(only) => ordered::set(hosts.iter().filter(|host| only.contains(host)).cloned()),
-            None => hosts.clone(),
-        }
+    let names: Vec<_> = bots.iter().map(|bot| bot.asked.layout.name.clone()).collect();
+    for bot in bots {
+        bot.asked.others = names.iter().filter(|name| **name != bot.asked.layout.name).cloned().collect();
     }
+    Ok(())
+}
 
-    /// What the cluster has; none where there is no tctl to ask it by.
-    fn read(
-        &mut self,
-        units: &[Unit],
-        marks: &[Option<Mark>],
-        hosts: &BTreeSet<String>,
-        fleet: &Fleet,
-        attempt: u32,
-    ) -> Result<Option<State>> {
-        let Some(tctl) = &self.tctl else { return Ok(None) };
-        let reader = Reader { tctl, layout: &self.layout, bot_name: self.bot_name.as_ref(), hosts };
-        let all = self.layout.has_several(self.token.retire) || fleet.has_archived();
-        let mut state = match reader.read(units, all) {
-            Err(error) if attempt == 1 && self.may_lack(&error) => {
-                self.tctl = None;
-                return Ok(None);
-            }
-            state => state?,
-        };
-        if self.recreate && attempt == 1 {
-            return Ok(Some(state));
-        }
-        let before = self.applied_before.iter().flat_map(|text| marks::names(text));
-        let mut marked = ordered::set(before.filter(|name| self.layout.has_built(name, units)));
-        for mark in marks.iter().flatten() {
-            marked.extend(mark.names()?);
-        }
-        let is_lost = |state: &State| marked.iter().any(|name| !state.names.contains(name));
-        if is_lost(&state) && !state.is_whole {
-            // Those of a former layout are among all of them.
-            state = reader.read(units, true)?;
-        }
-        let lost: Vec<String> = marked.iter().filter(|name| !state.names.contains(*name)).cloned().collect();
-        marks::refuse_lost(&lost)?;
-        Ok(Some(state))
+/// The error of an instance names it.
+fn of(name: Option<&str>, error: Error) -> Error {
+    match name {
+        Some(name) => Error { message: format!("instance {name}: {}", error.message), ..error },
+        None => error,
     }
 }

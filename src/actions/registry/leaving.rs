@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::hosts;
+use super::super::{hosts, instances};
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath};
@@ -26,9 +26,8 @@ pub(in crate::actions) struct Leaving {
     pub registry: AbsolutePath,
     /// The names of the hosts.
     pub only: Vec<String>,
-    /// The token that they are to leave, or the several of that name, and its bot.
-    pub shards: Shards,
-    pub bot_name: Option<Name>,
+    /// The tokens that they are to leave: of each name the one, or the several, and the bot.
+    pub tokens: Vec<(Shards, Option<Name>)>,
     /// Where the tokens are: what the cluster says, and a directory of token files.
     pub current: Option<Value>,
     pub token_directory: Option<AbsolutePath>,
@@ -50,13 +49,18 @@ impl Leaving {
                 "`state: leaving` takes the hosts as `only`: leave out `host`, `identity` and `hosts`",
             ));
         }
-        let Parameters { registry, only, name, bot_name, current, token_directory, .. } = parameters;
+        let Parameters { registry, only, name, bot_name, instances, current, token_directory, .. } =
+            parameters;
         let (Some(only), Some(name)) = (only, name) else {
             return Err(Error::invalid("`state: leaving` needs `only` and `name`"));
         };
         let allow_lockout = parameters.allow_lockout;
-        let shards = Shards::new(name, 1)?;
-        Ok(Self { registry, only, shards, bot_name, current, token_directory, allow_lockout })
+        instances::check(&instances)?;
+        let mut tokens = vec![(Shards::new(name, 1)?, bot_name)];
+        for instance in &instances {
+            tokens.push((Shards::new(instance.token_name()?, 1)?, Some(instance.bot_name()?)));
+        }
+        Ok(Self { registry, only, tokens, current, token_directory, allow_lockout })
     }
 
     pub(super) fn run(&self) -> Result<Answer> {
@@ -101,12 +105,14 @@ impl Leaving {
 
     /// Whether the token is what the hosts are to leave, of its present or a former layout.
     fn is_own(&self, token: &Token, names: &HashSet<String>) -> bool {
-        let is_shard = self.shards.place_of(&token.name).is_some();
-        let suffix = token.name.as_str().strip_prefix(self.shards.name().as_str());
-        let is_hosts =
-            || suffix.and_then(|suffix| suffix.strip_prefix('-')).is_some_and(|host| names.contains(host));
-        let bot = self.bot_name.as_ref().map(Name::as_str);
-        (is_shard || is_hosts()) && token.settings.bot_name.as_deref() == bot
+        self.tokens.iter().any(|(shards, bot)| {
+            let is_shard = shards.place_of(&token.name).is_some();
+            let suffix = token.name.as_str().strip_prefix(shards.name().as_str());
+            let is_hosts = || {
+                suffix.and_then(|suffix| suffix.strip_prefix('-')).is_some_and(|host| names.contains(host))
+            };
+            (is_shard || is_hosts()) && token.settings.bot_name.as_deref() == bot.as_ref().map(Name::as_str)
+        })
     }
 
     /// All tokens that can be read, and warnings about others.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Action;
+use super::instances::Instance;
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Mode};
 use crate::protocol::{Answer, Request};
@@ -45,6 +46,8 @@ pub(super) struct Parameters {
     only: Option<Vec<String>>,
     name: Option<Name>,
     bot_name: Option<Name>,
+    #[serde(default)]
+    instances: Vec<Instance>,
     current: Option<Value>,
     token_directory: Option<AbsolutePath>,
     #[serde(default)]
@@ -90,6 +93,7 @@ impl Action for Asked {
             ("only", parameters.only.is_some()),
             ("name", parameters.name.is_some()),
             ("bot_name", parameters.bot_name.is_some()),
+            ("instances", !parameters.instances.is_empty()),
             ("current", parameters.current.is_some()),
             ("token_directory", parameters.token_directory.is_some()),
             ("allow_lockout", parameters.allow_lockout),

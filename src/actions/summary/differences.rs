@@ -51,11 +51,13 @@ pub(super) fn of(seen: &Seen, enrolled: &Map<String, Value>) -> Vec<String> {
 
 const ACCESS: &str = "the account of the bot, or its access to the TPM, is not as it should be";
 
+type Answers = Map<String, Value>;
+
 /// What is known of each instance: of its token, and of what it has on the host.
 fn instances<'a>(
     seen: &'a Seen,
     enrolled: &'a Map<String, Value>,
-) -> Vec<(&'a str, &'a Map<String, Value>, &'a Map<String, Value>)> {
+) -> Vec<(&'a str, &'a Answers, &'a Answers)> {
     static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     let of =
         |answer: &'a Map<String, Value>| answer.get("instances").and_then(Value::as_object).unwrap_or(&NONE);

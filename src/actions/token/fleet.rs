@@ -33,14 +33,24 @@ pub(in crate::actions) struct Fleet {
 
 /// Which of a fleet a token is for.
 pub(in crate::actions) struct Terms<'a> {
-    /// Hosts of the registry and its archive; all of them where it is empty.
-    pub only: &'a [String],
+    /// Hosts of the registry and its archive; all of them where nothing is given.
+    pub only: Option<&'a [String]>,
+    /// Hosts of the registry that the token is not for any more.
+    pub leaves: &'a [String],
     /// Whether TPMs that are out of use leave the token, whoever had them.
     pub all_archived: bool,
     /// Whether rules of archived TPMs go, and nobody is added.
     pub withdraw: bool,
     /// Whether the rules of all others go.
     pub prune: bool,
+}
+
+impl Terms<'_> {
+    /// Whether a token is for what has this name, or none.
+    fn is_asked(&self) -> impl Fn(Option<&str>) -> bool {
+        let only: Option<HashSet<&str>> = self.only.map(|only| only.iter().map(String::as_str).collect());
+        move |name| only.as_ref().is_none_or(|only| name.is_some_and(|name| only.contains(name)))
+    }
 }
 
 impl Fleet {
@@ -90,9 +100,8 @@ impl Fleet {
 
     /// What a token has to know.
     pub(in crate::actions) fn into_known(mut self, terms: &Terms<'_>, output: &Output<'_>) -> Result<Known> {
-        let only: HashSet<&str> = terms.only.iter().map(String::as_str).collect();
-        let is_asked = |name: Option<&str>| only.is_empty() || name.is_some_and(|name| only.contains(name));
-        let mut known = self.about(is_asked, terms, output)?;
+        let is_asked = terms.is_asked();
+        let mut known = self.about(&is_asked, terms, output)?;
         self.hosts.retain(|host| !terms.withdraw && is_asked(host.name()));
         self.archived.retain(|tpm| is_asked(tpm.name()) || (terms.all_archived && output.has_rule_of(tpm)));
         (known.hosts, known.archived) = (self.hosts, self.archived);
@@ -101,16 +110,18 @@ impl Fleet {
 
     /// The same, where another token has to know it as well.
     pub(in crate::actions) fn known(&self, terms: &Terms<'_>, output: &Output<'_>) -> Result<Known> {
-        let only: HashSet<&str> = terms.only.iter().map(String::as_str).collect();
-        let is_asked = |name: Option<&str>| only.is_empty() || name.is_some_and(|name| only.contains(name));
-        let mut known = self.about(is_asked, terms, output)?;
-        let asked = |host: &&Identity| is_asked(host.name());
+        let is_asked = terms.is_asked();
+        let mut known = self.about(&is_asked, terms, output)?;
+        let leaves: HashSet<&str> = terms.leaves.iter().map(String::as_str).collect();
+        let is_leaving = |host: &&Identity| host.name().is_some_and(|name| leaves.contains(name));
+        let is_asked_host = |host: &&Identity| is_asked(host.name()) && !is_leaving(host);
         if !terms.withdraw {
-            known.hosts = self.hosts.iter().filter(asked).cloned().collect();
+            known.hosts = self.hosts.iter().filter(is_asked_host).cloned().collect();
         }
         let is_gone =
             |tpm: &&Identity| is_asked(tpm.name()) || (terms.all_archived && output.has_rule_of(tpm));
-        known.archived = self.archived.iter().filter(is_gone).cloned().collect();
+        let archived = self.archived.iter().filter(is_gone);
+        known.archived = archived.chain(self.hosts.iter().filter(is_leaving)).cloned().collect();
         Ok(known)
     }
 
@@ -141,7 +152,7 @@ impl Fleet {
     /// there are no others. Those of the archive are warnings.
     fn about(
         &self,
-        is_asked: impl Fn(Option<&str>) -> bool,
+        is_asked: &impl Fn(Option<&str>) -> bool,
         terms: &Terms<'_>,
         output: &Output<'_>,
     ) -> Result<Known> {

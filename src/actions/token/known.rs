@@ -20,6 +20,11 @@ pub(in crate::actions) struct Known {
 }
 
 impl Known {
+    /// Whether a token of these rules neither lets anybody in nor is to.
+    pub(in crate::actions) fn is_about_nobody(&self, current: &[Token]) -> bool {
+        self.hosts.is_empty() && self.archived.is_empty() && current.is_empty()
+    }
+
     /// Whether `prune` would take others' rules away, and not only those of archived TPMs.
     pub(super) fn would_prune_all(&self, current: &[Token]) -> bool {
         let archived: HashSet<&str> = self.archived.iter().filter_map(Identity::hash).collect();

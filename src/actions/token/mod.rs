@@ -60,7 +60,8 @@ fn known(request: &Request, asked: &mut Asked, output: &Output<'_>) -> Result<Kn
     let Some(hosts) = asked.hosts.take() else { return Ok(Known::default()) };
     let given = &asked.given;
     let terms = Terms {
-        only: given.only.as_deref().unwrap_or_default(),
+        only: given.only.as_deref().filter(|only| !only.is_empty()),
+        leaves: &[],
         all_archived: false,
         withdraw: given.withdraw,
         prune: given.prune,

@@ -30,7 +30,7 @@ impl Outlook {
         check_mode: bool,
     ) -> Result<Self> {
         let mut warnings = std::mem::take(&mut known.warnings);
-        let knows_nobody = known.hosts.is_empty() && known.archived.is_empty() && output.current().is_empty();
+        let knows_nobody = known.is_about_nobody(output.current());
         if knows_nobody && check_mode && !asked.only_takes_away {
             warnings.push(
                 "no host is known yet; earlier tasks would have recorded some, so the token cannot be foreseen"

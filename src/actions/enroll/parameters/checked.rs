@@ -1,5 +1,6 @@
 //! What the parameters of `enroll` ask for, once it is known that they can go together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,7 +15,8 @@ use crate::host::AbsolutePath;
 use crate::teleport::tctl::Tctl;
 use crate::teleport::{BotTerms, Identity, Name};
 
-/// What the parameters ask for.
+/// What the parameters ask for, of one bot.
+#[derive(Clone)]
 #[allow(clippy::struct_excessive_bools)] // the contract's parameters
 pub(in crate::actions) struct Asked {
     /// None where nothing is read from a cluster or applied.
@@ -33,6 +35,15 @@ pub(in crate::actions) struct Asked {
     pub write_files: bool,
     pub applied_before: Vec<String>,
     pub hosts: Hosts,
+    /// Hosts that are not to join as this bot any more, or whether these are all.
+    pub leaves: Vec<String>,
+    pub all_leave: bool,
+    /// Whether it is for some of the registry's hosts, so that rules of others are left as they are.
+    pub is_for_some: bool,
+    /// Whether no host is to join as it.
+    pub is_for_nobody: bool,
+    /// The tokens of other bots of the same hosts.
+    pub others: Vec<Name>,
     /// TPMs that are not to be let in any more, besides those of the registry's archive.
     pub former: Vec<Identity>,
     /// What all tokens are to say.
@@ -72,6 +83,11 @@ impl Parameters {
             write_files: self.write_files,
             applied_before: self.applied_before,
             hosts,
+            leaves: Vec::new(),
+            all_leave: false,
+            is_for_some: false,
+            is_for_nobody: false,
+            others: Vec::new(),
             former: self.former.unwrap_or_default(),
             token,
             cas,
@@ -183,5 +199,34 @@ impl Parameters {
         };
         let file = file.transpose().map_err(Error::invalid)?;
         Ok(Layout { tokens, name: self.name.clone(), shards: self.shards, file })
+    }
+}
+
+impl Asked {
+    /// What this bot and another cannot both have; none where there is nothing.
+    pub(in super::super) fn clash(&self, other: &Self) -> Option<String> {
+        if self.bot_name.is_some() && self.bot_name == other.bot_name {
+            return self
+                .bot_name
+                .as_ref()
+                .map(|name| format!("the bot {name} in the cluster: set another `bot_name`"));
+        }
+        let nobody = BTreeSet::new();
+        let (one, two) = (&self.layout, &other.layout);
+        if one.is_fleets(two.name.as_str(), &nobody) || two.is_fleets(one.name.as_str(), &nobody) {
+            let (one, two) = (&two.name, &one.name);
+            return Some(if one == two {
+                format!("the token {one}: set another `token_name`")
+            } else {
+                format!("the token {one} or {two}, as one of several of the other: set another `token_name`")
+            });
+        }
+        if one.file.is_some() && one.file == two.file {
+            return one
+                .file
+                .as_ref()
+                .map(|file| format!("the token file {}: set another `path`", file.as_str()));
+        }
+        None
     }
 }

@@ -2,6 +2,7 @@
 
 mod cas;
 mod checked;
+mod instance;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::layout::Tokens;
 use crate::actions::ekcert_ca::Source;
+use crate::actions::instances::Instance;
 use crate::actions::seconds::Seconds;
 use crate::actions::token;
 use crate::ekcert::Fingerprint;
@@ -18,7 +20,7 @@ use crate::net::HostPattern;
 use crate::teleport::{Identity, Label, Match, Name, Role};
 pub(in crate::actions) use checked::Asked;
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools)] // the contract's parameters
 pub(in crate::actions) struct Parameters {
@@ -56,6 +58,10 @@ pub(in crate::actions) struct Parameters {
     /// Whether hosts are taken out of service, so that no token need be left.
     #[serde(default)]
     takes_away: bool,
+
+    /// Further bots, each with a token of its own.
+    #[serde(default)]
+    pub(super) instances: Vec<Instance>,
 
     // What `token` takes.
     name: Name,
@@ -106,7 +112,7 @@ pub(in crate::actions) struct Parameters {
 }
 
 /// A bot that is made, or brought to these terms.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WantedBot {
     name: Option<Name>,

@@ -29,7 +29,14 @@ impl Report {
                 asked.layout.name
             ));
         }
-        if let (false, None, Some(name)) = (self.is_read, &asked.bot, &asked.bot_name) {
+        if let (true, Some(name)) = (self.is_bot_unused, &asked.bot_name) {
+            left.push(format!(
+                "No host joins as the bot {name} any more. If nothing else uses it, run: tctl bots rm {name}."
+            ));
+        }
+        if let (false, None, Some(name), false) =
+            (self.is_read, &asked.bot, &asked.bot_name, asked.is_for_nobody)
+        {
             left.push(format!(
                 "The cluster must have the bot {name}: make it by a resource of kind bot, or give its roles (tbot_bot_roles) where tctl \
                  is installed."

@@ -28,6 +28,8 @@ pub(super) struct Report {
     /// Whether the cluster was asked.
     is_read: bool,
     bot: Option<&'static str>,
+    /// Whether the bot is there, and no token lets anybody join as it any more.
+    is_bot_unused: bool,
     rules: BTreeMap<&'static str, Vec<String>>,
     tokens: Vec<Value>,
     deleted: Vec<String>,
@@ -124,6 +126,8 @@ impl Report {
         self.applied = is_read && !request.controls.check_mode;
         self.is_read = is_read;
         self.bot = decision.bot.state;
+        let has_tokens = decision.built.iter().any(|built| !built.plan.merged.tokens.is_empty());
+        self.is_bot_unused = asked.is_for_nobody && !has_tokens && decision.bot.before.is_some();
         if is_read {
             self.take_difference(decision);
         }
