@@ -58,7 +58,10 @@ REQUESTS = {
         ({"action": "storage"}, {"path": "tbot_storage_path"}),
         ({"action": "systemd"}, {"name": "tbot_service_name", "directory": "tbot_unit_directory", "tbot_path": "tbot_path"}),
         (
-            {"action": "deploy", "storage": {"path": "/var/lib/teleport/bot"}, "config": {}, "systemd": {}},
+            {
+                "action": "deploy", "storage": {"path": "/var/lib/teleport/bot"}, "systemd": {},
+                "config": {"defaults": {"diag_addr": "127.0.0.1:3001"}},
+            },
             {
                 "instances": "tbot_instances", "storage.path": "tbot_storage_path", "config.path": "tbot_config_path",
                 "config.services": "tbot_services", "config.extra": "tbot_config_extra", "config.defaults.diag_addr": "tbot_diag_addr",
@@ -180,11 +183,12 @@ def _refusal(request):
 
 def _of_variables(said, names):
     """What the binary says of parameters, said of the variables."""
-    parameter = re.match(r"parameter `(\w+)(?:\[\d+\])?` of action `\w+`: ", said)
+    parameter = re.match(r"parameter `(\w+)((?:\[\d+\]|\.\w+)*)` of action `\w+`: ", said)
     if parameter:
         name = names.get(parameter[1])
-        # An inventory's host has no variable for its name.
-        return "%s: %s" % (name, said[parameter.end() :]) if name else said[parameter.end() :]
+        # An inventory's host has no variable for its name. Of a list, its elements are told by themselves.
+        place = parameter[2] if "." in parameter[2] else ""
+        return "%s%s: %s" % (name, place, said[parameter.end() :]) if name else said[parameter.end() :]
     said = re.sub(r"`(\w+)((?:\[\d+\])?)`", lambda found: names[found[1]] + found[2] if found[1] in names else found[0], said)
     return wording.of_variables(said, None)
 

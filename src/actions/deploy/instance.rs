@@ -1,7 +1,5 @@
 //! What the parts of an instance are: those of the unnamed bot, but for what tells the two apart.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
 use super::parts::Parts;
@@ -10,18 +8,9 @@ use crate::error::{Error, Result};
 use crate::host::Account;
 use crate::teleport::Name;
 
-/// By which tokens this host joins as its instances.
-#[derive(Default)]
-pub(super) struct Tokens {
-    /// Those that are known, by the instances' names.
-    pub known: HashMap<String, Name>,
-    /// What the name of any other ends in, where each host has a token of its own.
-    pub suffix: String,
-}
-
 impl Parts {
     /// The parts of an instance, of those kinds that the unnamed bot has.
-    pub fn of_instance(&self, instance: &Instance, tokens: &Tokens) -> Result<Self> {
+    pub fn of_instance(&self, instance: &Instance, token_suffix: &str) -> Result<Self> {
         let mut parts = Self { program: None, ..self.clone() };
         for (name, value) in [("user", &instance.user), ("group", &instance.group)] {
             if let Some(account) = value {
@@ -34,8 +23,8 @@ impl Parts {
         if let Some(config) = &mut parts.config {
             // Without one, the configuration keeps the token that it has, as that of the unnamed bot.
             let is_given = config.remove("token").is_some_and(|token| !token.is_null());
-            if let Some(token) = token(instance, tokens, is_given)? {
-                config.insert("token".to_owned(), token.as_str().into());
+            if is_given {
+                config.insert("token".to_owned(), token(instance, token_suffix)?.as_str().into());
             }
             config.insert("services".to_owned(), json!(instance.services));
             config.insert("extra".to_owned(), json!(instance.config_extra));
@@ -61,15 +50,10 @@ impl Parts {
     }
 }
 
-fn token(instance: &Instance, tokens: &Tokens, is_given: bool) -> Result<Option<Name>> {
-    if let Some(known) = tokens.known.get(instance.name.as_str()) {
-        return Ok(Some(known.clone()));
-    }
-    if !is_given {
-        return Ok(None);
-    }
-    let name = format!("{}{}", instance.token_name()?, tokens.suffix);
-    Name::try_from(name).map(Some).map_err(|why| Error::invalid(format!("`token_suffix`: {why}")))
+/// The token that this host joins by: with several of them, that of the same end as the unnamed bot's. All have the hosts by the same rule.
+fn token(instance: &Instance, suffix: &str) -> Result<Name> {
+    let name = format!("{}{suffix}", instance.token_name()?);
+    Name::try_from(name).map_err(|why| Error::invalid(format!("`token_suffix`: {why}")))
 }
 
 fn set_or_remove(fields: &mut Value, name: &str, value: Option<String>) {

@@ -5,8 +5,6 @@ mod clashes;
 mod instance;
 mod parts;
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -15,10 +13,9 @@ use super::config::Config;
 use super::instances::{self, Instance};
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{Answer, Difference, Request, from_fields};
-use crate::teleport::{Name, config};
+use crate::teleport::config;
 use bot::Bot;
 use clashes::Claims;
-use instance::Tokens;
 use parts::{Fields, Parts};
 
 /// Each part of the unnamed bot, by the name of its action, and the further bots.
@@ -34,8 +31,7 @@ pub(super) struct Parameters {
     service: Option<Fields>,
     #[serde(default)]
     instances: Vec<Instance>,
-    #[serde(default)]
-    instance_tokens: HashMap<String, Name>,
+    /// What the token of each instance ends in, where there are several.
     #[serde(default)]
     token_suffix: String,
     #[serde(default)]
@@ -66,14 +62,13 @@ impl Action for Deploy {
         let mut parts = Parts { program, access, storage, config, destinations, systemd, service };
         parts.share();
         parts.refuse_states()?;
-        let tokens = Tokens { known: parameters.instance_tokens, suffix: parameters.token_suffix };
         instances::check(&parameters.instances)?;
         let mut accounts = vec![account(&parts)];
         let (mut leaving, mut staying) = (Vec::new(), Vec::new());
         for instance in &parameters.instances {
             let name = instance.name.as_str();
             let goes = is_absent || instance.is_absent();
-            let mut own = parts.of_instance(instance, &tokens)?;
+            let mut own = parts.of_instance(instance, &parameters.token_suffix)?;
             if goes {
                 own.take_away();
             } else if accounts.contains(&account(&own)) {

@@ -20,7 +20,7 @@ pub(super) fn answer(mut all: impl Iterator<Item = (Named, Report)>, request: &R
     if all.peek().is_none() {
         return answer;
     }
-    let (mut instances, mut host_tokens) = (Map::new(), Map::new());
+    let mut instances = Map::new();
     let mut diffs = answer.diff.take().map(Difference::into_all).unwrap_or_default();
     for (Named { name, asked }, report) in all {
         let Some(name) = name else { continue };
@@ -30,18 +30,12 @@ pub(super) fn answer(mut all: impl Iterator<Item = (Named, Report)>, request: &R
         diffs.extend(one.diff.take().map(Difference::into_all).unwrap_or_default());
         answer.warnings.extend(one.warnings.iter().map(|warning| format!("instance {name}: {warning}")));
         join(&mut answer.results, &one.results);
-        if let Some(Value::Object(tokens)) = one.results.get("host_tokens") {
-            for (host, token) in tokens {
-                let own = host_tokens.entry(host.clone()).or_insert_with(|| Value::Object(Map::new()));
-                own[&name] = token.clone();
-            }
-        }
         one.results.retain(|result, _| OWN.contains(&result.as_str()));
         one.results.insert("state".to_owned(), if is_for_nobody { "absent" } else { "present" }.into());
         one.results.insert("changed".to_owned(), one.changed.into());
         instances.insert(name, Value::Object(one.results));
     }
-    answer.result("instances", instances).result("instance_tokens", host_tokens).diffs(diffs)
+    answer.result("instances", instances).diffs(diffs)
 }
 
 /// Adds what an instance answers to what is about all of them, each thing once.
