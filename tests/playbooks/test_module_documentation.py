@@ -23,7 +23,7 @@ from proxy import Proxy
 COMMON = {"changed", "invocation"}
 # Whose keys are somebody else's to say: a proxy's, hosts' names, tbot's, a cluster's, and those of other results.
 OPEN = {"auto_update", "host_tokens", "status", "current", "ansible_facts.tbot_tpm", "entries.identity", "entries.error"} | {
-    "access", "storage", "config", "destinations", "systemd", "service", "program", "recorded", "recorded.identity",
+    "access", "storage", "config", "destinations", "instances", "systemd", "service", "program", "recorded", "recorded.identity",
 }  # fmt: skip
 USER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 ACTION = r"O\(action=(\w+)\)"
@@ -106,7 +106,7 @@ def requests(tmp_path_factory, tpms, ca, stand_ins) -> dict[str, dict]:
         },
         "enroll": token | {
             "tctl": Cluster(folder / "cluster", stand_ins / "tctl").tctl, "settle_seconds": 0, "bot": {"roles": ["access"]},
-            "hosts": hosts, "path": str(folder / "enrolled.yaml"),
+            "hosts": hosts, "path": str(folder / "enrolled.yaml"), "instances": [{"name": "other", "bot_roles": []}],
         },
         "cluster": {"proxy_server": proxy.address, "ca_file": str(proxy.ca_file)},
         "storage": {"path": str(folder / "bot")},
@@ -129,6 +129,7 @@ def deployed(folder: Path, tcti: str) -> dict:
         "destinations": {},
         "systemd": {"directory": str(folder)},
         "service": {"name": "there-is-no-such-unit"},
+        "instances": [{"name": "there-is-no-such-instance"}],
         "_ansible_check_mode": True,
     }
 
@@ -247,8 +248,10 @@ def test_the_cluster_was_read_and_the_files_were_answered(answers):
     """Else what they contain was compared with nothing."""
     enrolled = answers["enroll"]
     assert (enrolled["applied"], enrolled["is_read"], enrolled["bot"]["state"]) == (True, True, "made")
-    assert [token["metadata"]["name"] for token in enrolled["current"]] == ["test"]
-    assert [Path(file["path"]).name for file in enrolled["contents"]] == ["test.bot.yaml", "enrolled.yaml", "enrolled.yaml.applied"]
+    assert [token["metadata"]["name"] for token in enrolled["current"]] == ["tbot-other", "test"]
+    assert [Path(file["path"]).name for file in enrolled["contents"]] == [
+        "test.bot.yaml", "enrolled.yaml", "enrolled.yaml.applied", "other.bot.yaml", "tbot-other.yaml", "tbot-other.yaml.applied",
+    ]  # fmt: skip
     assert [host["description"] for host in answers["registry"]["former"]] == ["web-9"]
 
 
@@ -345,6 +348,10 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("summary", "expects_token"): (True, {"hosts": [{"host": "web-1", "deployed": {"config": {}}}]}),
         ("summary", "verifies"): (True, {"hosts": [{"host": "web-1"}]}),
         ("deploy", "state"): ("absent", {"systemd": systemd}),
+        ("deploy", "token_suffix"): ("-1", {
+            "config": {"proxy_server": "example.com:443", "token": "a", "path": str(folder / "tbot.yaml"), "group": GROUP},
+            "instances": [{"name": "a", "config_path": str(folder / "tbot-a.yaml")}], "_ansible_check_mode": True,
+        }),
         ("destinations", "config"): (outputs["config"], {"owner": USER, "group": GROUP, "_ansible_check_mode": True}),
         ("destinations", "owner"): (USER, outputs | {"owner": None, "_ansible_check_mode": False}),
         ("destinations", "group"): (GROUP, outputs | {"group": None, "_ansible_check_mode": False}),

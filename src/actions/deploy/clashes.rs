@@ -5,11 +5,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::parts::Parts;
+use crate::actions::instances::Instance;
 use crate::error::{Error, Result};
 use crate::host::unit::UnitName;
 use crate::teleport::config::{self, Paths};
 
 /// What a bot has for itself.
+#[derive(Default)]
 pub(super) struct Claims {
     /// How a message calls the bot.
     bot: String,
@@ -23,25 +25,35 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// What its parts say, each by its usual value where they do not.
-    pub fn of(name: Option<&str>, parts: &Parts, is_absent: bool) -> Self {
+    /// Those of the unnamed bot: what its parts say, or the usual.
+    pub fn of_unnamed(parts: &Parts, is_absent: bool) -> Self {
         let text = |part: &str, name: &str| parts.given(part, name).and_then(Value::as_str);
         let storage = text("storage", "path").or_else(|| text("config", "storage_path"));
         let service = text("systemd", "name").or_else(|| text("service", "name")).unwrap_or("tbot");
-        let config = ["config", "destinations", "systemd", "service"].iter();
         let config =
-            config.zip(["path", "config", "config", "config"]).find_map(|(part, name)| text(part, name));
+            [("config", "path"), ("destinations", "config"), ("systemd", "config"), ("service", "config")];
+        let config = config.iter().find_map(|(part, name)| text(part, name));
         Self {
-            bot: name.map_or_else(|| "the unnamed bot".to_owned(), |name| format!("`{name}`")),
+            bot: "the unnamed bot".to_owned(),
             is_absent,
             service: UnitName::try_from(service.to_owned())
                 .map_or_else(|_| service.to_owned(), |name| name.file_name()),
             config: config.unwrap_or("/etc/tbot.yaml").to_owned(),
             storage: storage.unwrap_or(config::DEFAULT_STORAGE).to_owned(),
-            diag_addr: None,
-            outputs: Vec::new(),
-            listeners: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// Those of an instance.
+    pub fn of_instance(instance: &Instance, is_absent: bool) -> Result<Self> {
+        Ok(Self {
+            bot: format!("`{}`", instance.name.as_str()),
+            is_absent,
+            service: instance.service_name()?.file_name(),
+            config: instance.config_path()?.as_str().to_owned(),
+            storage: instance.storage_path()?.as_str().to_owned(),
+            ..Self::default()
+        })
     }
 
     /// Adds what a configuration names. One that says nothing for certain is refused elsewhere.

@@ -76,13 +76,16 @@ impl Action for Deploy {
             } else {
                 accounts.push(account(&own));
             }
-            let named = Named::checked(Some(name), own, goes).map_err(|error| of_instance(name, error))?;
+            let claims = Claims::of_instance(instance, goes)?;
+            let named =
+                Named::checked(Some(name), own, claims, goes).map_err(|error| of_instance(name, error))?;
             if goes { leaving.push(named) } else { staying.push(named) }
         }
         if is_absent {
             parts.take_away();
         }
-        let unnamed = Named::checked(None, parts, is_absent)?;
+        let claims = Claims::of_unnamed(&parts, is_absent);
+        let unnamed = Named::checked(None, parts, claims, is_absent)?;
         // What goes makes room for what comes.
         let bots: Vec<Named> = leaving.into_iter().chain([unnamed]).chain(staying).collect();
         if bots.iter().all(|named| !named.bot.has_parts()) {
@@ -152,8 +155,7 @@ impl Deploy {
 }
 
 impl Named {
-    fn checked(name: Option<&str>, parts: Parts, is_absent: bool) -> Result<Self> {
-        let mut claims = Claims::of(name, &parts, is_absent);
+    fn checked(name: Option<&str>, parts: Parts, mut claims: Claims, is_absent: bool) -> Result<Self> {
         let config = parts.config.clone().filter(|_| !is_absent);
         claims.add(&instance::described(config.as_ref()));
         Ok(Self {

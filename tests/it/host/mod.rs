@@ -2,6 +2,7 @@
 
 mod access;
 mod deploy;
+mod deploy_instances;
 mod destinations;
 mod directory;
 mod file;

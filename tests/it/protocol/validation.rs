@@ -63,6 +63,7 @@ fn of_one_host() -> Vec<Case> {
                 json!({ "service": { "wait": 3601 } }),
                 json!({ "storage": "/var/lib/bot" }),
                 json!({ "state": "gone", "storage": {} }),
+                json!({ "storage": {}, "instances": [{ "name": "a", "role": "b" }] }),
             ],
         ),
         case(
@@ -265,6 +266,8 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
         parameter `storage` of action `deploy`: expected an object, as JSON or as key=value pairs, found the text "/var/lib/bot"
     deploy {"state":"gone","storage":{}}
         parameter `state` of action `deploy`: `gone` is none of its values: absent, present
+    deploy {"storage":{},"instances":[{"name":"a","role":"b"}]}
+        action `deploy` has no parameter `instances[0].role`; did you mean (nearest first): name, group, state, hosts, user, bot_roles, leaves, readers, bot_name, services, token_name, bot_traits, diag_addr, config_extra, storage_path, config_path, service_name
     destinations {"config":"tbot.yaml"}
         parameter `config` of action `destinations`: the path "tbot.yaml" is not absolute; write it from the root (/…)
     destinations {"ownr":"nobody"}

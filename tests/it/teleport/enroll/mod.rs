@@ -3,6 +3,7 @@
 mod answers;
 mod awkward;
 mod elsewhere;
+mod instances;
 mod layouts;
 mod lost;
 mod reading;
