@@ -41,7 +41,7 @@ def test_its_unit_is_one_that_systemd_understands(host):
 
 
 def test_a_hardened_unit_runs_on_every_one():
-    run = fleet.play("deploy", "--tags", "tbot_service", tbot_unit_hardening=True)
+    run = fleet.play("deploy", "--tags", "tbot_service")
     assert run.returncode == 0, run.output
     for host in HOSTS:
         assert fleet.service(host)["ActiveState"] == "active"
@@ -51,14 +51,13 @@ def test_a_hardened_unit_runs_on_every_one():
 def test_an_upgrade_of_the_cluster_upgrades_the_packages_and_restarts_each_bot_once():
     before = {host: fleet.service(host)["MainPID"] for host in HOSTS}
     (CLUSTER / "find").write_text(json.dumps({"server_version": "17.5.2", "cluster_name": "stand-in"}))
-    upgraded = {"tbot_unit_hardening": True}
-    run = fleet.play("deploy", "--tags", "tbot_install,tbot_service", **upgraded)
+    run = fleet.play("deploy", "--tags", "tbot_install,tbot_service")
     assert run.returncode == 0, run.output
     after = {host: fleet.service(host)["MainPID"] for host in HOSTS}
     for host in HOSTS:
         assert "17.5.2" in fleet.on(host, "tbot version")
         assert after[host] != before[host]
-    again = fleet.play("deploy", "--tags", "tbot_install,tbot_service", **upgraded)
+    again = fleet.play("deploy", "--tags", "tbot_install,tbot_service")
     assert not any(again.changed().values()), again.output
     assert {host: fleet.service(host)["MainPID"] for host in HOSTS} == after
 

@@ -1,5 +1,7 @@
 //! What earlier parts of the same request have done, or would have done in check mode.
 
+use std::path::Path;
+
 use crate::error::Result;
 use crate::host::{self, AbsolutePath};
 
@@ -15,6 +17,12 @@ pub struct Earlier {
 }
 
 impl Earlier {
+    /// Whether there is such a file, or would be.
+    #[must_use]
+    pub fn has(&self, file: &AbsolutePath) -> bool {
+        self.config.as_ref().is_some_and(|(path, _)| path == file) || AsRef::<Path>::as_ref(file).exists()
+    }
+
     /// The content of a file as it is, or would be.
     pub fn read(&self, file: &AbsolutePath) -> Result<Vec<u8>> {
         match &self.config {

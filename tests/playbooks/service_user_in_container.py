@@ -51,6 +51,7 @@ def cases() -> dict[str, dict[str, object]]:
         "outputs": role["vars"],
         # The same by a unit that is not hardened, for a reader.
         "readers": {
+            "tbot_unit_hardening": False,
             "tbot_services": [{
                 "type": "identity", "destination": {"type": "directory", "path": SHARED, "readers": [{"user": READER}]},
             }],
@@ -68,7 +69,6 @@ def cases() -> dict[str, dict[str, object]]:
             "tbot_services": [{"type": "identity", "destination": {"type": "directory", "path": "/srv/strangers"}}],
         },
         "sockets": {
-            "tbot_unit_hardening": True,
             "tbot_services": [{"type": "workload-identity-api", "listen": f"unix://{SOCKET}", "selector": {"name": "web"}}],
         },
     }  # fmt: skip

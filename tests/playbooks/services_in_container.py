@@ -54,7 +54,7 @@ def main(results: Path) -> None:
     seen = {}
     with SoftwareTpms(SCRATCH / "tpms") as tpms:
         hosts = bots.prepare(tpms, {
-            host: {"tbot_services": [service], "tbot_unit_hardening": True, "tbot_ready_timeout": 120} for host, service in services.items()
+            host: {"tbot_services": [service], "tbot_ready_timeout": 120} for host, service in services.items()
         })  # fmt: skip
         proxy = bots.start_cluster()
         runs = [ansible_runs.play(ansible_runs.SITE, bots.inventory(hosts), SCRATCH / "ansible") for _ in range(2)]

@@ -22,10 +22,11 @@ NOT_GIVEN = {
     "tbot_instances",
     "tbot_major_version", "tbot_package_version", "tbot_pid_file", "tbot_proxy_ca_file", "tbot_repository_channel",
     "tbot_repository_key", "tbot_repository_url", "tbot_services", "tbot_tarball_url", "tbot_tcti", "tbot_tctl_host",
-    "tbot_token_expires", "tbot_token_labels", "tbot_token_remove", "tbot_token_roles", "tbot_version",
+    "tbot_token_expires", "tbot_token_labels", "tbot_token_remove", "tbot_token_roles", "tbot_unit_hardening", "tbot_version",
 }  # fmt: skip
 # A text says how many, or what: Ansible refuses one that is empty. And null is no text.
-ONLY_NULL = {"tbot_bot_traits", "tbot_config_extra", "tbot_instances", "tbot_major_version", "tbot_services", "tbot_token_labels"}
+ONLY_NULL = {"tbot_bot_traits", "tbot_config_extra", "tbot_instances", "tbot_major_version", "tbot_services", "tbot_token_labels",
+             "tbot_unit_hardening"}
 ONLY_TEXT = {"tbot_diag_addr"}
 
 

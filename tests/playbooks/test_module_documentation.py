@@ -365,7 +365,6 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
         ("systemd", "state"): ("absent", systemd),
         ("systemd", "supplementary_groups"): (["root"], systemd),
         ("systemd", "anonymous_telemetry"): (True, systemd),
-        ("systemd", "hardening"): (True, systemd),
         ("systemd", "force"): (True, systemd | {"name": "foreign", "mode": "unit"}),
     }
 

@@ -80,7 +80,7 @@ def test_unit_starts_tbot_with_that_configuration(fleet):
 
 def test_a_hardened_unit_lets_tbot_write_where_its_configuration_says(fleet):
     output = fleet.host_path("web-1", "opt/machine-id")
-    run = fleet.site("--limit", "web-1", variables={"tbot_unit_hardening": True, "tbot_services": [
+    run = fleet.site("--limit", "web-1", variables={"tbot_services": [
         {"type": "identity", "destination": {"type": "directory", "path": str(output)}},
     ]})
     assert run.returncode == 0, run.output

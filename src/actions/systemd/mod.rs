@@ -1,5 +1,6 @@
 //! `systemd`: the service that runs `tbot`, as a unit or as a drop-in to another's.
 
+mod automatic;
 mod in_run;
 mod parameters;
 mod rendering;
@@ -29,18 +30,23 @@ impl Action for Parameters {
         let files = UnitFiles::new(&self.directory, &self.name);
         let found = files.inspect()?;
         match self.state {
-            State::Present => present(request, &self, &found),
+            State::Present => present(request, self.clone(), &found),
             State::Absent => absent(request, &self, &found),
         }
     }
 }
 
-fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Result<Answer> {
+fn present(request: &Request, mut parameters: Parameters, found: &Found<'_>) -> Result<Answer> {
+    let mut warnings = Vec::new();
+    if parameters.hardening.is_none() {
+        parameters.hardening = Some(automatic::is_hardened(request, &parameters, found, &mut warnings)?);
+    }
+    let parameters = &parameters;
     let form = found.form(parameters.mode, || {
         render(parameters, &request.earlier, found, Form::Unit, &mut Vec::new()).ok()
     })?;
-    let mut warnings = missing_accounts(parameters)?;
-    if !parameters.hardening && parameters.read_write_paths.is_some() {
+    warnings.extend(missing_accounts(parameters)?);
+    if !parameters.is_hardened() && parameters.read_write_paths.is_some() {
         warnings.push("parameter `read_write_paths` has no use without `hardening`".to_owned());
     }
     let wanted = render(parameters, &request.earlier, found, form, &mut warnings)?;
@@ -48,7 +54,8 @@ fn present(request: &Request, parameters: &Parameters, found: &Found<'_>) -> Res
         warnings.extend(obstacle(request, found)?);
     }
     let steps = found.present(&wanted, parameters.force)?;
-    Ok(results(settle(request, &steps)?, steps.first()).warnings(warnings))
+    let answer = results(settle(request, &steps)?, steps.first());
+    Ok(answer.result("hardened", parameters.is_hardened()).warnings(warnings))
 }
 
 /// What keeps the service from starting, unless somebody makes it before.

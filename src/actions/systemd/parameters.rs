@@ -9,7 +9,7 @@ use crate::host::{AbsolutePath, Account};
 const CONFIG: &AbsolutePath = &AbsolutePath::known("/etc/tbot.yaml");
 const TBOT: &AbsolutePath = &AbsolutePath::known("/usr/local/bin/tbot");
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::actions) struct Parameters {
     pub name: UnitName,
@@ -22,7 +22,8 @@ pub(in crate::actions) struct Parameters {
     pub supplementary_groups: Vec<Account>,
     pub directory: AbsolutePath,
     pub mode: Placement,
-    pub hardening: bool,
+    /// None where it is for us to decide.
+    pub hardening: Option<bool>,
     pub read_write_paths: Option<Vec<AbsolutePath>>,
     pub force: bool,
     pub state: State,
@@ -48,7 +49,7 @@ impl Default for Parameters {
             supplementary_groups: Vec::new(),
             directory: AbsolutePath::known("/etc/systemd/system"),
             mode: Placement::Auto,
-            hardening: false,
+            hardening: None,
             read_write_paths: None,
             force: false,
             state: State::Present,
@@ -67,9 +68,19 @@ impl Parameters {
         self.pid_file.is_some()
     }
 
+    /// The same, hardened or not.
+    pub fn with_hardening(&self, hardening: bool) -> Self {
+        Self { hardening: Some(hardening), ..self.clone() }
+    }
+
+    /// Whether the service may do no more than what it has a use for.
+    pub fn is_hardened(&self) -> bool {
+        self.hardening == Some(true)
+    }
+
     /// Whether the service may make files in `/run` itself.
     pub fn can_write_run(&self) -> bool {
-        matches!(self.user.as_str(), "root" | "0") && !self.hardening
+        matches!(self.user.as_str(), "root" | "0") && !self.is_hardened()
     }
 
     /// The configuration: what is given, else what the unit has that a drop-in adds to.

@@ -34,7 +34,7 @@ pub(super) fn render(
     let is_units = matches!(choice, PidFileChoice::Unit);
     // Whoever decides on the file here can choose a better place for a hardened service.
     let made_pid_file = file.filter(|file| {
-        file.is_right_in_run() && !parameters.can_write_run() && (is_units || !parameters.hardening)
+        file.is_right_in_run() && !parameters.can_write_run() && (is_units || !parameters.is_hardened())
     });
     let mut used = used(parameters, earlier, &other, has_command, warnings)?;
     let directory = match file {
@@ -42,7 +42,8 @@ pub(super) fn render(
         _ => None,
     };
     used.may_write.extend(made_pid_file.map(|file| file.path().clone()));
-    let hardening = parameters.hardening.then(|| Hardening::new(&used, directory.as_deref())).transpose()?;
+    let hardening =
+        parameters.is_hardened().then(|| Hardening::new(&used, directory.as_deref())).transpose()?;
     let mut directories: Vec<String> = directory.into_iter().collect();
     for needed in in_run::find(parameters, earlier, found, &other, warnings) {
         if !directories.contains(&needed) {
@@ -79,7 +80,7 @@ fn used(
     has_command: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Use> {
-    if !parameters.hardening {
+    if !parameters.is_hardened() {
         return Ok(uses::find(parameters, other, has_command, earlier, &mut Vec::new()).unwrap_or_default());
     }
     let mut used = uses::find(parameters, other, has_command, earlier, warnings)?;
@@ -114,7 +115,7 @@ fn own_directory(
     if parameters.can_write_run() {
         return Ok(None);
     }
-    let directory = file.runtime_directory(&parameters.name, used, parameters.hardening);
+    let directory = file.runtime_directory(&parameters.name, used, parameters.is_hardened());
     if !is_units {
         return directory;
     }
@@ -123,7 +124,7 @@ fn own_directory(
             "the command of the unit that the drop-in adds to writes a pid file, {}, and {} does not let it. Give another \
              `pid_file`, or an empty one for none, and the drop-in has the command",
             file.path().as_str(),
-            if parameters.hardening { "`hardening`" } else { "its user" }
+            if parameters.is_hardened() { "`hardening`" } else { "its user" }
         ));
         None
     }))

@@ -17,6 +17,8 @@ pub struct Paths {
     pub outputs: Vec<String>,
     /// The directories of the Unix sockets that it listens at (`listen: unix://PATH`), likewise.
     pub sockets: Vec<String>,
+    /// The TCP ports that its services listen at.
+    pub ports: Vec<u16>,
     /// Every absolute path that the configuration names, wherever: certificates, tokens and the like too.
     pub named: Vec<String>,
     /// Whom `tbot` lets read in which of the outputs, by their ACLs.
@@ -67,6 +69,7 @@ impl Paths {
         if let Some(path) = socket(&service["listen"]).map_err(|why| format!(".listen` {why}"))? {
             add(&mut self.sockets, path.rsplit_once('/').map_or("", |(directory, _)| directory));
         }
+        self.ports.extend(service["listen"].as_str().and_then(port));
         self.serves_workloads |= WORKLOAD_APIS.contains(&kind);
         Ok(())
     }
@@ -134,6 +137,13 @@ fn socket(listen: &Value) -> Result<Option<&str>, &'static str> {
     Ok(Some(path))
 }
 
+/// The port of `tcp://HOST:PORT`.
+fn port(listen: &str) -> Option<u16> {
+    let (scheme, rest) = listen.split_once("://")?;
+    let port = rest.trim_end_matches('/').rsplit_once(':')?.1;
+    if scheme.eq_ignore_ascii_case("tcp") { port.parse().ok() } else { None }
+}
+
 fn add(paths: &mut Vec<String>, path: &str) {
     let path = if path.is_empty() { "/" } else { path };
     if !paths.iter().any(|known| known == path) {
@@ -179,6 +189,7 @@ mod tests {
             storage: Some("/srv/bot".to_owned()),
             outputs: ["/opt/a", "/opt/b", "/opt/c"].map(str::to_owned).to_vec(),
             sockets: ["/run/tunnels", "/"].map(str::to_owned).to_vec(),
+            ports: vec![1234],
             named: ["/etc/token", "/home/ca.pem", "/srv/bot", "/opt/a", "/opt/b", "/opt/c"]
                 .map(str::to_owned)
                 .to_vec(),

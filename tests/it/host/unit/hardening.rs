@@ -250,3 +250,65 @@ fn a_hardened_drop_in_goes_by_the_configuration_of_its_units_command() {
     let answer = unit("/usr/bin/wrapper");
     assert!(answer["warnings"].to_string().contains("does not say its configuration"), "{answer}");
 }
+
+/// Asked for nothing about it, in check mode or not.
+fn by_default(place: &Place, extra: Value) -> Value {
+    let mut all = json!({ "hardening": null, "config": place.config });
+    all.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    place.install(all)
+}
+
+#[test]
+fn by_default_what_is_written_anew_is_hardened_and_what_is_right_stays() {
+    let place = Place::with("version: v2\n");
+    let anew = by_default(&place, json!({}));
+    assert_eq!((&anew["changed"], &anew["hardened"]), (&json!(true), &json!(true)), "{anew}");
+    assert_eq!(anew["content"], place.install(json!({}))["content"]);
+    assert_eq!(by_default(&place, json!({}))["changed"], false);
+    let plain = place.install(json!({ "hardening": false }));
+    assert_eq!((&plain["changed"], &plain["hardened"]), (&json!(true), &json!(false)));
+    for check_mode in [true, false] {
+        let kept = by_default(&place, json!({ "_ansible_check_mode": check_mode }));
+        assert_eq!((&kept["changed"], &kept["hardened"]), (&json!(false), &json!(false)), "{kept}");
+        let said = if check_mode {
+            vec![
+                "the service tbot is not hardened. Its next change hardens it; to keep it as it is, set `hardening: false`",
+            ]
+        } else {
+            vec![]
+        };
+        assert_eq!(warnings(&kept), said);
+    }
+    let changed = by_default(&place, json!({ "anonymous_telemetry": true }));
+    assert_eq!((&changed["changed"], &changed["hardened"]), (&json!(true), &json!(true)), "{changed}");
+    assert_eq!(by_default(&place, json!({ "anonymous_telemetry": true }))["changed"], false);
+}
+
+#[test]
+fn by_default_nothing_is_hardened_that_would_not_work_or_is_not_known() {
+    let low = "services:\n  - type: application-tunnel\n    app_name: a\n    listen: tcp://127.0.0.1:443\n";
+    for (text, why) in [
+        (low, "a service of tbot listens at port 443, which a hardened one may not open"),
+        (
+            "storage:\n  type: directory\n  path: /etc\n",
+            "it has tbot write right into /etc, which is not its own",
+        ),
+    ] {
+        let place = Place::with(text);
+        for changed in [true, false] {
+            let answer = by_default(&place, json!({}));
+            assert_eq!(
+                (&answer["changed"], &answer["hardened"]),
+                (&json!(changed), &json!(false)),
+                "{answer}"
+            );
+            let said = warnings(&answer).join("\n");
+            assert!(said.starts_with("the service tbot is not hardened: ") && said.contains(why), "{said}");
+        }
+        assert_eq!(warnings(&place.install(json!({ "hardening": false }))), [""; 0]);
+    }
+    let place = Place::with("");
+    std::fs::remove_file(&place.config).unwrap();
+    let answer = by_default(&place, json!({}));
+    assert_eq!((&answer["hardened"], warnings(&answer).len()), (&json!(false), 0), "{answer}");
+}

@@ -1,0 +1,79 @@
+//! Whether a service is hardened, where the request does not say: one whose file is written anew is. A file that says already what it is
+//! to say stays as it is.
+
+use super::rendering::render;
+use super::{Parameters, uses};
+use crate::error::Result;
+use crate::host::unit::{ForeignService, Form, Found, Step};
+use crate::protocol::Request;
+
+/// Below these, only root's capabilities open ports (ip(7)).
+const FIRST_FREE_PORT: u16 = 1024;
+
+pub(super) fn is_hardened(
+    request: &Request,
+    parameters: &Parameters,
+    found: &Found<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<bool> {
+    let (hardened, plain) = (parameters.with_hardening(true), parameters.with_hardening(false));
+    let obstacle = obstacle(request, &hardened, found);
+    if obstacle.is_none() && is_said(request, &hardened, found) {
+        return Ok(true);
+    }
+    match obstacle {
+        Some(Obstacle::NoConfiguration) => Ok(false),
+        Some(Obstacle::Use(why)) => {
+            warnings.push(format!(
+                "the service {} is not hardened: {why}. If it is to stay so, set `hardening: false`",
+                parameters.name
+            ));
+            Ok(false)
+        }
+        None if is_said(request, &plain, found) => {
+            if request.controls.check_mode {
+                warnings.push(format!(
+                    "the service {} is not hardened. Its next change hardens it; to keep it as it is, set `hardening: false`",
+                    parameters.name
+                ));
+            }
+            Ok(false)
+        }
+        None => Ok(true),
+    }
+}
+
+/// What stands in the way of a hardened service.
+enum Obstacle {
+    /// Nobody knows what it writes.
+    NoConfiguration,
+    /// What it does would not work.
+    Use(String),
+}
+
+fn obstacle(request: &Request, hardened: &Parameters, found: &Found<'_>) -> Option<Obstacle> {
+    let form = found.form(hardened.mode, || None).ok()?;
+    let other = if form == Form::DropIn { found.foreign_service().ok()? } else { ForeignService::default() };
+    let file = hardened.config(&other);
+    if hardened.read_write_paths.is_none() && !request.earlier.has(file) {
+        return Some(Obstacle::NoConfiguration);
+    }
+    if let Err(error) = render(hardened, &request.earlier, found, form, &mut Vec::new()) {
+        return Some(Obstacle::Use(error.message));
+    }
+    let paths = uses::read(file, &request.earlier, true, &mut Vec::new()).ok()?;
+    let port = paths.ports.into_iter().find(|port| *port < FIRST_FREE_PORT)?;
+    Some(Obstacle::Use(format!(
+        "a service of tbot listens at port {port}, which a hardened one may not open"
+    )))
+}
+
+/// Whether what is there says already what these parameters ask for.
+fn is_said(request: &Request, parameters: &Parameters, found: &Found<'_>) -> bool {
+    let render = |form| render(parameters, &request.earlier, found, form, &mut Vec::new());
+    let Ok(form) = found.form(parameters.mode, || render(Form::Unit).ok()) else { return false };
+    let Ok(wanted) = render(form) else { return false };
+    found
+        .present(&wanted, parameters.force)
+        .is_ok_and(|steps| !steps.is_empty() && !steps.iter().any(Step::is_change))
+}
