@@ -68,15 +68,15 @@ SHOWN = ("ActiveState", "PIDFile", "DeviceAllow", "DevicePolicy")
 def main(results: Path) -> None:
     prepare(results / "bot")
     seen = {
-        "plain": started("plain"),
-        "odd": started("odd", tbot_path=ODD_TBOT, config=ODD_CONFIG, pid_file=ODD_PID_FILE),
+        "plain": started("plain", hardening=False),
+        "odd": started("odd", hardening=False, tbot_path=ODD_TBOT, config=ODD_CONFIG, pid_file=ODD_PID_FILE),
         "hardened": started("hardened", hardening=True),
         "serving": started("serving", hardening=True, config="/etc/serving.yaml"),
         "in run": started("in-run", hardening=True, config="/etc/in-run.yaml"),
         "odd hardened": started("odd-hardened", hardening=True, tbot_path=ODD_TBOT, config=ODD_CONFIG),
     }
     for name, parameters in {
-        "tbot_plain": {},
+        "tbot_plain": {"hardening": False},
         "tbot_hardened": {"hardening": True},
         "tbot_command": {"hardening": True, "config": "/etc/serving.yaml"},
     }.items():

@@ -5,8 +5,9 @@ mod parameters;
 use super::Action;
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Accounts, Attributes, Change, Mode, TextFile, Trust};
-use crate::protocol::{Answer, Diff, Request};
+use crate::protocol::{Answer, Diff, Earlier, Request};
 use crate::secrets::{self, Known};
+use crate::teleport::Version;
 use crate::teleport::config::{self, ProxyAddress, Settings};
 pub(super) use parameters::Parameters;
 use parameters::State;
@@ -31,6 +32,7 @@ struct Content {
     settings: Settings,
     group: Account,
     mode: Mode,
+    tbot_version: Option<Version>,
 }
 
 impl Action for Config {
@@ -47,9 +49,14 @@ impl Action for Config {
             return Ok(Self { path, owner, wanted: Wanted::Naming(proxy) });
         }
         let (group, mode) = (parameters.group.clone(), parameters.mode);
+        let tbot_version = parameters.tbot_version.take();
         let settings = parameters.settings()?;
         settings.check()?;
-        Ok(Self { path, owner, wanted: Wanted::Written(Box::new(Content { settings, group, mode })) })
+        Ok(Self {
+            path,
+            owner,
+            wanted: Wanted::Written(Box::new(Content { settings, group, mode, tbot_version })),
+        })
     }
 
     fn run(self, request: &Request) -> Result<Answer> {
@@ -76,7 +83,7 @@ fn write(
     let old = file.text().unwrap_or_default();
     let secrets = Known::in_text(old);
     let (content, warnings) =
-        changed(old, &wanted.settings, path).map_err(|error| secrets.hide_in_error(error))?;
+        changed(old, wanted, &request.earlier, path).map_err(|error| secrets.hide_in_error(error))?;
     let is_same = file.text() == Some(content.as_str()) && file.attributes() == Some(attributes);
     let change = if is_same { Change::Keep } else { Change::Write(&content, attributes) };
     if !request.controls.check_mode {
@@ -94,9 +101,13 @@ fn write(
 }
 
 /// The text of the file with these settings, and what a person should know of it.
-fn changed(old: &str, settings: &Settings, path: &str) -> Result<(String, Vec<String>)> {
+fn changed(old: &str, content: &Content, earlier: &Earlier, path: &str) -> Result<(String, Vec<String>)> {
     let current = config::parse(old, path)?;
-    let mut wanted = settings.over(current.clone(), path)?;
+    let mut wanted = content.settings.over(current.clone(), path)?;
+    let known = || earlier.program_version.as_deref().and_then(Version::parse);
+    if let Some(version) = content.tbot_version.clone().or_else(known) {
+        config::refuse_gone(&wanted.values, &version, path)?;
+    }
     if config::has_further_documents(old) {
         wanted.warnings.push(format!(
             "{path} has several YAML documents, and tbot reads the first alone: the others stay and change nothing"

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Mode};
-use crate::teleport::Name;
 use crate::teleport::config::{CaPin, ProxyAddress, Service, Settings, Storage};
+use crate::teleport::{Name, Version};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,6 +23,8 @@ pub(in crate::actions) struct Parameters {
     pub owner: Option<Account>,
     pub group: Account,
     pub mode: Mode,
+    /// The version of `tbot` that is to run.
+    pub tbot_version: Option<Version>,
     pub state: State,
 }
 
@@ -41,6 +43,7 @@ impl Default for Parameters {
             owner: None,
             group: Account::known("teleport"),
             mode: Mode::new(0o640),
+            tbot_version: None,
             state: State::Present,
         }
     }

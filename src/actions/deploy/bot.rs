@@ -47,12 +47,17 @@ impl Bot {
         Ok(Self { parts, is_absent })
     }
 
+    /// Leaves out all that changes anything.
+    pub fn only_compare(&mut self) {
+        self.parts.retain(|part| part.name == "program");
+    }
+
     pub fn has_parts(&self) -> bool {
         !self.parts.is_empty()
     }
 
-    /// Does all of them, up to the first that fails.
-    pub fn run(self, request: &Request) -> Answer {
+    /// Does all of them, up to the first that fails. Once the program is known, `suits` says whether it may be that one.
+    pub fn run(self, request: &Request, suits: impl Fn(&Request) -> Result<()>) -> Answer {
         let mut request = request.clone();
         let (mut all, mut diffs) = (Answer::new(false), Vec::new());
         for part in self.parts {
@@ -75,6 +80,12 @@ impl Bot {
                 }
             };
             learn(&mut request, part.name, &answer);
+            if part.name == "program"
+                && let Err(error) = suits(&request)
+            {
+                all.failure = Some(error);
+                break;
+            }
             all.changed |= answer.changed;
             diffs
                 .extend(answer.diff.filter(|_| answer.changed).map(Difference::into_all).unwrap_or_default());
@@ -111,6 +122,12 @@ fn part<A: Action + 'static>(name: &'static str, fields: Option<Fields>) -> Resu
 fn learn(request: &mut Request, name: &str, answer: &Answer) {
     let is_foreseen = request.controls.check_mode && answer.changed;
     match name {
+        "program" => {
+            let program = &answer.results;
+            let is_to_install = program.get("to_install") == Some(&Value::Bool(true));
+            let version = program.get(if is_to_install { "wanted_version" } else { "found_version" });
+            request.earlier.program_version = version.and_then(Value::as_str).map(str::to_owned);
+        }
         "access" if is_foreseen => {
             // Those that have no number yet.
             let new = |name: &str, number: &str| {

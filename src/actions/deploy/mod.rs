@@ -2,6 +2,7 @@
 
 mod bot;
 mod clashes;
+mod foresight;
 mod instance;
 mod parts;
 
@@ -9,13 +10,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Action;
-use super::config::Config;
 use super::instances::{self, Instance};
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{Answer, Difference, Request, from_fields};
+use crate::protocol::{Answer, Difference, Request};
 use crate::teleport::config;
 use bot::Bot;
 use clashes::Claims;
+use foresight::{Intent, foresee};
 use parts::{Fields, Parts};
 
 /// Each part of the unnamed bot, by the name of its action, and the further bots.
@@ -35,7 +36,17 @@ pub(super) struct Parameters {
     #[serde(default)]
     token_suffix: String,
     #[serde(default)]
-    state: instances::State,
+    state: State,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    #[default]
+    Present,
+    Absent,
+    /// The program is compared, also with the configurations, and nothing is changed.
+    Compared,
 }
 
 /// The bots, in the order in which they are seen to.
@@ -45,19 +56,17 @@ pub(super) struct Deploy {
 
 /// A bot with its name; the unnamed one has none.
 struct Named {
-    name: Option<String>,
-    is_absent: bool,
     bot: Bot,
+    is_absent: bool,
     claims: Claims,
-    /// What its configuration is to be, where it is to have one.
-    config: Option<Fields>,
+    intent: Intent,
 }
 
 impl Action for Deploy {
     type Parameters = Parameters;
 
     fn checked(parameters: Parameters) -> Result<Self> {
-        let is_absent = parameters.state == instances::State::Absent;
+        let is_absent = parameters.state == State::Absent;
         let Parameters { program, access, storage, config, destinations, systemd, service, .. } = parameters;
         let mut parts = Parts { program, access, storage, config, destinations, systemd, service };
         parts.share();
@@ -87,27 +96,35 @@ impl Action for Deploy {
         let claims = Claims::of_unnamed(&parts, is_absent);
         let unnamed = Named::checked(None, parts, claims, is_absent)?;
         // What goes makes room for what comes.
-        let bots: Vec<Named> = leaving.into_iter().chain([unnamed]).chain(staying).collect();
+        let mut bots: Vec<Named> = leaving.into_iter().chain([unnamed]).chain(staying).collect();
         if bots.iter().all(|named| !named.bot.has_parts()) {
             return Err(Error::invalid("action `deploy` has nothing to do").hint(
                 "give at least one of program, access, storage, config, destinations, systemd and service, each as an object",
             ));
         }
         clashes::check(bots.iter().map(|named| &named.claims))?;
+        if parameters.state == State::Compared {
+            for named in &mut bots {
+                named.bot.only_compare();
+            }
+        }
         Ok(Self { bots })
     }
 
     fn run(mut self, request: &Request) -> Result<Answer> {
         if self.bots.len() > 1 {
-            self.foresee(request)?;
+            self.refuse_clashes(request)?;
         }
+        // What no longer goes with the program is said before that is replaced.
+        let intents = self.intents();
+        let suits = |request: &Request| foresee(&intents, request).map(drop);
         let (mut all, mut diffs, mut instances) = (Answer::new(false), Vec::new(), Map::new());
         for named in self.bots {
-            let mut answer = named.bot.run(request);
+            let mut answer = named.bot.run(request, suits);
             let waits = bot::is_to_install(&answer) && !request.controls.check_mode;
             all.changed |= answer.changed;
             diffs.extend(answer.diff.map(Difference::into_all).unwrap_or_default());
-            if let Some(name) = named.name {
+            if let Some(name) = named.intent.name {
                 let state = if named.is_absent { "absent" } else { "present" };
                 answer.results.insert("state".to_owned(), state.into());
                 answer.results.insert("changed".to_owned(), Value::Bool(answer.changed));
@@ -133,24 +150,19 @@ impl Action for Deploy {
 impl Deploy {
     /// Sees what all configurations would be before anything is done: what they have already, besides what is given, may not go with
     /// what another one has.
-    fn foresee(&mut self, request: &Request) -> Result<()> {
-        let mut asking = request.clone();
-        asking.controls.check_mode = true;
-        for named in &mut self.bots {
-            let Some(fields) = named.config.take() else { continue };
-            let foreseen = Config::checked(from_fields("config", fields)?)?.run(&asking);
-            let foreseen = foreseen
-                .map_err(|error| Error { message: format!("config failed: {}", error.message), ..error });
-            let foreseen = match &named.name {
-                Some(name) => foreseen.map_err(|error| of_instance(name, error))?,
-                None => foreseen?,
-            };
-            if let Some((path, text)) = foreseen.config {
-                named.claims.add(&config::parse(&text, path.as_str())?.unwrap_or_default().into());
+    fn refuse_clashes(&mut self, request: &Request) -> Result<()> {
+        let foreseen = foresee(&self.intents(), request)?;
+        for (named, config) in self.bots.iter_mut().zip(foreseen) {
+            if let Some(config) = config {
+                named.claims.add(&config);
             }
         }
         clashes::check(self.bots.iter().map(|named| &named.claims))
             .map_err(|error| Error { kind: Kind::Conflict, ..error })
+    }
+
+    fn intents(&self) -> Vec<Intent> {
+        self.bots.iter().map(|named| named.intent.clone()).collect()
     }
 }
 
@@ -158,13 +170,8 @@ impl Named {
     fn checked(name: Option<&str>, parts: Parts, mut claims: Claims, is_absent: bool) -> Result<Self> {
         let config = parts.config.clone().filter(|_| !is_absent);
         claims.add(&instance::described(config.as_ref()));
-        Ok(Self {
-            name: name.map(str::to_owned),
-            is_absent,
-            bot: Bot::checked(parts, is_absent)?,
-            claims,
-            config,
-        })
+        let intent = Intent { name: name.map(str::to_owned), config };
+        Ok(Self { bot: Bot::checked(parts, is_absent)?, is_absent, claims, intent })
     }
 }
 

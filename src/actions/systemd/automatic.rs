@@ -3,7 +3,6 @@
 
 use super::rendering::render;
 use super::{Parameters, uses};
-use crate::error::Result;
 use crate::host::unit::{ForeignService, Form, Found, Step};
 use crate::protocol::Request;
 
@@ -15,20 +14,20 @@ pub(super) fn is_hardened(
     parameters: &Parameters,
     found: &Found<'_>,
     warnings: &mut Vec<String>,
-) -> Result<bool> {
+) -> bool {
     let (hardened, plain) = (parameters.with_hardening(true), parameters.with_hardening(false));
     let obstacle = obstacle(request, &hardened, found);
     if obstacle.is_none() && is_said(request, &hardened, found) {
-        return Ok(true);
+        return true;
     }
     match obstacle {
-        Some(Obstacle::NoConfiguration) => Ok(false),
+        Some(Obstacle::NoConfiguration) => false,
         Some(Obstacle::Use(why)) => {
             warnings.push(format!(
                 "the service {} is not hardened: {why}. If it is to stay so, set `hardening: false`",
                 parameters.name
             ));
-            Ok(false)
+            false
         }
         None if is_said(request, &plain, found) => {
             if request.controls.check_mode {
@@ -37,9 +36,9 @@ pub(super) fn is_hardened(
                     parameters.name
                 ));
             }
-            Ok(false)
+            false
         }
-        None => Ok(true),
+        None => true,
     }
 }
 

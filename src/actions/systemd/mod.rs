@@ -39,7 +39,7 @@ impl Action for Parameters {
 fn present(request: &Request, mut parameters: Parameters, found: &Found<'_>) -> Result<Answer> {
     let mut warnings = Vec::new();
     if parameters.hardening.is_none() {
-        parameters.hardening = Some(automatic::is_hardened(request, &parameters, found, &mut warnings)?);
+        parameters.hardening = Some(automatic::is_hardened(request, &parameters, found, &mut warnings));
     }
     let parameters = &parameters;
     let form = found.form(parameters.mode, || {

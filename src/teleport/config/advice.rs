@@ -9,7 +9,7 @@ use super::duration::DAY;
 use super::host_port::split;
 use super::service_types::{COMMON, FORMER_TYPES, TYPES};
 use super::services::{self, duration, nearest};
-use super::{DEFAULT_STORAGE, KNOWN_KEYS, STORAGE_TYPES};
+use super::{DEFAULT_STORAGE, KNOWN_KEYS, STORAGE_TYPES, gone};
 use crate::message::{first, shortened};
 
 type Values = Map<String, Value>;
@@ -36,8 +36,7 @@ pub(super) fn of(values: &Values, given: &Values) -> Vec<String> {
         relative_paths(values),
         shared_paths(values),
         stored_paths(values),
-        former_types(values),
-        roles(values),
+        gone::all(values).into_iter().map(|(_, said)| said).collect(),
     ] {
         advice.extend(bounded(list));
     }
@@ -194,7 +193,7 @@ fn stored_paths(values: &Values) -> Vec<String> {
 
 fn unknown_types(values: &Values) -> Vec<String> {
     let is_known = |kind: &str| {
-        TYPES.iter().any(|known| known.name == kind) || FORMER_TYPES.iter().any(|(former, _)| *former == kind)
+        TYPES.iter().any(|known| known.name == kind) || FORMER_TYPES.iter().any(|former| former.name == kind)
     };
     let types =
         services::each(values).filter_map(|(place, service)| Some((place, service["type"].as_str()?)));
@@ -227,24 +226,6 @@ fn unknown_fields(values: &Values) -> Vec<String> {
             .collect()
     };
     services::each(values).flat_map(of).collect()
-}
-
-fn former_types(values: &Values) -> Vec<String> {
-    let of = |(place, service): (String, &Value)| {
-        let (former, newer) = FORMER_TYPES.into_iter().find(|(former, _)| service["type"] == *former)?;
-        Some(format!("tbot 19 does not start with the type {former} of `{place}`: {newer} came in its place"))
-    };
-    services::each(values).filter_map(of).collect()
-}
-
-fn roles(values: &Values) -> Vec<String> {
-    let has_roles = |service: &Value| service["roles"].as_array().is_some_and(|roles| !roles.is_empty());
-    services::each(values)
-        .filter(|(_, service)| has_roles(service))
-        .map(|(place, _)| {
-            format!("tbot 19 does not start with `{place}.roles`: without them, the service gets all roles of the bot")
-        })
-        .collect()
 }
 
 /// Nanoseconds of `credential_ttl` and `renewal_interval` where the configuration has none (60 and 20 minutes).

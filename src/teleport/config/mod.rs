@@ -8,6 +8,7 @@ mod ca_pin;
 mod check;
 mod duration;
 mod faults;
+mod gone;
 mod host_port;
 mod join_uri;
 mod merge;
@@ -20,6 +21,7 @@ mod services;
 mod settings;
 
 pub use ca_pin::CaPin;
+pub use gone::refuse_gone;
 pub use host_port::HostPort;
 pub use merge::Wanted;
 pub use paths::{Paths, Reader};

@@ -74,6 +74,27 @@ pub(super) const TYPES: [ServiceType; 17] = [
     of("workload-identity-x509", &["destination", "selector"], &["include_federated_trust_bundles"]),
 ];
 
-/// Types that it knew before version 19, each with what came in its place.
-pub(super) const FORMER_TYPES: [(&str, &str); 2] =
-    [("spiffe-svid", "workload-identity-x509"), ("spiffe-workload-api", "workload-identity-api")];
+/// A type or field that a version of `tbot` and those before it know, and no later one starts with.
+pub(super) struct Former {
+    pub name: &'static str,
+    /// The first major version that does not start with it.
+    pub gone_in: u64,
+    /// What to write instead.
+    pub instead: &'static str,
+}
+
+/// Types that are gone.
+pub(super) const FORMER_TYPES: [Former; 2] = [
+    Former { name: "spiffe-svid", gone_in: 19, instead: "workload-identity-x509" },
+    Former { name: "spiffe-workload-api", gone_in: 19, instead: "workload-identity-api" },
+];
+
+/// Fields of services that are gone.
+pub(super) const FORMER_FIELDS: [Former; 1] = [Former {
+    name: "roles",
+    gone_in: 19,
+    instead: "remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)",
+}];
+
+/// The first major version that takes no address of a proxy as `auth_server`.
+pub(super) const NO_PROXY_AS_AUTH_SERVER: u64 = 19;

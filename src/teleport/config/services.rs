@@ -74,7 +74,7 @@ pub(super) fn check(values: &Values, faults: &mut Faults) {
 fn check_type(place: &str, kind: &str, faults: &mut Faults) -> Option<&'static ServiceType> {
     const MISSPELT: usize = 3;
     let known = TYPES.iter().find(|known| known.name == kind);
-    if known.is_none() && !FORMER_TYPES.iter().any(|(former, _)| *former == kind) {
+    if known.is_none() && !FORMER_TYPES.iter().any(|former| former.name == kind) {
         let nearest = nearest(kind, TYPES.iter().map(|known| known.name));
         let letters = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
         if strsim::damerau_levenshtein(kind, nearest) <= MISSPELT && letters(kind) != letters(nearest) {

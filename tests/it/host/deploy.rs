@@ -1,6 +1,7 @@
 //! `deploy`: a bot's host in one request, by what its parts do one by one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
@@ -180,4 +181,56 @@ fn without_systemd_a_service_is_foreseen_with_a_word_and_else_refused() {
     let stopped =
         succeed(&json!({ "action": "service", "name": NAME, "state": "stopped", "enabled": false }));
     assert_eq!((&stopped["changed"], &stopped["commands"]), (&json!(false), &json!([])));
+}
+
+/// A program that says this version of itself.
+fn program(folder: &str, version: &str) -> String {
+    let path = format!("{folder}/tbot");
+    fs::write(&path, format!("#!/bin/sh\necho Teleport v{version} git:v{version}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn what_the_program_does_not_start_with_is_said_before_it_is_replaced() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().to_str().unwrap();
+    let roles = json!([{ "type": "identity", "destination": { "type": "memory" }, "roles": ["access"] }]);
+    let request = |services: &Value, found: &str, wanted: &str| {
+        json!({
+            "action": "deploy",
+            "program": { "path": program(folder, found), "version": wanted },
+            "config": {
+                "path": format!("{folder}/tbot.yaml"), "proxy_server": "example.com:443", "token": "fleet", "services": services,
+                "group": rustix::process::getegid().as_raw().to_string(),
+            },
+        })
+    };
+    let said = "tbot 19 does not start with `services[0].roles`";
+    for (found, wanted) in [("18.9.9", "19.0.0"), ("19.0.0", "19.0.0")] {
+        for state in ["present", "compared"] {
+            let answer = run(&with(request(&roles, found, wanted), &json!({ "state": state })));
+            let message = answer["msg"].as_str().unwrap();
+            assert!(
+                message.contains("would not work with tbot 19.0.0") && message.contains(said),
+                "{message}"
+            );
+            assert_eq!(answer["error"]["kind"], "conflict");
+            assert!(!place.path().join("tbot.yaml").exists());
+        }
+    }
+    // What is fine is compared, and no more.
+    let compared = succeed(&with(request(&json!([]), "18.9.9", "19.0.0"), &json!({ "state": "compared" })));
+    assert_eq!((&compared["changed"], &compared["program"]["to_install"]), (&json!(false), &json!(true)));
+    assert!(compared.get("config").is_none() && !place.path().join("tbot.yaml").exists());
+    // An older one starts, and people are told in advance.
+    let answer = succeed(&request(&roles, "18.9.9", "18.9.9"));
+    assert!(answer["warnings"][0].as_str().unwrap().starts_with(said), "{answer}");
+    let mut alone = request(&roles, "18.9.9", "18.9.9")["config"].clone();
+    alone["action"] = json!("config");
+    assert_eq!(succeed(&alone)["changed"], false);
+    alone["tbot_version"] = json!("19.1.0");
+    assert!(fail(&alone, "conflict").contains("would not work with tbot 19.1.0"));
+    alone["services"] = json!([{ "type": "spiffe-svid", "destination": { "type": "memory" } }]);
+    assert!(fail(&alone, "conflict").contains("use workload-identity-x509 instead"));
 }

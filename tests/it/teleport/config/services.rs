@@ -193,10 +193,10 @@ fn what_services_do_that_their_author_may_not_think_is_said() {
     );
     snapshot!(said, @r#"
     [{"type":"spiffe-svid"},{"type":"spiffe-workload-api"}]
-        tbot 19 does not start with the type spiffe-svid of `services[0]`: workload-identity-x509 came in its place
-        tbot 19 does not start with the type spiffe-workload-api of `services[1]`: workload-identity-api came in its place
+        tbot 19 does not start with the type spiffe-svid of `services[0]`: use workload-identity-x509 instead
+        tbot 19 does not start with the type spiffe-workload-api of `services[1]`: use workload-identity-api instead
     [{"type":"identity","destination":{"type":"memory"},"roles":["access"]},{"type":"identity","destination":{"type":"memory"},"roles":[]}]
-        tbot 19 does not start with `services[0].roles`: without them, the service gets all roles of the bot
+        tbot 19 does not start with `services[0].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
     [{"type":"identity","destination":{"type":"directory","path":"opt/a"}},{"type":"identity","destination":{"type":"directory","path":"./opt//a/"}}]
         `services[0].destination.path` opt/a is relative: a systemd service takes it from its working directory, which is / by default; write an absolute path
         `services[1].destination.path` ./opt//a/ is relative: a systemd service takes it from its working directory, which is / by default; write an absolute path
@@ -206,16 +206,16 @@ fn what_services_do_that_their_author_may_not_think_is_said() {
     [{"type":"identity","destination":{"type":"directory","path":"/opt/a"}},{"type":"identity","destination":{"type":"directory","path":"/opt/a/b"}},{"type":"identity","destination":{"type":"directory","p
         
     [{"type":"identity","destination":{"type":"memory"},"roles":["access"]},{"type":"identity","destination":{"type":"memory"},"roles":["access"]},{"type":"identity","destination":{"type":"memory"},"roles
-        tbot 19 does not start with `services[0].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[1].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[2].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[3].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[4].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[5].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[6].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[7].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[8].roles`: without them, the service gets all roles of the bot
-        tbot 19 does not start with `services[9].roles`: without them, the service gets all roles of the bot
+        tbot 19 does not start with `services[0].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[1].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[2].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[3].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[4].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[5].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[6].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[7].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[8].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+        tbot 19 does not start with `services[9].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
         2 more places of the configuration are alike
     [{"type":"kubernetes/v3"},{"type":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
         `services[0].type`: this version does not know the type kubernetes/v3: check that your tbot does

@@ -200,8 +200,8 @@ fn line_ends_and_the_mark_of_windows() {
 fn roles_in_services() {
     let edits = [("proxy_server: corp.example:443", SERVER), ("token: t\n", "token: web\n")];
     snapshot!(changed(file!("roles"), json!({}), &edits), @r"
-    tbot 19 does not start with `services[0].roles`: without them, the service gets all roles of the bot
-    tbot 19 does not start with `services[1].roles`: without them, the service gets all roles of the bot
+    tbot 19 does not start with `services[0].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
+    tbot 19 does not start with `services[1].roles`: remove it, and the service gets all roles of the bot; for fewer, give the host a further bot (tbot_instances)
     ");
 }
 
