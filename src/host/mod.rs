@@ -19,7 +19,9 @@ mod users;
 
 pub use accounts::{Account, Accounts, foresee_accounts, group_name, user_name};
 pub use attributes::Attributes;
-pub use directory::{Directory, OutputDirectory, Trust, is_shared_directory, refuse_of_the_system};
+pub use directory::{
+    Directory, Inventory, OutputDirectory, Trust, is_shared_directory, refuse_of_the_system,
+};
 pub use file::{Change, TextFile, read, read_at_most};
 pub use folder::{files_below, has_directory, lock_directory, make_directory, move_file, sweep_directory};
 pub use mode::Mode;

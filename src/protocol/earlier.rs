@@ -10,6 +10,8 @@ use crate::host::{self, AbsolutePath};
 pub struct Earlier {
     /// The configuration as it was written, or would be.
     pub config: Option<(AbsolutePath, String)>,
+    /// What it said before this request.
+    pub former_config: Option<String>,
     /// The version of the program that is to run, where it is known.
     pub program_version: Option<String>,
     /// Whether files of the service were changed, or would be.

@@ -29,6 +29,8 @@ pub struct Answer {
     pub failure: Option<Error>,
     /// The configuration that was written, or would be, with its secrets: for later parts of the same request.
     pub config: Option<(AbsolutePath, String)>,
+    /// What it said before.
+    pub former_config: Option<String>,
     /// Before and after; shown only where something changed and the user asked for it.
     pub diff: Option<Difference>,
 }

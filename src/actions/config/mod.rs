@@ -97,7 +97,8 @@ fn write(
         .warnings(missing)
         .warnings(warnings.iter().map(|warning| secrets.hide_in_message(warning)).collect())
         .diff(Some(diff));
-    Ok(Answer { config: Some((place.clone(), content)), ..answer })
+    let former_config = file.text().map(str::to_owned);
+    Ok(Answer { config: Some((place.clone(), content)), former_config, ..answer })
 }
 
 /// The text of the file with these settings, and what a person should know of it.

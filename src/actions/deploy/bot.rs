@@ -138,6 +138,8 @@ fn learn(request: &mut Request, name: &str, answer: &Answer) {
         }
         "config" | "systemd" => {
             request.earlier.has_changed |= answer.changed;
+            request.earlier.former_config =
+                answer.former_config.clone().or(request.earlier.former_config.take());
             request.earlier.config = answer.config.clone().or(request.earlier.config.take());
             let needs_reload = answer.results.get("needs_daemon_reload").and_then(Value::as_bool);
             request.earlier.needs_daemon_reload |= needs_reload.unwrap_or_default();

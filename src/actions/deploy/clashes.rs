@@ -22,6 +22,8 @@ pub(super) struct Claims {
     diag_addr: Option<String>,
     outputs: Vec<String>,
     listeners: Vec<String>,
+    /// Directories that are removed with it.
+    removes: Vec<String>,
 }
 
 impl Claims {
@@ -40,6 +42,13 @@ impl Claims {
                 .map_or_else(|_| service.to_owned(), |name| name.file_name()),
             config: config.unwrap_or("/etc/tbot.yaml").to_owned(),
             storage: storage.unwrap_or(config::DEFAULT_STORAGE).to_owned(),
+            removes: parts
+                .given("destinations", "absent")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|path| path.as_str().map(str::to_owned))
+                .collect(),
             ..Self::default()
         }
     }
@@ -89,8 +98,25 @@ impl Claims {
             let what = format!("the directory {path} for what their services write");
             return Some((what, "give one another `path` in `destination`"));
         }
+        if let Some(path) = self.removed_from(other).or_else(|| other.removed_from(self)) {
+            let what = format!("the directory {path}, which one writes to, and the other removes");
+            return Some((what, "take it out of `absent` of `destinations` (tbot_destinations_absent)"));
+        }
         let address = self.listeners.iter().find(|address| other.listeners.contains(address))?;
         Some((format!("the address {address} for their services"), "give one another `listen`"))
+    }
+}
+
+impl Claims {
+    /// A directory that this one removes, and the other uses.
+    fn removed_from(&self, other: &Self) -> Option<&String> {
+        let is_used =
+            |path: &&String| {
+                other.outputs.iter().chain([&other.storage]).any(|used| {
+                    Path::new(used).starts_with(path.as_str()) || Path::new(path).starts_with(used)
+                })
+            };
+        self.removes.iter().find(is_used)
     }
 }
 

@@ -38,6 +38,10 @@ impl Parts {
             }
             systemd.remove("read_write_paths");
         }
+        if let Some(destinations) = &mut parts.destinations {
+            // It is said once for the host.
+            destinations.remove("absent");
+        }
         if let Some(service) = &mut parts.service {
             service.remove("diag_addr");
             let readers: Vec<&str> = instance.readers.iter().map(Account::as_str).collect();

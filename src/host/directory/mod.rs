@@ -28,7 +28,7 @@ use acl::Acl;
 use contents::Findings;
 use mount::is_mount_point;
 pub use output::OutputDirectory;
-use removal::Inventory;
+pub use removal::Inventory;
 use selinux::Label;
 pub use system::is_shared_directory;
 pub use trust::Trust;

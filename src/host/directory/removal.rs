@@ -11,10 +11,22 @@ use super::contents;
 use crate::message::printable;
 
 /// Files that only a bot keeps beside each other. One of them tells a bot's directory.
-const TELLING: [&str; 7] =
-    ["identity", "sshcacerts", "sshcert", "tlscacerts", "tlscas", "tlscert", "tokenhash"];
+const TELLING: [&str; 12] = [
+    "aws_credentials",
+    "identity",
+    "jwt_svid",
+    "ssh_host-cert.pub",
+    "sshcacerts",
+    "sshcert",
+    "svid_bundle.pem",
+    "svid_key.pem",
+    "tlscacerts",
+    "tlscas",
+    "tlscert",
+    "tokenhash",
+];
 /// Further files that `tbot` keeps in its storage directory and in the directories of its outputs.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 25] = [
     ".lock",
     ".write-test",
     "id_bkp",
@@ -23,9 +35,26 @@ const OTHERS: [&str; 10] = [
     "key-cert.pub",
     "key.pub",
     "known_hosts",
+    "kubeconfig.yaml",
     "lock",
+    "mongo.cas",
+    "mongo.crt",
     "ssh_config",
+    "ssh_host",
+    "ssh_host-user-ca.pub",
+    "svid.pem",
+    "svid_crl.pem",
+    "teleport-database-ca.crt",
+    "teleport-host-ca.crt",
+    "teleport-user-ca.crt",
+    "tls.cas",
+    "tls.crt",
+    "tls.key",
+    "agent.sock",
+    "v1.sock",
 ];
+/// How files end that an identity has for each cluster, `CLUSTER.ssh_config`.
+const ENDS: [&str; 2] = [".known_hosts", ".ssh_config"];
 
 /// What a directory holds, as far as it matters for its removal.
 #[derive(Debug, Default)]
@@ -41,9 +70,11 @@ pub struct Inventory {
 pub fn inventory(directory: &OwnedFd) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     for name in contents::names(directory)? {
-        let is_known = is_telling(&name) || OTHERS.iter().any(|known| name == Path::new(known));
+        let is_known = is_telling(&name) || is_other(&name);
         let is_file = match statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => FileType::from_raw_mode(found.st_mode).is_file(),
+            Ok(found) => {
+                matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Socket)
+            }
             // Another run is at the same. A name that was there tells whose directory it is all the same.
             Err(Errno::NOENT) if is_known => true,
             Err(Errno::NOENT) => continue,
@@ -81,6 +112,11 @@ fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+fn is_other(name: &Path) -> bool {
+    let is_of_cluster = |name: &str| ENDS.iter().any(|end| name.ends_with(end));
+    OTHERS.iter().any(|known| name == Path::new(known)) || name.to_str().is_some_and(is_of_cluster)
 }
 
 fn is_telling(name: &Path) -> bool {

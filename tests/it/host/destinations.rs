@@ -169,3 +169,52 @@ fn the_configuration_says_what_is_made() {
 fn roots_place_or_place() -> TempDir {
     if is_root() { roots_place() } else { place() }
 }
+
+#[test]
+fn a_directory_that_is_no_longer_used_is_told_of_and_goes_on_request() {
+    if !is_root() {
+        return;
+    }
+    let place = place();
+    let root = place.path().to_str().unwrap();
+    let deploy = |services: Value, absent: Value| {
+        json!({
+            "action": "deploy",
+            "config": {
+                "path": format!("{root}/tbot.yaml"), "proxy_server": "example.com:443", "token": "a", "group": "root",
+                "services": services, "storage_path": format!("{root}/bot"),
+            },
+            "destinations": { "owner": "daemon", "group": "mail", "absent": absent },
+        })
+    };
+    let (old, new) = (format!("{root}/old"), format!("{root}/new"));
+    succeed(&deploy(json!([output(&old)]), json!([])));
+    for name in ["identity", "ssh_config", "cluster.ssh_config", "teleport-host-ca.crt"] {
+        fs::write(format!("{old}/{name}"), "secret").unwrap();
+    }
+    let changed = succeed(&deploy(json!([output(&new)]), json!([])));
+    assert_eq!(changed["destinations"]["left_over"], json!([old]));
+    snapshot!(warnings(&changed, place.path()), @"tbot does not write to ROOT/old any more, and what it has written there stays. To remove the directory, list it in `absent` (tbot_destinations_absent)");
+    assert!(Path::new(&old).join("identity").exists());
+    // What is in use, and what is within it or around it, stays.
+    for path in [&new, &format!("{new}/inner"), &format!("{root}/bot"), &root.to_owned()] {
+        let message = fail(&deploy(json!([output(&new)]), json!([path])), "conflict");
+        assert!(message.contains("is not removed: the configuration uses"), "{message}");
+    }
+    // So does what somebody else has put there.
+    fs::write(format!("{old}/notes"), "").unwrap();
+    assert!(fail(&deploy(json!([output(&new)]), json!([old])), "conflict").contains("notes"));
+    assert!(Path::new(&old).join("identity").exists());
+    fs::remove_file(format!("{old}/notes")).unwrap();
+    let mut removing = deploy(json!([output(&new)]), json!([old, format!("{root}/never/there")]));
+    assert_eq!(succeed(&in_check_mode(removing.clone()))["changed"], true);
+    assert!(Path::new(&old).exists());
+    assert_eq!(succeed(&removing)["changed"], true);
+    assert!(!Path::new(&old).exists() && Path::new(&new).exists());
+    assert_eq!(succeed(&removing)["changed"], false);
+    // A link that the bot's user has put in its place leads nowhere.
+    std::os::unix::fs::symlink("/etc", &old).unwrap();
+    assert!(run(&removing)["failed"] == true && Path::new("/etc/passwd").exists());
+    removing["destinations"]["absent"] = json!(["/etc"]);
+    fail(&removing, "unsafe_path");
+}

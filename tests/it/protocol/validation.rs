@@ -265,13 +265,13 @@ fn what_is_wrong_by_itself_is_said_in_the_same_bytes() {
     deploy {"storage":"/var/lib/bot"}
         parameter `storage` of action `deploy`: expected an object, as JSON or as key=value pairs, found the text "/var/lib/bot"
     deploy {"state":"gone","storage":{}}
-        parameter `state` of action `deploy`: `gone` is none of its values: absent, present
+        parameter `state` of action `deploy`: `gone` is none of its values: absent, present, compared
     deploy {"storage":{},"instances":[{"name":"a","role":"b"}]}
         action `deploy` has no parameter `instances[0].role`; did you mean (nearest first): name, group, state, hosts, user, bot_roles, leaves, readers, bot_name, services, token_name, bot_traits, diag_addr, config_extra, storage_path, config_path, service_name
     destinations {"config":"tbot.yaml"}
         parameter `config` of action `destinations`: the path "tbot.yaml" is not absolute; write it from the root (/…)
     destinations {"ownr":"nobody"}
-        action `destinations` has no parameter `ownr`; did you mean (nearest first): owner, config, group
+        action `destinations` has no parameter `ownr`; did you mean (nearest first): owner, config, group, absent
     identify {"tcti":"swtpm:prot=1"}
         `swtpm:prot=1` is no TCTI that this version knows; write device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/tpm.sock, mssim:host=…,port=… or tabrmd
     identify {"expected_ek_public_hash":"ab"}

@@ -1,5 +1,7 @@
 //! `destinations`: the directories that `tbot` needs for its services beside its storage, as its configuration names them.
 
+mod unused;
+
 use std::path::Path;
 
 use serde::Deserialize;
@@ -23,6 +25,8 @@ pub(super) struct Parameters {
     config: AbsolutePath,
     owner: Account,
     group: Account,
+    /// Directories of former services that are to go.
+    absent: Vec<AbsolutePath>,
 }
 
 impl Default for Parameters {
@@ -31,6 +35,7 @@ impl Default for Parameters {
             config: AbsolutePath::known("/etc/tbot.yaml"),
             owner: Account::known("teleport"),
             group: Account::known("teleport"),
+            absent: Vec::new(),
         }
     }
 }
@@ -46,6 +51,7 @@ impl Action for Parameters {
     type Parameters = Self;
 
     fn checked(parameters: Self) -> Result<Self> {
+        parameters.absent.iter().try_for_each(host::refuse_of_the_system)?;
         Ok(parameters)
     }
 
@@ -60,12 +66,20 @@ impl Action for Parameters {
         for wanted in &wanted {
             found.extend(look(wanted, accounts, &mut warnings)?.map(|directory| (wanted, directory)));
         }
+        let removals = unused::look(&self.absent, &paths, accounts)?;
         // Nothing is changed before everything is looked at.
         if !request.controls.check_mode {
             found.iter().try_for_each(|(_, directory)| directory.apply())?;
+            removals.iter().try_for_each(unused::Removal::apply)?;
         }
-        let differences: Vec<Diff> =
-            found.iter().filter_map(|(_, directory)| difference(directory)).collect();
+        let mut left_over = unused::left_over(request, &paths);
+        left_over.retain(|path| !self.absent.iter().any(|absent| absent.as_str() == path));
+        warnings.extend(left_over.iter().map(|path| unused::warning(path)));
+        let differences: Vec<Diff> = found
+            .iter()
+            .filter_map(|(_, directory)| difference(directory))
+            .chain(removals.iter().map(unused::Removal::difference))
+            .collect();
         let directories: Vec<Value> = found
             .iter()
             .filter(|(_, directory)| directory.difference().is_some())
@@ -77,6 +91,7 @@ impl Action for Parameters {
         Ok(Answer::new(!differences.is_empty())
             .result("directories", directories)
             .result("made_by_systemd", by_systemd)
+            .result("left_over", left_over)
             .warnings(warnings)
             .diffs(differences))
     }
