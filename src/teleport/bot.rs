@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Name;
+use super::{Name, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::message::shown;
 use crate::ordered;
@@ -119,9 +119,22 @@ pub struct BotTerms {
     roles: Vec<String>,
     /// In the order that they were given in. None where the traits stay as they are.
     traits: Option<BTreeMap<String, Vec<String>>>,
+    scope: Option<Scope>,
 }
 
 impl BotTerms {
+    /// The same in a scope, where a bot has no roles of its own.
+    pub fn within(self, scope: Option<Scope>) -> Result<Self> {
+        if scope.is_some() && !self.roles.is_empty() {
+            return Err(Error::invalid(format!(
+                "the bot `{}` is in a scope, so it takes no roles of its own",
+                self.name
+            ))
+            .hint("give its roles by assignments in its scope, and an empty list here"));
+        }
+        Ok(Self { scope, ..self })
+    }
+
     /// What is wanted, and warnings about it. Empty names of roles, and traits without values, are left out; `traits` that are not
     /// given stay as they are.
     #[must_use]
@@ -142,7 +155,7 @@ impl BotTerms {
             let distinct = traits.into_iter().map(|(name, values)| (name, distinct(&values).0));
             distinct.filter(|(_, values)| !values.is_empty()).collect()
         });
-        (Self { name, roles, traits }, warnings)
+        (Self { name, roles, traits, scope: None }, warnings)
     }
 
     /// `metadata.name`.
@@ -158,14 +171,22 @@ impl BotTerms {
         if bot.name != self.name {
             return Err(conflict(&format!("the cluster's bot is `{}`, not `{}`", bot.name, self.name)));
         }
-        if let Some(scope) = bot.scope() {
+        if let (None, Some(wanted)) = (bot.scope(), &self.scope) {
+            return Err(conflict(&format!(
+                "the cluster's bot `{}` is not in the scope `{wanted}`",
+                self.name
+            )));
+        }
+        if let Some(scope) =
+            bot.scope().filter(|scope| self.scope.as_ref().map(Scope::as_str) != Some(*scope))
+        {
             let message =
                 format!("the bot `{}` has the scope `{scope}`, so it takes no roles of its own", self.name);
             return Err(conflict(&message)
                 .hint("give its roles by assignments in its scope, and leave out the bot's roles here"));
         }
         let wanted_roles = ordered::set(self.roles.iter().cloned());
-        let same_roles = bot.roles()? == wanted_roles;
+        let same_roles = self.scope.is_some() || bot.roles()? == wanted_roles;
         let current_traits = bot.traits()?;
         let other_traits = self.traits.as_ref().filter(|wanted| unordered(wanted) != current_traits);
         if same_roles && other_traits.is_none() {
@@ -190,11 +211,16 @@ impl BotTerms {
     }
 
     fn new_resource(&self) -> Value {
-        let mut spec = json!({ "roles": self.roles });
+        let mut spec = if self.scope.is_some() { json!({}) } else { json!({ "roles": self.roles }) };
         if let Some(traits) = self.traits.as_ref().filter(|traits| !traits.is_empty()) {
             spec["traits"] = list_of(traits);
         }
-        json!({ "kind": "bot", "version": "v1", "metadata": { "name": self.name }, "spec": spec })
+        let mut bot = json!({ "kind": "bot", "version": "v1", "metadata": { "name": self.name } });
+        if let Some(scope) = &self.scope {
+            bot["scope"] = json!(scope);
+        }
+        bot["spec"] = spec;
+        bot
     }
 }
 

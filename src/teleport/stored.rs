@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::rule::kind_of;
-use super::token::Unknown;
-use super::{Name, Role, Rule, Settings, Timestamp, Token};
+use super::token::{BOTS, PLAIN, SCOPED, Unknown};
+use super::{Name, Role, Rule, Scope, Settings, Timestamp, Token};
 use crate::document;
 use crate::error::{Error, Kind, Result};
 
@@ -74,12 +74,15 @@ impl Source<'_> {
 
 fn token(mut resource: Fields<'_>) -> Result<Token> {
     let source = resource.source;
-    if resource.text("kind")?.as_deref() != Some("token") {
-        return Err(source.conflict("is no join token (kind: token)"));
+    let (_, known) = match resource.text("kind")?.as_deref() {
+        Some(kind) if kind == PLAIN.0 => PLAIN,
+        Some(kind) if kind == SCOPED.0 => SCOPED,
+        _ => return Err(source.conflict("is no join token (kind: token)")),
+    };
+    if let Some(version) = resource.text("version")?.filter(|version| version != known) {
+        return Err(source.conflict(&format!("is a token of version {version}, not {known}")));
     }
-    if let Some(version) = resource.text("version")?.filter(|version| version != "v2") {
-        return Err(source.conflict(&format!("is a token of version {version}, not v2")));
-    }
+    let scope = if known == SCOPED.1 { Some(scope(&mut resource)?) } else { None };
     let mut metadata = resource.object("metadata")?;
     let name = metadata.text("name")?.unwrap_or_default();
     let mut spec = resource.object("spec")?;
@@ -95,14 +98,32 @@ fn token(mut resource: Fields<'_>) -> Result<Token> {
         metadata.left.shift_remove(field);
     }
     let roles = spec.texts("roles")?.into_iter().map(Role::in_its_own_case).collect();
-    let bot_name = spec.text("bot_name")?.filter(|name| !name.is_empty());
+    let bot_name = match &scope {
+        Some(scope) => bot_in(scope, &mut spec)?,
+        None => spec.text("bot_name")?.filter(|name| !name.is_empty()),
+    };
     let mut tpm = spec.object("tpm")?;
     let ekcert_allowed_cas = tpm.texts("ekcert_allowed_cas")?;
     let allowed = rules(&mut tpm)?;
     let unknown =
         Unknown { resource: resource.rest(), metadata: metadata.rest(), spec: spec.rest(), tpm: tpm.rest() };
-    let settings = Settings { roles, bot_name, ekcert_allowed_cas, expires, labels, unknown };
+    let settings = Settings { roles, bot_name, ekcert_allowed_cas, expires, labels, scope, unknown };
     Ok(Token::new(name, settings, allowed))
+}
+
+fn scope(resource: &mut Fields<'_>) -> Result<Scope> {
+    let text = resource.text("scope")?.unwrap_or_default();
+    Scope::try_from(text)
+        .map_err(|why| resource.source.conflict(&format!("has a scoped token with an {why}")))
+}
+
+/// The bot of a scoped token, without the scope where it is the token's own.
+fn bot_in(scope: &Scope, spec: &mut Fields<'_>) -> Result<Option<String>> {
+    if let Some(mode) = spec.text("usage_mode")?.filter(|mode| mode != BOTS) {
+        return Err(spec.source.conflict(&format!("has a scoped token of usage mode {mode}, not {BOTS}")));
+    }
+    let bot = spec.text("bot")?.filter(|name| !name.is_empty());
+    Ok(bot.map(|bot| scope.unqualified(&bot).map(str::to_owned).unwrap_or(bot)))
 }
 
 fn expiry(metadata: &mut Fields<'_>) -> Result<Option<Timestamp>> {

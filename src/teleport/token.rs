@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Name, Role, Rule, Timestamp, yaml};
+use super::{Name, Role, Rule, Scope, Timestamp, yaml};
 use crate::ekcert;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::ordered;
+
+/// The kind and the version of a token, and of one in a scope.
+pub(super) const PLAIN: (&str, &str) = ("token", "v2");
+pub(super) const SCOPED: (&str, &str) = ("scoped_token", "v1");
+/// `spec.usage_mode` of a scoped token for bots.
+pub(super) const BOTS: &str = "bot";
 
 /// Labels that a cluster adds by itself.
 const CLUSTERS_OWN_LABELS: &str = "teleport.dev/";
@@ -39,6 +45,8 @@ pub struct Settings {
     pub expires: Option<Timestamp>,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
+    /// The scope of a `scoped_token`; none of a `token`.
+    pub scope: Option<Scope>,
     /// What a newer cluster, or its administrator, wrote there besides.
     pub(super) unknown: Unknown,
 }
@@ -58,6 +66,8 @@ struct Resource<'a> {
     kind: &'static str,
     version: &'static str,
     metadata: Metadata<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a Scope>,
     #[serde(flatten)]
     unknown: &'a Map<String, Value>,
     spec: Spec<'a>,
@@ -78,6 +88,10 @@ struct Metadata<'a> {
 struct Spec<'a> {
     roles: &'a [String],
     join_method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bot: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bot_name: Option<&'a str>,
     #[serde(flatten)]
@@ -213,13 +227,18 @@ impl Token {
     }
 
     fn resource<'a>(&'a self, rules: &'a [Rule]) -> Resource<'a> {
-        let Settings { roles, bot_name, ekcert_allowed_cas, expires, labels, unknown } = &self.settings;
+        let Settings { roles, bot_name, ekcert_allowed_cas, expires, labels, scope, unknown } =
+            &self.settings;
         let tpm = Tpm { unknown: &unknown.tpm, ekcert_allowed_cas, allow: rules };
-        let bot_name = bot_name.as_deref();
-        let spec = Spec { roles, join_method: "tpm", bot_name, unknown: &unknown.spec, tpm };
+        let (usage_mode, bot, bot_name) = match scope {
+            Some(scope) => (Some(BOTS), bot_name.as_deref().map(|name| scope.qualify(name)), None),
+            None => (None, None, bot_name.as_deref()),
+        };
+        let spec = Spec { roles, join_method: "tpm", usage_mode, bot, bot_name, unknown: &unknown.spec, tpm };
         let metadata =
             Metadata { name: &self.name, expires: expires.as_ref(), labels, unknown: &unknown.metadata };
-        Resource { kind: "token", version: "v2", metadata, unknown: &unknown.resource, spec }
+        let (kind, version) = if scope.is_some() { SCOPED } else { PLAIN };
+        Resource { kind, version, metadata, scope: scope.as_ref(), unknown: &unknown.resource, spec }
     }
 }
 
@@ -228,6 +247,11 @@ impl Settings {
     pub fn check_roles(&self) -> Result<()> {
         if self.roles.is_empty() {
             return Err(Error::invalid("`roles` is empty, and a cluster refuses a token without a role"));
+        }
+        if self.scope.is_some() && self.roles.iter().any(|role| !Role::names_bot(role)) {
+            return Err(Error::invalid(
+                "a token in a scope is for bots alone: leave out `roles`, or `scope`",
+            ));
         }
         match (self.roles.iter().any(|role| Role::names_bot(role)), &self.bot_name) {
             (true, None) => {
@@ -256,6 +280,7 @@ struct Meaning<'a> {
     expires: Option<&'a Timestamp>,
     labels: Vec<(&'a String, &'a String)>,
     roles: BTreeSet<String>,
+    scope: Option<&'a Scope>,
     bot_name: Option<&'a str>,
     ekcert_allowed_cas: BTreeSet<String>,
     unknown: [Map<String, Value>; 4],
@@ -268,6 +293,7 @@ impl<'a> Meaning<'a> {
             expires: settings.expires.as_ref(),
             labels: settings.labels.iter().filter(|(name, _)| !is_clusters_own(name)).collect(),
             roles: settings.roles.iter().map(|role| role.to_lowercase()).collect(),
+            scope: settings.scope.as_ref(),
             bot_name: settings.bot_name.as_deref(),
             ekcert_allowed_cas: settings.distinct_cas(),
             unknown: [resource, metadata, spec, tpm].map(significant),

@@ -18,15 +18,17 @@ OPTIONS = {name: option for entries in SPECS.values() for entry in entries.value
 # An error in all the others says to give a value.
 NOT_GIVEN = {
     "tbot_accept_identity_change", "tbot_bot_name", "tbot_bot_roles", "tbot_bot_traits", "tbot_config_extra", "tbot_description",
-    "tbot_destination_readers", "tbot_destinations_absent", "tbot_diag_addr", "tbot_ekcert_allowed_urls", "tbot_ekcert_ca_file", "tbot_install_script_url",
-    "tbot_instances",
-    "tbot_major_version", "tbot_package_version", "tbot_pid_file", "tbot_proxy_ca_file", "tbot_repository_channel",
-    "tbot_repository_key", "tbot_repository_url", "tbot_services", "tbot_tarball_url", "tbot_tcti", "tbot_tctl_host",
-    "tbot_token_expires", "tbot_token_labels", "tbot_token_remove", "tbot_token_roles", "tbot_unit_hardening", "tbot_version",
+    "tbot_destination_readers", "tbot_destinations_absent", "tbot_diag_addr", "tbot_ekcert_allowed_urls", "tbot_ekcert_ca_file",
+    "tbot_install_script_url", "tbot_instances", "tbot_major_version", "tbot_package_version", "tbot_pid_file", "tbot_proxy_ca_file",
+    "tbot_repository_channel", "tbot_repository_key", "tbot_repository_url", "tbot_scope", "tbot_services", "tbot_tarball_url",
+    "tbot_tcti", "tbot_tctl_host", "tbot_token_expires", "tbot_token_labels", "tbot_token_remove", "tbot_token_roles",
+    "tbot_unit_hardening", "tbot_version",
 }  # fmt: skip
 # A text says how many, or what: Ansible refuses one that is empty. And null is no text.
-ONLY_NULL = {"tbot_bot_traits", "tbot_config_extra", "tbot_instances", "tbot_major_version", "tbot_services", "tbot_token_labels",
-             "tbot_unit_hardening"}
+ONLY_NULL = {
+    "tbot_bot_traits", "tbot_config_extra", "tbot_instances", "tbot_major_version", "tbot_services", "tbot_token_labels",
+    "tbot_unit_hardening",
+}  # fmt: skip
 ONLY_TEXT = {"tbot_diag_addr"}
 
 

@@ -89,7 +89,7 @@ def test_a_bot_goes_from_the_hosts_of_a_run_and_stays_on_the_others(two):
     run = two.play("site")
     assert run.returncode == 0, run.output
     assert two.rules() == ALL and not (two.folder / "token" / f"{TOKEN}.json").exists()
-    assert "tctl bots rm deploy" in run.output, run.output
+    assert "tctl rm bot/deploy" in run.output, run.output
     assert not any(two.play("site").changed().values())
 
 

@@ -48,12 +48,12 @@ RESULTS = frozenset((
     "config", "content", "contents", "created", "current", "delete", "deleted", "destinations", "device", "directories", "edition",
     "ek_cert", "ek_cert_chain_pem", "ek_cert_pem", "ek_cert_present", "ek_cert_serial", "ek_cert_sha256", "ek_public_hash",
     "ek_public_pem", "ek_source", "ekcert_allowed_cas", "enabled", "entries", "error", "exists", "files", "former",
-    "former_ek_public_hash", "former_tokens", "found_version", "gid", "group", "groups", "hardened", "health", "host_names", "host_tokens", "hosts",
-    "identity", "instances", "invocation", "is_read", "issuers", "left_out", "left_over", "left_to_do", "made_by_systemd", "main_pid",
-    "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner", "path", "program", "program_exists", "ready",
-    "recorded", "refused", "requests", "restart_reasons", "rules", "rules_are_known", "server_version", "service", "shared", "status",
-    "storage", "summary", "systemd", "to_install", "tokens", "tokens_differ", "tpm", "udev_rule", "uid", "unresolved", "up_to_date",
-    "user", "verified", "wanted_version", "withdrawn_hashes", "without_certificate",
+    "former_ek_public_hash", "former_tokens", "found_version", "gid", "group", "groups", "hardened", "health", "host_names",
+    "host_tokens", "hosts", "identity", "instances", "invocation", "is_read", "issuers", "left_out", "left_over", "left_to_do",
+    "made_by_systemd", "main_pid", "min_client_version", "mode", "needs_daemon_reload", "needs_restart", "owner", "path", "program",
+    "program_exists", "ready", "recorded", "refused", "requests", "restart_reasons", "rules", "rules_are_known", "server_version",
+    "service", "shared", "status", "storage", "summary", "systemd", "to_install", "tokens", "tokens_differ", "tpm", "udev_rule", "uid",
+    "unresolved", "up_to_date", "user", "verified", "wanted_version", "withdrawn_hashes", "without_certificate",
 ))  # fmt: skip
 
 # The actions that answer about a fleet, as many hosts as it has.

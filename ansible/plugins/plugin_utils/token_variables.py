@@ -14,7 +14,7 @@ SAME = (
     "tbot_token_match", "tbot_token_expires", "tbot_ekcert_allowed_cas", "tbot_allow_without_cas", "tbot_ekcert_ca_bundle",
     "tbot_ekcert_trusted_roots", "tbot_ekcert_trusted_sha256", "tbot_ekcert_fetch", "tbot_ekcert_allowed_urls",
     "tbot_ekcert_timeout", "tbot_ekcert_total_timeout", "tbot_ekcert_ca_file", "tbot_bot_name", "tbot_bot_roles",
-    "tbot_registry_dir",
+    "tbot_registry_dir", "tbot_scope",
 )  # fmt: skip
 
 # And what the tokens of further bots are built by, which these hosts may have or not.

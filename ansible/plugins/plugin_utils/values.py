@@ -37,7 +37,8 @@ REQUESTS = {
         (
             {"action": "enroll", "name": "token", "hosts": []},
             {
-                "name": "tbot_token_name", "path": "tbot_token_file", "bot_name": "tbot_bot_name", "labels": "tbot_token_labels",
+                "name": "tbot_token_name", "path": "tbot_token_file", "bot_name": "tbot_bot_name", "scope": "tbot_scope",
+                "labels": "tbot_token_labels",
                 "expires": "tbot_token_expires", "shards": "tbot_token_shards", "tctl": "tbot_tctl_command",
                 "ekcert_allowed_cas": "tbot_ekcert_allowed_cas", "allow_without_cas": "tbot_allow_without_cas",
                 "ca_bundle": "tbot_ekcert_ca_bundle", "trusted_roots": "tbot_ekcert_trusted_roots",
@@ -54,7 +55,10 @@ REQUESTS = {
     ),
     "tbot_service": (
         ({"action": "cluster"}, {"proxy_server": "tbot_proxy_server"}),
-        ({"action": "config"}, {"path": "tbot_config_path", "owner": "tbot_config_owner", "ca_pins": "tbot_ca_pins"}),
+        (
+            {"action": "config"},
+            {"path": "tbot_config_path", "owner": "tbot_config_owner", "ca_pins": "tbot_ca_pins", "scope": "tbot_scope"},
+        ),
         ({"action": "storage"}, {"path": "tbot_storage_path"}),
         ({"action": "systemd"}, {"name": "tbot_service_name", "directory": "tbot_unit_directory", "tbot_path": "tbot_path"}),
         (

@@ -11,10 +11,10 @@ VARIABLES = {
     "accept_identity_change": "tbot_accept_identity_change", "allow_downgrade": "tbot_allow_downgrade",
     "allow_lockout": "tbot_allow_lockout", "allow_without_cas": "tbot_allow_without_cas", "allowed_urls": "tbot_ekcert_allowed_urls",
     "ca_bundle": "tbot_ekcert_ca_bundle", "ekcert_allowed_cas": "tbot_ekcert_allowed_cas", "fetch": "tbot_ekcert_fetch",
-    "force": "tbot_unit_force", "hardening": "tbot_unit_hardening", "instances": "tbot_instances", "match": "tbot_token_match", "prune": "tbot_token_prune",
-    "recreate": "tbot_token_recreate", "remove": "tbot_token_remove", "retire": "tbot_token_retire", "shards": "tbot_token_shards",
-    "tcti": "tbot_tcti", "trusted_roots": "tbot_ekcert_trusted_roots", "trusted_sha256": "tbot_ekcert_trusted_sha256",
-    "udev_rule": "tbot_udev_rule", "wait": "tbot_ready_timeout",
+    "force": "tbot_unit_force", "hardening": "tbot_unit_hardening", "instances": "tbot_instances", "match": "tbot_token_match",
+    "prune": "tbot_token_prune", "recreate": "tbot_token_recreate", "remove": "tbot_token_remove", "retire": "tbot_token_retire",
+    "scope": "tbot_scope", "shards": "tbot_token_shards", "tcti": "tbot_tcti", "trusted_roots": "tbot_ekcert_trusted_roots",
+    "trusted_sha256": "tbot_ekcert_trusted_sha256", "udev_rule": "tbot_udev_rule", "wait": "tbot_ready_timeout",
 }  # fmt: skip
 # Those that are meant for one run.
 ONCE = frozenset(("tbot_allow_lockout", "tbot_decommission_all_bots", "tbot_token_recreate"))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Account, Mode};
 use crate::teleport::config::{CaPin, ProxyAddress, Service, Settings, Storage};
-use crate::teleport::{Name, Version};
+use crate::teleport::{Name, Scope, Version};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -14,6 +14,7 @@ pub(in crate::actions) struct Parameters {
     pub path: AbsolutePath,
     pub proxy_server: Option<ProxyAddress>,
     pub token: Option<Name>,
+    pub scope: Option<Scope>,
     pub storage_path: Option<AbsolutePath>,
     pub storage_type: Option<StorageType>,
     pub ca_pins: Option<Vec<CaPin>>,
@@ -34,6 +35,7 @@ impl Default for Parameters {
             path: AbsolutePath::known("/etc/tbot.yaml"),
             proxy_server: None,
             token: None,
+            scope: None,
             storage_path: None,
             storage_type: None,
             ca_pins: None,
@@ -80,6 +82,7 @@ impl Parameters {
         Ok(Settings {
             proxy_server: self.proxy_server,
             token: self.token,
+            scope: self.scope,
             ca_pins: self.ca_pins,
             storage,
             services: self.services,

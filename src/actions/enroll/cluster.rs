@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::layout::{Layout, Unit};
 use crate::error::{Kind, Result};
 use crate::teleport::tctl::{Resource, Tctl};
-use crate::teleport::{self, Bot, Name, Source, Token};
+use crate::teleport::{self, Bot, Name, Scope, Source, Token};
 
 const ANSWER: Source<'static> = Source { name: "the cluster", malformed: Kind::Conflict };
 
@@ -40,6 +40,7 @@ pub(super) struct Reader<'a> {
     pub tctl: &'a Tctl,
     pub layout: &'a Layout,
     pub bot_name: Option<&'a Name>,
+    pub scope: Option<&'a Scope>,
     /// The hosts that are or were in the registry.
     pub hosts: &'a BTreeSet<String>,
 }
@@ -63,7 +64,7 @@ impl Reader<'_> {
 
     /// All tokens by TPM, of other fleets as well. Those of other join methods may be secrets.
     pub(super) fn tokens_by_tpm(&self) -> Result<Vec<Value>> {
-        let mut tokens = self.tctl.tokens()?;
+        let mut tokens = self.tctl.tokens_of_all_scopes()?;
         tokens.retain(|token| token["spec"]["join_method"] == "tpm");
         Ok(tokens)
     }
@@ -76,7 +77,10 @@ impl Reader<'_> {
             return true;
         }
         let spec = &resource["spec"];
-        let bot = spec["bot_name"].as_str().filter(|bot| !bot.is_empty());
+        let bot = match self.scope {
+            Some(scope) => spec["bot"].as_str().and_then(|bot| scope.unqualified(bot)),
+            None => spec["bot_name"].as_str().filter(|bot| !bot.is_empty()),
+        };
         self.layout.is_fleets(name, self.hosts)
             && spec["join_method"] == "tpm"
             && bot == self.bot_name.map(Name::as_str)

@@ -25,8 +25,13 @@ impl Asked {
     pub(super) fn only_read(&self) -> Result<Answer> {
         let answer = Answer::new(false).warnings(self.warnings.clone());
         let Some(tctl) = &self.tctl else { return Ok(answer.result("is_read", false)) };
-        let reader =
-            Reader { tctl, layout: &self.layout, bot_name: self.bot_name.as_ref(), hosts: &BTreeSet::new() };
+        let reader = Reader {
+            tctl,
+            layout: &self.layout,
+            bot_name: self.bot_name.as_ref(),
+            scope: self.token.scope.as_ref(),
+            hosts: &BTreeSet::new(),
+        };
         let read = if self.all_tokens {
             reader.tokens_by_tpm().map(Some)
         } else {
@@ -117,7 +122,13 @@ impl Asked {
         attempt: u32,
     ) -> Result<Option<State>> {
         let Some(tctl) = &self.tctl else { return Ok(None) };
-        let reader = Reader { tctl, layout: &self.layout, bot_name: self.bot_name.as_ref(), hosts };
+        let reader = Reader {
+            tctl,
+            layout: &self.layout,
+            bot_name: self.bot_name.as_ref(),
+            scope: self.token.scope.as_ref(),
+            hosts,
+        };
         let all = self.layout.has_several(self.token.retire) || fleet.has_archived();
         let mut state = match reader.read(units, all) {
             Err(error) if attempt == 1 && self.may_lack(&error) => {

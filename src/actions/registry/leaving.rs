@@ -2,20 +2,17 @@
 //! hosts' rules in their next run, although nobody took the hosts away from these bots.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::super::{hosts, instances};
-use super::Parameters;
+use super::{Parameters, token_files};
 use crate::error::{Error, Kind, Result};
-use crate::host::{self, AbsolutePath};
+use crate::host::AbsolutePath;
 use crate::message::first;
 use crate::protocol::Answer;
 use crate::teleport::registry::Archive;
-use crate::teleport::{self, Identity, Name, Registry, Shards, Source, Token};
+use crate::teleport::{self, Identity, Name, Registry, Scope, Shards, Source, Token};
 
 const SOURCE: Source<'_> = Source { name: "`current`", malformed: Kind::InvalidRequest };
 const HINT: &str = "nothing was changed; if the hosts leave these bots as well, set `allow_lockout: true` \
@@ -28,6 +25,8 @@ pub(in crate::actions) struct Leaving {
     pub only: Vec<String>,
     /// The tokens that they are to leave: of each name the one, or the several, and the bot.
     pub tokens: Vec<(Shards, Option<Name>)>,
+    /// The scope of these tokens.
+    pub scope: Option<Scope>,
     /// Where the tokens are: what the cluster says, and a directory of token files.
     pub current: Option<Value>,
     pub token_directory: Option<AbsolutePath>,
@@ -49,7 +48,7 @@ impl Leaving {
                 "`state: leaving` takes the hosts as `only`: leave out `host`, `identity` and `hosts`",
             ));
         }
-        let Parameters { registry, only, name, bot_name, instances, current, token_directory, .. } =
+        let Parameters { registry, only, name, bot_name, scope, instances, current, token_directory, .. } =
             parameters;
         let (Some(only), Some(name)) = (only, name) else {
             return Err(Error::invalid("`state: leaving` needs `only` and `name`"));
@@ -60,7 +59,7 @@ impl Leaving {
         for instance in &instances {
             tokens.push((Shards::new(instance.token_name()?, 1)?, Some(instance.bot_name()?)));
         }
-        Ok(Self { registry, only, tokens, current, token_directory, allow_lockout })
+        Ok(Self { registry, only, tokens, scope, current, token_directory, allow_lockout })
     }
 
     pub(super) fn run(&self) -> Result<Answer> {
@@ -105,14 +104,19 @@ impl Leaving {
 
     /// Whether the token is what the hosts are to leave, of its present or a former layout.
     fn is_own(&self, token: &Token, names: &HashSet<String>) -> bool {
-        self.tokens.iter().any(|(shards, bot)| {
-            let is_shard = shards.place_of(&token.name).is_some();
-            let suffix = token.name.as_str().strip_prefix(shards.name().as_str());
-            let is_hosts = || {
-                suffix.and_then(|suffix| suffix.strip_prefix('-')).is_some_and(|host| names.contains(host))
-            };
-            (is_shard || is_hosts()) && token.settings.bot_name.as_deref() == bot.as_ref().map(Name::as_str)
-        })
+        let is_within = token.settings.scope == self.scope;
+        is_within
+            && self.tokens.iter().any(|(shards, bot)| {
+                let is_shard = shards.place_of(&token.name).is_some();
+                let suffix = token.name.as_str().strip_prefix(shards.name().as_str());
+                let is_hosts = || {
+                    suffix
+                        .and_then(|suffix| suffix.strip_prefix('-'))
+                        .is_some_and(|host| names.contains(host))
+                };
+                (is_shard || is_hosts())
+                    && token.settings.bot_name.as_deref() == bot.as_ref().map(Name::as_str)
+            })
     }
 
     /// All tokens that can be read, and warnings about others.
@@ -131,42 +135,12 @@ impl Leaving {
             Some(value) => take(teleport::read_tokens(value, SOURCE)),
             None => {}
         }
-        let files = self.token_directory.as_ref().map(|path| yaml_files(path.as_ref())).transpose()?;
+        let files = self.token_directory.as_ref().map(|path| token_files::all(path.as_ref())).transpose()?;
         for path in files.into_iter().flatten() {
-            take(host::read(&path).and_then(|bytes| tokens_of(&path, &bytes)));
+            take(token_files::read(&path));
         }
         Ok((tokens, warnings))
     }
-}
-
-/// The tokens of a file. Others are such as a bot's, or another program's, and have none.
-fn tokens_of(path: &Path, bytes: &[u8]) -> Result<Vec<Token>> {
-    let text = String::from_utf8_lossy(bytes);
-    if !text.contains("join_method") {
-        return Ok(Vec::new());
-    }
-    let name = path.display().to_string();
-    teleport::parse_tokens(&text, Source { name: &name, malformed: Kind::Conflict })
-}
-
-/// The directory's YAML files; none where it is not there.
-fn yaml_files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: &io::Error| Error::io(&format!("read {}", directory.display()), error);
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|e| failed(&e))?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| failed(&e))?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-            && path.is_file()
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 impl Shared {

@@ -7,6 +7,7 @@ mod many;
 mod place;
 mod recording;
 mod session;
+mod token_files;
 mod unreadable;
 
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::host::{AbsolutePath, Mode};
 use crate::protocol::{Answer, Request};
 use crate::teleport::registry::{Found, RuleText};
-use crate::teleport::{HostName, Name};
+use crate::teleport::{HostName, Name, Scope};
 use change::{Accepted, Change, Given};
 use leaving::Leaving;
 use many::Many;
@@ -46,6 +47,7 @@ pub(super) struct Parameters {
     only: Option<Vec<String>>,
     name: Option<Name>,
     bot_name: Option<Name>,
+    scope: Option<Scope>,
     #[serde(default)]
     instances: Vec<Instance>,
     current: Option<Value>,
@@ -93,6 +95,7 @@ impl Action for Asked {
             ("only", parameters.only.is_some()),
             ("name", parameters.name.is_some()),
             ("bot_name", parameters.bot_name.is_some()),
+            ("scope", parameters.scope.is_some()),
             ("instances", !parameters.instances.is_empty()),
             ("current", parameters.current.is_some()),
             ("token_directory", parameters.token_directory.is_some()),

@@ -7,6 +7,7 @@ mod lockout;
 mod output;
 mod parameters;
 mod plan;
+mod terms;
 mod without_cas;
 
 use serde_json::{Map, Value, json};
@@ -16,13 +17,14 @@ use crate::error::Result;
 use crate::host::AbsolutePath;
 use crate::message::sentence;
 use crate::protocol::{Answer, Request};
-use crate::teleport::Token;
-pub(super) use fleet::{Fleet, Terms};
+use crate::teleport::{Scope, Token};
+pub(super) use fleet::Fleet;
 use known::Known;
 pub(super) use lockout::Refused;
 pub(super) use output::Output;
 pub(super) use parameters::{Asked, End, Parameters, default_max_bytes, default_shards};
 pub(super) use plan::{Outlook, Plan};
+pub(super) use terms::Terms;
 
 impl Action for Asked {
     type Parameters = Parameters;
@@ -38,12 +40,14 @@ impl Action for Asked {
 
 fn build(request: &Request, mut asked: Asked) -> Result<Answer> {
     let path = asked.given.path.take();
+    let of_scope = asked.given.scope.is_some().then(|| Scope::WARNING.to_owned());
     let output = Output::inspect(path.as_ref(), asked.current.take())?;
     let known = known(request, &mut asked, &output)?;
     let (plan, mut warnings) = match Outlook::of(asked, known, &output, request.controls.check_mode)? {
         Outlook::Unknown(warnings) => return Ok(Answer::new(true).warnings(warnings)),
         Outlook::Planned(plan, warnings) => (plan, warnings),
     };
+    warnings.extend(of_scope);
     warnings.extend(output.foresee(request));
     let written = output.write(&plan.merged, request)?;
     let answer = Answer::new(written.changed)

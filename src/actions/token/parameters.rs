@@ -11,7 +11,9 @@ use super::known::Known;
 use super::without_cas;
 use crate::error::{Error, Kind, Result};
 use crate::host::AbsolutePath;
-use crate::teleport::{self, Changes, Identity, Label, Match, Name, Role, Shards, Timestamp, Token, Wanted};
+use crate::teleport::{
+    self, Changes, Identity, Label, Match, Name, Role, Scope, Shards, Timestamp, Token, Wanted,
+};
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,7 @@ use crate::teleport::{self, Changes, Identity, Label, Match, Name, Role, Shards,
 pub(in crate::actions) struct Parameters {
     pub name: Name,
     pub bot_name: Option<Name>,
+    pub scope: Option<Scope>,
     pub roles: Option<Vec<Role>>,
     pub hosts: Option<Vec<Identity>>,
     pub registry: Option<AbsolutePath>,
@@ -165,6 +168,7 @@ impl Asked {
         Ok(Wanted {
             shards,
             changes: Changes {
+                scope: given.scope,
                 roles: given.roles,
                 bot_name: given.bot_name,
                 ekcert_allowed_cas: cas.map(certificates).transpose()?,

@@ -84,6 +84,11 @@ fn oneshot(values: &Values) -> Option<String> {
 }
 
 fn scoped(values: &Values, given: &Values) -> Option<String> {
+    if is_true(values, "scoped") && given.contains_key("scoped") && services::each(values).next().is_some() {
+        return Some(
+            "tbot refuses most types of services with `scoped: true`: see whether yours start".to_owned(),
+        );
+    }
     (is_true(values, "scoped") && !given.contains_key("scoped")).then(|| {
         "`scoped: true` stays, but nothing asks for a scope: tbot ends unless the cluster gives it scoped \
          certificates; set `scoped` in `extra` to what you mean"

@@ -9,7 +9,7 @@ use super::same_value::is_the_same;
 use super::{CaPin, ProxyAddress};
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
-use crate::teleport::Name;
+use crate::teleport::{Name, Scope};
 
 type Values = Map<String, Value>;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub proxy_server: Option<ProxyAddress>,
     /// `onboarding.token`, the name of the join token.
     pub token: Option<Name>,
+    /// The scope of the token: `scoped`, and part of the token's name.
+    pub scope: Option<Scope>,
     /// `onboarding.ca_pins`; an empty list takes them away.
     pub ca_pins: Option<Vec<CaPin>>,
     /// `storage`.
@@ -77,7 +79,11 @@ impl Settings {
         }
         let mut onboarding = json!({ "join_method": "tpm" });
         if let Some(token) = &self.token {
-            onboarding["token"] = json!(token);
+            let qualified = self.scope.as_ref().map(|scope| scope.qualify(token.as_str()));
+            onboarding["token"] = qualified.map_or_else(|| json!(token), |token| json!(token));
+        }
+        if self.scope.is_some() {
+            values.insert("scoped".to_owned(), json!(true));
         }
         if let Some(pins) = &self.ca_pins {
             onboarding["ca_pins"] = json!(pins);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::shards::Place;
-use super::{Identity, Label, Name, Role, Settings, Shards, Timestamp, Token};
+use super::{Identity, Label, Name, Role, Scope, Settings, Shards, Timestamp, Token};
 use crate::error::{Error, Kind, Result};
 pub use untouched::Untouched;
 
@@ -69,6 +69,8 @@ pub struct Wanted {
 pub struct Changes {
     /// The roles. A new token has the role Bot without this.
     pub roles: Option<Vec<Role>>,
+    /// The scope; tokens of another one, or of none, are a `conflict`.
+    pub scope: Option<Scope>,
     /// The bot; tokens of another one are a `conflict`.
     pub bot_name: Option<Name>,
     /// The CAs, one PEM block each.
@@ -196,6 +198,12 @@ fn of_one_fleet<'a>(current: &'a [Token], wanted: &Wanted) -> Result<Current<'a>
         let Some(place) = wanted.shards.place_of(&token.name) else {
             return conflict(format!("is another than `{}`", wanted.shards.name_of(Place::Whole)?));
         };
+        if token.settings.scope != wanted.changes.scope {
+            let scope = token.settings.scope.as_ref();
+            return conflict(
+                scope.map_or("is in no scope".to_owned(), |scope| format!("is in the scope {scope}")),
+            );
+        }
         let bot = token.settings.bot_name.as_deref();
         let is_others = match (&wanted.changes.bot_name, &wanted.changes.roles) {
             (Some(name), _) => bot != Some(name.as_str()),
@@ -249,6 +257,7 @@ impl Changes {
                 }
             }
         }
+        settings.scope.clone_from(&self.scope);
         if let Some(name) = &self.bot_name {
             settings.bot_name = Some(name.as_str().to_owned());
         }

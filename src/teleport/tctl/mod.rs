@@ -5,14 +5,13 @@ mod refusal;
 mod words;
 
 use std::env;
-use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Name;
+use super::{Name, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::host::program::{Limits, Said, run_within};
 use answer::Answer;
@@ -32,6 +31,8 @@ pub struct Tctl {
     /// `-i` and `--auth-server`.
     identity: Vec<String>,
     timeout: Duration,
+    /// The scope of the token and the bot.
+    scope: Option<Scope>,
 }
 
 /// A resource of the cluster.
@@ -56,7 +57,7 @@ impl Tctl {
         if command.iter().any(|word| word.contains('\0')) {
             return Err(Error::invalid("the command for tctl has a NUL character"));
         }
-        Ok(Self { command: with_stdin(command), identity: Vec::new(), timeout: Self::TIMEOUT })
+        Ok(Self { command: with_stdin(command), identity: Vec::new(), timeout: Self::TIMEOUT, scope: None })
     }
 
     /// A command as a text: words that are split and quoted as in a POSIX shell. No shell is run, so that `$`, `~`, `|` and `;`
@@ -85,6 +86,24 @@ impl Tctl {
         self
     }
 
+    /// The same for tokens and bots of a scope.
+    #[must_use]
+    pub fn within(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// How a resource is named to `tctl`: `token/NAME`. That a scoped token is `scoped_token/NAME` is not verified.
+    #[must_use]
+    pub fn address(scope: Option<&Scope>, resource: Resource<'_>) -> String {
+        match (resource, scope) {
+            (Resource::Token(name), None) => format!("token/{name}"),
+            (Resource::Token(name), Some(_)) => format!("scoped_token/{name}"),
+            (Resource::Bot(name), None) => format!("bot/{name}"),
+            (Resource::Bot(name), Some(scope)) => format!("bot/{}", scope.qualify(name.as_str())),
+        }
+    }
+
     /// Whether its program is there: where its path says, or in a folder of `PATH`.
     #[must_use]
     pub fn is_there(&self) -> bool {
@@ -98,10 +117,10 @@ impl Tctl {
 
     /// A resource as the cluster has it; none where it does not.
     pub fn get(&self, resource: Resource<'_>) -> Result<Option<Value>> {
-        let arguments = ["get", &resource.to_string(), "--format=json"];
+        let arguments = ["get", &Self::address(self.scope.as_ref(), resource), "--format=json"];
         let said = self.run(&arguments, "")?;
         if !said.status.success() {
-            let is_missing = refusal::is_missing(&said, &resource);
+            let is_missing = refusal::is_missing(&said, &resource, self.scope.as_ref());
             return if is_missing { Ok(None) } else { Err(refusal::failed(&named(&arguments), &said)) };
         }
         let mut list = match answer::read(&said.output) {
@@ -122,7 +141,16 @@ impl Tctl {
 
     /// All tokens that the cluster has, those of other join methods too, whose names may be secrets.
     pub fn tokens(&self) -> Result<Vec<Value>> {
-        self.all("tokens")
+        self.all(if self.scope.is_some() { "scoped_tokens" } else { "tokens" })
+    }
+
+    /// The same, and with a scope those that are in none as well.
+    pub fn tokens_of_all_scopes(&self) -> Result<Vec<Value>> {
+        let mut tokens = self.tokens()?;
+        if self.scope.is_some() {
+            tokens.extend(self.all("tokens")?);
+        }
+        Ok(tokens)
     }
 
     /// All locks; none where the identity has no right to read them.
@@ -156,11 +184,11 @@ impl Tctl {
 
     /// Removes a resource, and says whether it was there.
     pub fn remove(&self, resource: Resource<'_>) -> Result<bool> {
-        let arguments = ["rm", &resource.to_string()];
+        let arguments = ["rm", &Self::address(self.scope.as_ref(), resource)];
         let said = self.run(&arguments, "")?;
         match said.status.success() {
             true => Ok(true),
-            false if refusal::is_missing(&said, &resource) => Ok(false),
+            false if refusal::is_missing(&said, &resource, self.scope.as_ref()) => Ok(false),
             false => Err(refusal::failed(&named(&arguments), &said)),
         }
     }
@@ -208,16 +236,6 @@ impl Resource<'_> {
         match self {
             Self::Token(name) | Self::Bot(name) => name,
         }
-    }
-}
-
-impl fmt::Display for Resource<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Token(_) => "token",
-            Self::Bot(_) => "bot",
-        };
-        write!(formatter, "{kind}/{}", self.name())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
+use super::super::Scope;
 use super::{Resource, words};
 use signal_hook::consts::SIGKILL;
 
@@ -113,21 +114,31 @@ const NO_PROGRAM: &str = "install tctl there (it comes with Teleport's packages)
 /// Whether a failure says that this very resource is missing, and nothing else: many other things are "not found" too.
 ///
 /// `tctl` ends with status 1 and one line for it, in which the first three quarters of a token's name are stars.
-pub fn is_missing(said: &Said, resource: &Resource<'_>) -> bool {
+pub fn is_missing(said: &Said, resource: &Resource<'_>, scope: Option<&Scope>) -> bool {
     let errors = words::errors(&format!("{}\n{}", said.errors, said.output));
-    said.status.code() == Some(1) && matches!(errors.as_slice(), [error] if missing(resource).contains(error))
+    said.status.code() == Some(1)
+        && matches!(errors.as_slice(), [error] if missing(resource, scope).contains(error))
 }
 
-fn missing(resource: &Resource<'_>) -> [String; 2] {
-    match resource {
-        Resource::Token(name) => {
+/// What `tctl` says of a resource that is not there. For scoped ones that is not verified.
+fn missing(resource: &Resource<'_>, scope: Option<&Scope>) -> [String; 2] {
+    match (resource, scope) {
+        (Resource::Token(name), Some(scope)) => [
+            format!("ERROR: scoped token \"{name}\" not found"),
+            format!("ERROR: scoped token \"{}\" not found", scope.qualify(name.as_str())),
+        ],
+        (Resource::Bot(name), Some(scope)) => [
+            format!("ERROR: bot \"{name}\" not found"),
+            format!("ERROR: bot \"{}\" not found", scope.qualify(name.as_str())),
+        ],
+        (Resource::Token(name), None) => {
             let (hidden, shown) = name.as_str().split_at(name.as_str().len() * 3 / 4);
             [
                 format!("ERROR: provisioning token({}{shown}) not found", "*".repeat(hidden.len())),
                 format!("ERROR: provision token \"{name}\" not found"),
             ]
         }
-        Resource::Bot(name) => {
+        (Resource::Bot(name), None) => {
             [format!("ERROR: user \"bot-{name}\" not found"), format!("ERROR: bot \"{name}\" not found")]
         }
     }

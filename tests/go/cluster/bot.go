@@ -19,6 +19,7 @@ type Bot struct {
 	Kind     string     `json:"kind"`
 	Version  string     `json:"version"`
 	Metadata Metadata   `json:"metadata"`
+	Scope    string     `json:"scope,omitempty"`
 	Spec     BotSpec    `json:"spec"`
 	Status   *BotStatus `json:"status,omitempty"`
 }
@@ -65,7 +66,13 @@ func (d *Duration) UnmarshalJSON(text []byte) error {
 // UserOfBot is the user that a bot of that name has.
 func UserOfBot(name string) string { return "bot-" + name }
 
-func (b *Bot) kindAndName() (string, string) { return KindBot, b.Metadata.Name }
+// kindAndName has the scope before the name, as in an address.
+func (b *Bot) kindAndName() (string, string) {
+	if b.Scope != "" {
+		return KindBot, b.Scope + "::" + b.Metadata.Name
+	}
+	return KindBot, b.Metadata.Name
+}
 
 func (b *Bot) stamp(revision string) {
 	b.Metadata.Revision = revision
@@ -79,6 +86,9 @@ func (b *Bot) stamp(revision string) {
 func (b *Bot) check() error {
 	if err := checkHead(b.Version, "v1", b.Metadata); err != nil {
 		return err
+	}
+	if b.Scope != "" && len(b.Spec.Roles) > 0 {
+		return errors.New("roles: a bot in a scope has none of its own")
 	}
 	for i, role := range b.Spec.Roles {
 		if role == "" {

@@ -18,6 +18,7 @@ import (
 // Kinds of resources that the stand-in stores.
 const (
 	KindToken       = "token"
+	KindScopedToken = "scoped_token"
 	KindBot         = "bot"
 	KindLock        = "lock"
 	KindBotInstance = "bot_instance"
@@ -82,6 +83,8 @@ func parse(document []byte) (Resource, error) {
 	switch head.Kind {
 	case KindToken:
 		resource = new(Token)
+	case KindScopedToken:
+		resource = new(ScopedToken)
 	case KindBot:
 		resource = new(Bot)
 	default:

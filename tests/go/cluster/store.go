@@ -29,7 +29,9 @@ func (e NotFound) Error() string {
 	case KindToken:
 		return fmt.Sprintf("provisioning token(%s) not found", masked(e.Name))
 	case KindBot:
-		return fmt.Sprintf("user %q not found", UserOfBot(e.Name))
+		if !strings.Contains(e.Name, "::") {
+			return fmt.Sprintf("user %q not found", UserOfBot(e.Name))
+		}
 	}
 	return e.Plain()
 }

@@ -20,6 +20,7 @@ type reference struct{ kind, name string }
 
 var kinds = map[string]string{
 	"token": cluster.KindToken, "tokens": cluster.KindToken,
+	"scoped_token": cluster.KindScopedToken, "scoped_tokens": cluster.KindScopedToken,
 	"bot": cluster.KindBot, "bots": cluster.KindBot,
 	"lock": cluster.KindLock, "locks": cluster.KindLock,
 	"bot_instance": cluster.KindBotInstance,

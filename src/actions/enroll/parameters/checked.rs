@@ -13,7 +13,7 @@ use crate::actions::token;
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
 use crate::teleport::tctl::Tctl;
-use crate::teleport::{BotTerms, Identity, Name};
+use crate::teleport::{BotTerms, Identity, Name, Scope};
 
 /// What the parameters ask for, of one bot.
 #[derive(Clone)]
@@ -58,8 +58,10 @@ impl Parameters {
         if self.all_tokens && !self.read_only {
             return Err(Error::invalid("`all_tokens` goes with `read_only`"));
         }
-        let tctl = self.tctl()?;
-        let (bot, warnings) = self.bot()?;
+        let tctl = self.tctl()?.map(|tctl| tctl.within(self.scope.clone()));
+        let (bot, mut warnings) = self.bot()?;
+        let bot = bot.map(|bot| bot.within(self.scope.clone())).transpose()?;
+        warnings.extend(self.scope.is_some().then(|| Scope::WARNING.to_owned()));
         let cas = self.cas()?;
         let layout = self.layout()?;
         let hosts = Hosts::checked("enroll", self.hosts.take(), self.registry.clone())?;
@@ -100,6 +102,7 @@ impl Parameters {
         let token = token::Parameters {
             name: self.name.clone(),
             bot_name: self.bot_name.clone(),
+            scope: self.scope.clone(),
             roles: self.roles.take(),
             hosts: None,
             registry: self.registry.take(),

@@ -4,6 +4,7 @@ use super::{Asked, Parameters, WantedBot};
 use crate::actions::instances::Instance;
 use crate::error::{Error, Result};
 use crate::host::AbsolutePath;
+use crate::teleport::Scope;
 
 impl Parameters {
     /// The same for an instance.
@@ -26,6 +27,8 @@ impl Parameters {
             same.prune = false;
         }
         let mut asked = same.checked()?;
+        // It is said once.
+        asked.warnings.retain(|warning| warning != Scope::WARNING);
         asked.leaves.clone_from(&instance.leaves);
         asked.all_leave = instance.is_absent() && instance.hosts.is_none() && instance.leaves.is_empty();
         asked.is_for_some = instance.hosts.is_some();

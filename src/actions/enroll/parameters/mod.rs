@@ -17,7 +17,7 @@ use crate::actions::token;
 use crate::ekcert::Fingerprint;
 use crate::host::AbsolutePath;
 use crate::net::HostPattern;
-use crate::teleport::{Identity, Label, Match, Name, Role};
+use crate::teleport::{Identity, Label, Match, Name, Role, Scope};
 pub(in crate::actions) use checked::Asked;
 
 #[derive(Clone, Deserialize)]
@@ -66,6 +66,7 @@ pub(in crate::actions) struct Parameters {
     // What `token` takes.
     name: Name,
     bot_name: Option<Name>,
+    scope: Option<Scope>,
     roles: Option<Vec<Role>>,
     hosts: Option<Vec<Identity>>,
     registry: Option<AbsolutePath>,

@@ -5,16 +5,18 @@ use serde_json::{Map, Value, json};
 use super::super::parameters::Asked;
 use super::Report;
 use crate::protocol::{Answer, Diff, Request};
+use crate::teleport::tctl::{Resource, Tctl};
 
 impl Report {
     /// The commands by which a person applies what was not applied.
-    fn commands(&self) -> Vec<String> {
+    fn commands(&self, asked: &Asked) -> Vec<String> {
         if self.is_read {
             return Vec::new();
         }
         let quoted = |words: &[&str]| shlex::try_join(words.iter().copied()).unwrap_or_default();
         let create = self.files.iter().map(|file| quoted(&["tctl", "create", "-f", file]));
-        let remove = self.deleted.iter().map(|name| quoted(&["tctl", "rm", &format!("token/{name}")]));
+        let kind = kind(asked);
+        let remove = self.deleted.iter().map(|name| quoted(&["tctl", "rm", &format!("{kind}/{name}")]));
         create.chain(remove).collect()
     }
 
@@ -24,14 +26,16 @@ impl Report {
         if !commands.is_empty() {
             left.push(format!(
                 "Nothing was applied from here. Where tctl is installed, run: {}. This overwrites what has these names: compare with tctl get \
-                 token/{} first.",
+                 {}/{} first.",
                 commands.join("; "),
+                kind(asked),
                 asked.layout.name
             ));
         }
         if let (true, Some(name)) = (self.is_bot_unused, &asked.bot_name) {
             left.push(format!(
-                "No host joins as the bot {name} any more. If nothing else uses it, run: tctl bots rm {name}."
+                "No host joins as the bot {name} any more. If nothing else uses it, run: tctl rm {}.",
+                Tctl::address(asked.token.scope.as_ref(), Resource::Bot(name))
             ));
         }
         if let (false, None, Some(name), false) =
@@ -46,12 +50,12 @@ impl Report {
     }
 
     pub(in super::super) fn answer(mut self, asked: &Asked, request: &Request) -> Answer {
-        let commands = self.commands();
+        let commands = self.commands(asked);
         let left_to_do = self.left_to_do(asked, &commands);
         let answer = if self.before == self.after {
             Answer::new(self.changed).diffs(self.of_files)
         } else {
-            let diff = Diff::of(format!("token/{}", asked.layout.name), self.before, self.after);
+            let diff = Diff::of(format!("{}/{}", kind(asked), asked.layout.name), self.before, self.after);
             Answer::new(self.changed).diff(request.controls.diff.then_some(diff))
         };
         let rules: Map<String, Value> =
@@ -75,4 +79,9 @@ impl Report {
             .result("content", self.content)
             .warnings(self.warnings)
     }
+}
+
+/// The kind of the tokens.
+fn kind(asked: &Asked) -> &'static str {
+    if asked.token.scope.is_some() { "scoped_token" } else { "token" }
 }

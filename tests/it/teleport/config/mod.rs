@@ -5,5 +5,6 @@ mod bad_input;
 mod defaults;
 mod file;
 mod proxies;
+mod scope;
 mod services;
 mod settings;

@@ -82,7 +82,7 @@ fn hosts_leave_and_with_the_last_one_the_token_goes() {
     assert_eq!(
         answer["left_to_do"],
         json!([
-            "No host joins as the bot second any more. If nothing else uses it, run: tctl bots rm second."
+            "No host joins as the bot second any more. If nothing else uses it, run: tctl rm bot/second."
         ])
     );
     assert!(!fleet.tokens().contains_key("tbot-second"));

@@ -7,6 +7,7 @@ mod instances;
 mod layouts;
 mod lost;
 mod reading;
+mod scoped;
 mod shared;
 mod slow_lives;
 

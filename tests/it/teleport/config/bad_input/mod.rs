@@ -185,7 +185,7 @@ fn values_that_tbot_would_not_take_are_refused() {
     {"state":"gone"}
         parameter `state` of action `config`: `gone` is none of its values: absent, present, same_proxy
     {"proxy":"x:1"}
-        action `config` has no parameter `proxy`; did you mean (nearest first): group, path, mode, token, extra, owner, state, proxy_server, ca_pins, services, defaults, storage_type, storage_path, tbot_version
+        action `config` has no parameter `proxy`; did you mean (nearest first): group, path, scope, mode, token, extra, owner, state, proxy_server, ca_pins, services, defaults, storage_type, storage_path, tbot_version
     "#);
 }
 
