@@ -30,7 +30,7 @@ EVIL, OTHER = "evil-1", "web-1"
 NAMES = (
     "tbot_tctl_command", "tbot_tctl_host", "tbot_proxy_server", "tbot_registry_dir", "tbot_install_script_url", "tbot_hosts",
     "tbot_token_remove", "tbot_allow_lockout", "__tbot_verifies", "__tbot_problem", "__tbot_takes_away", "__tbot_enrolled",
-    "__tbot_tasks", "__tbot_checked", "query",
+    "__tbot_tasks", "__tbot_checked", "__tbot_checks", "__tbot_token_instances", "tbot_instances", "query",
     "inventory_hostname", "inventory_hostname_short", "inventory_dir", "inventory_file", "group_names", "groups", "hostvars",
     "playbook_dir", "role_path", "ansible_limit", "ansible_check_mode", "ansible_play_hosts", "ansible_playbook_python",
     "ansible_host", "ansible_connection", "ansible_python_interpreter", "ansible_remote_tmp", "ansible_ssh_common_args",
