@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 
-from fleet import CLUSTER, MACHINES, REGISTRY, TCTL, Fleet
+import yaml
+from fleet import CLUSTER, MACHINES, PLAYBOOKS, REGISTRY, TCTL, Fleet
 
 fleet = Fleet(MACHINES)
+SPECS = PLAYBOOKS.parent / "roles/tbot_service/meta/argument_specs.yml"
 NEWER = "17.5.2"
 
 
@@ -41,6 +44,35 @@ def test_a_run_that_was_interrupted_before_the_restart_is_finished_by_the_next()
     finished = fleet.play("deploy", "--limit", "bot-1", "--tags", "tbot_service", tbot_config_extra={"debug": False})
     assert finished.returncode == 0, finished.output
     assert fleet.service("bot-1")["MainPID"] != before
+
+
+def test_the_roles_example_gives_its_reader_the_files_hardened_and_not_and_after_a_reboot():
+    [example] = yaml.safe_load(yaml.safe_load(SPECS.read_text())["argument_specs"]["main"]["examples"])
+    [service] = example["roles"][0]["vars"]["tbot_services"]
+    service["destination"]["readers"] = [{"user": "games"}]
+    for variables, is_hardened in (({}, True), ({"tbot_unit_hardening": False}, False)):
+        variables["tbot_services"] = [service]
+        runs = [fleet.play("deploy", "--limit", "bot-1", "--tags", "tbot_service", **variables) for _ in range(2)]
+        assert runs[0].returncode == 0 and runs[1].changed() == {"bot-1": 0}, runs[0].output + runs[1].output
+        assert ("ProtectSystem=strict" in fleet.on("bot-1", "systemctl cat tbot.service")) is is_hardened
+        assert readers("bot-1") == ["games"]
+    fleet.start_or_stop("down", "bot-1")
+    fleet.start_or_stop("up", "bot-1")
+    deadline = time.monotonic() + 180
+    while not is_ready("bot-1"):
+        assert time.monotonic() < deadline, fleet.on("bot-1", "journalctl --no-pager --unit=tbot.service")
+        time.sleep(1)
+    assert readers("bot-1") == ["games"]
+
+
+def readers(machine: str) -> list[str]:
+    """Who can read what the role's example writes."""
+    read = "runuser -u {} -- cat /opt/machine-id/identity >/dev/null 2>&1 && echo {}; true"
+    return "\n".join(fleet.on(machine, read.format(user, user)) for user in ("games", "nobody")).split()
+
+
+def is_ready(machine: str) -> bool:
+    return fleet.on(machine, "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:3001/readyz; true") == "200"
 
 
 def test_an_upgrade_replaces_the_program_and_restarts_the_bot():
