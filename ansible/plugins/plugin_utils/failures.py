@@ -95,7 +95,9 @@ def _with_hidden_failures(result, action):
     """The result of a deployment that found another program to be installed than was to be when the run began: as a failure."""
     program = result.get("program")
     is_stopped = isinstance(program, dict) and program.get("to_install") is True and "config" not in result
-    if not is_stopped or not action._task.args.get("config") or result.get("failed") or action._task.check_mode:
+    arguments = action._task.args
+    is_done = arguments.get("config") and arguments.get("state") != "compared" and not action._task.check_mode
+    if not is_stopped or not is_done or result.get("failed"):
         return result
     message = "tbot was replaced while this run was going on, and must be installed again: run the playbook again."
     return {**result, "failed": True, "msg": message}

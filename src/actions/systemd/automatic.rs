@@ -16,11 +16,12 @@ pub(super) fn is_hardened(
     warnings: &mut Vec<String>,
 ) -> bool {
     let (hardened, plain) = (parameters.with_hardening(true), parameters.with_hardening(false));
-    let obstacle = obstacle(request, &hardened, found);
-    if obstacle.is_none() && is_said(request, &hardened, found) {
-        return true;
+    // Package managers take long to answer, so what needs no change comes first.
+    let is_kept = is_said(request, &plain, found);
+    if is_kept && !request.controls.check_mode {
+        return false;
     }
-    match obstacle {
+    match obstacle(request, &hardened, found) {
         Some(Obstacle::NoConfiguration) => false,
         Some(Obstacle::Use(why)) => {
             warnings.push(format!(
@@ -29,13 +30,11 @@ pub(super) fn is_hardened(
             ));
             false
         }
-        None if is_said(request, &plain, found) => {
-            if request.controls.check_mode {
-                warnings.push(format!(
-                    "the service {} is not hardened. Its next change hardens it; to keep it as it is, set `hardening: false`",
-                    parameters.name
-                ));
-            }
+        None if is_kept => {
+            warnings.push(format!(
+                "the service {} is not hardened. Its next change hardens it; to keep it as it is, set `hardening: false`",
+                parameters.name
+            ));
             false
         }
         None => true,

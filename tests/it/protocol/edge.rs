@@ -83,7 +83,7 @@ fn an_unknown_action_names_the_nearest() {
 #[test]
 fn an_unknown_parameter_names_the_nearest_even_where_another_is_missing() {
     let message = fail(&json!({ "action": "token", "nmae": "web" }), "invalid_request");
-    snapshot!(message, @"action `token` has no parameter `nmae`; did you mean (nearest first): name, roles, prune, remove, only, match, path, bot_name, hosts, labels, replace, retire, shards, current, expires, archived, withdraw, max_bytes, registry, skip_refused, allow_lockout, ekcert_allowed_cas, allow_without_cas");
+    snapshot!(message, @"action `token` has no parameter `nmae`; did you mean (nearest first): name, scope, roles, prune, remove, only, match, path, bot_name, hosts, labels, replace, retire, shards, current, expires, archived, withdraw, max_bytes, registry, skip_refused, allow_lockout, ekcert_allowed_cas, allow_without_cas");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn null_means_not_given_and_not_unchecked() {
     };
     succeed(&token("expires"));
     succeed(&token("shards"));
-    snapshot!(fail(&token("expirs"), "invalid_request"), @"action `token` has no parameter `expirs`; did you mean (nearest first): expires, retire, roles, hosts, labels, shards, path, name, registry, prune, remove, only, replace, match, current, archived, withdraw, max_bytes, bot_name, skip_refused, allow_lockout, ekcert_allowed_cas, allow_without_cas");
+    snapshot!(fail(&token("expirs"), "invalid_request"), @"action `token` has no parameter `expirs`; did you mean (nearest first): expires, retire, roles, hosts, labels, shards, path, name, scope, registry, prune, remove, only, replace, match, current, archived, withdraw, max_bytes, bot_name, skip_refused, allow_lockout, ekcert_allowed_cas, allow_without_cas");
 }
 
 #[test]

@@ -159,7 +159,11 @@ fn quick_links_of_one_certificate_are_counted() {
     let answer = succeed(&request(&hosts, &root));
     assert_eq!(left_out(&answer), ["evil"]);
     assert_eq!(server.connections(), 8);
-    snapshot!(answer["warnings"].to_string(), @r#"["a link leads nowhere: http://127.0.0.1:[PORT]/evil/0: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/1: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/2: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/3: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/4: the answer has status 404","the search for the issuer stopped early for `evil`: a server is asked at most 8 times for one EK certificate, and 512 times in all; get the certificate of the issuer from the manufacturer, and give it in `ca_bundle`"]"#);
+    // Several are followed at once, so that which of them is told of is no matter.
+    let told = (0..8).fold(answer["warnings"].to_string(), |told, number| {
+        told.replace(&format!("/evil/{number}:"), "/evil/N:")
+    });
+    snapshot!(told, @r#"["a link leads nowhere: http://127.0.0.1:[PORT]/evil/N: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/N: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/N: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/N: the answer has status 404","a link leads nowhere: http://127.0.0.1:[PORT]/evil/N: the answer has status 404","the search for the issuer stopped early for `evil`: a server is asked at most 8 times for one EK certificate, and 512 times in all; get the certificate of the issuer from the manufacturer, and give it in `ca_bundle`"]"#);
 
     // Of many servers, each is asked twice at most, but not all.
     let servers: Vec<Server> = (0..20).map(|_| Server::http()).collect();
