@@ -1,6 +1,7 @@
 //! Absolute paths.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::{Component, Path};
 
 use serde::Deserialize;
@@ -21,6 +22,16 @@ impl AbsolutePath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where it leads, by what of it is there.
+    #[must_use]
+    pub fn resolved(&self) -> Option<Self> {
+        let path: &Path = self.as_ref();
+        let mut places = path.ancestors();
+        let (found, rest) =
+            places.find_map(|place| Some((fs::canonicalize(place).ok()?, path.strip_prefix(place).ok()?)))?;
+        Self::try_from(found.join(rest).to_str()?.to_owned()).ok()
     }
 
     /// The directory that it is in; none for `/`.

@@ -12,6 +12,8 @@ pub struct Earlier {
     pub config: Option<(AbsolutePath, String)>,
     /// What it said before this request.
     pub former_config: Option<String>,
+    /// Directories that other bots of the host use.
+    pub in_use: Vec<String>,
     /// The version of the program that is to run, where it is known.
     pub program_version: Option<String>,
     /// Whether files of the service were changed, or would be.

@@ -267,6 +267,8 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
     folder = tmp_path_factory.mktemp("cases")
     access, config, systemd, ekcert_ca = (requests[action] for action in ("access", "config", "systemd", "ekcert_ca"))
     outputs = requests["destinations"]
+    unused = folder / "unused"
+    unused.mkdir()
     registry = requests["registry"]["registry"]
     found = folder / "tbot"
     found.write_text("#!/bin/sh\necho Teleport v17.5.1\n")
@@ -352,6 +354,7 @@ def cases(requests, tmp_path_factory, stand_ins) -> dict[tuple[str, str], tuple[
             "config": {"proxy_server": "example.com:443", "token": "a", "path": str(folder / "tbot.yaml"), "group": GROUP},
             "instances": [{"name": "a", "config_path": str(folder / "tbot-a.yaml")}], "_ansible_check_mode": True,
         }),
+        ("destinations", "absent"): ([str(unused)], outputs),
         ("destinations", "config"): (outputs["config"], {"owner": USER, "group": GROUP, "_ansible_check_mode": True}),
         ("destinations", "owner"): (USER, outputs | {"owner": None, "_ansible_check_mode": False}),
         ("destinations", "group"): (GROUP, outputs | {"group": None, "_ansible_check_mode": False}),

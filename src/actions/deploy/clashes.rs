@@ -22,8 +22,7 @@ pub(super) struct Claims {
     diag_addr: Option<String>,
     outputs: Vec<String>,
     listeners: Vec<String>,
-    /// Directories that are removed with it.
-    removes: Vec<String>,
+    sockets: Vec<String>,
 }
 
 impl Claims {
@@ -42,13 +41,6 @@ impl Claims {
                 .map_or_else(|_| service.to_owned(), |name| name.file_name()),
             config: config.unwrap_or("/etc/tbot.yaml").to_owned(),
             storage: storage.unwrap_or(config::DEFAULT_STORAGE).to_owned(),
-            removes: parts
-                .given("destinations", "absent")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|path| path.as_str().map(str::to_owned))
-                .collect(),
             ..Self::default()
         }
     }
@@ -69,7 +61,8 @@ impl Claims {
     pub fn add(&mut self, config: &Value) {
         self.diag_addr =
             config["diag_addr"].as_str().filter(|address| !address.is_empty()).map(str::to_owned);
-        self.outputs = Paths::of(config).map(|paths| paths.outputs).unwrap_or_default();
+        let paths = Paths::of(config).unwrap_or_default();
+        (self.outputs, self.sockets) = (paths.outputs, paths.sockets);
         let services = ["services", "outputs"].iter().filter_map(|list| config[list].as_array()).flatten();
         self.listeners =
             services.filter_map(|service| service["listen"].as_str()).map(str::to_ascii_lowercase).collect();
@@ -98,25 +91,16 @@ impl Claims {
             let what = format!("the directory {path} for what their services write");
             return Some((what, "give one another `path` in `destination`"));
         }
-        if let Some(path) = self.removed_from(other).or_else(|| other.removed_from(self)) {
-            let what = format!("the directory {path}, which one writes to, and the other removes");
-            return Some((what, "take it out of `absent` of `destinations` (tbot_destinations_absent)"));
-        }
         let address = self.listeners.iter().find(|address| other.listeners.contains(address))?;
         Some((format!("the address {address} for their services"), "give one another `listen`"))
     }
 }
 
 impl Claims {
-    /// A directory that this one removes, and the other uses.
-    fn removed_from(&self, other: &Self) -> Option<&String> {
-        let is_used =
-            |path: &&String| {
-                other.outputs.iter().chain([&other.storage]).any(|used| {
-                    Path::new(used).starts_with(path.as_str()) || Path::new(path).starts_with(used)
-                })
-            };
-        self.removes.iter().find(is_used)
+    /// The directories that it uses; none where it goes.
+    pub fn directories(&self) -> impl Iterator<Item = &String> {
+        let all = self.outputs.iter().chain(&self.sockets).chain([&self.storage]);
+        all.filter(|_| !self.is_absent)
     }
 }
 

@@ -119,7 +119,13 @@ impl Action for Deploy {
         let intents = self.intents();
         let suits = |request: &Request| foresee(&intents, request).map(drop);
         let (mut all, mut diffs, mut instances) = (Answer::new(false), Vec::new(), Map::new());
-        for named in self.bots {
+        let in_use: Vec<Vec<String>> =
+            self.bots.iter().map(|named| named.claims.directories().cloned().collect()).collect();
+        for (index, named) in self.bots.into_iter().enumerate() {
+            let mut request = request.clone();
+            let others = in_use.iter().enumerate().filter(|(other, _)| *other != index);
+            request.earlier.in_use = others.flat_map(|(_, paths)| paths.clone()).collect();
+            let request = &request;
             let mut answer = named.bot.run(request, suits);
             let waits = bot::is_to_install(&answer) && !request.controls.check_mode;
             all.changed |= answer.changed;

@@ -13,6 +13,7 @@ use crate::host::{self, AbsolutePath, Account, Accounts, Mode, OutputDirectory, 
 use crate::protocol::{Answer, Diff, Request};
 use crate::secrets::Known;
 use crate::teleport::config::{self, Paths};
+use unused::Uses;
 
 /// What is only for `tbot`, and for the readers that it lets in by ACLs.
 const OUTPUT_MODE: Mode = Mode::new(0o700);
@@ -66,13 +67,19 @@ impl Action for Parameters {
         for wanted in &wanted {
             found.extend(look(wanted, accounts, &mut warnings)?.map(|directory| (wanted, directory)));
         }
-        let removals = unused::look(&self.absent, &paths, accounts)?;
+        let uses = Uses::of(request, &paths);
+        if !self.absent.is_empty() && !request.earlier.has(&self.config) {
+            return Err(self
+                .conflict("it is not there")
+                .hint("leave out `absent` (tbot_destinations_absent)"));
+        }
+        let removals = uses.removals(&self.absent, accounts, &mut warnings)?;
         // Nothing is changed before everything is looked at.
         if !request.controls.check_mode {
             found.iter().try_for_each(|(_, directory)| directory.apply())?;
             removals.iter().try_for_each(unused::Removal::apply)?;
         }
-        let mut left_over = unused::left_over(request, &paths);
+        let mut left_over = uses.left_over();
         left_over.retain(|path| !self.absent.iter().any(|absent| absent.as_str() == path));
         warnings.extend(left_over.iter().map(|path| unused::warning(path)));
         let differences: Vec<Diff> = found

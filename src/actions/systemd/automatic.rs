@@ -1,9 +1,13 @@
 //! Whether a service is hardened, where the request does not say: one whose file is written anew is. A file that says already what it is
 //! to say stays as it is.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use super::rendering::render;
 use super::{Parameters, uses};
 use crate::host::unit::{ForeignService, Form, Found, Step};
+use crate::host::user_name;
 use crate::protocol::Request;
 
 /// Below these, only root's capabilities open ports (ip(7)).
@@ -22,8 +26,10 @@ pub(super) fn is_hardened(
         return false;
     }
     match obstacle(request, &hardened, found) {
+        // One that is hardened stays so, and what is wrong then is said as an error.
+        Some(Obstacle::NoConfiguration | Obstacle::Unknown(_)) if found.is_hardened() => true,
         Some(Obstacle::NoConfiguration) => false,
-        Some(Obstacle::Use(why)) => {
+        Some(Obstacle::Unknown(why) | Obstacle::Use(why)) => {
             warnings.push(format!(
                 "the service {} is not hardened: {why}. If it is to stay so, set `hardening: false`",
                 parameters.name
@@ -45,6 +51,8 @@ pub(super) fn is_hardened(
 enum Obstacle {
     /// Nobody knows what it writes.
     NoConfiguration,
+    /// Nobody can tell what it writes.
+    Unknown(String),
     /// What it does would not work.
     Use(String),
 }
@@ -57,12 +65,22 @@ fn obstacle(request: &Request, hardened: &Parameters, found: &Found<'_>) -> Opti
         return Some(Obstacle::NoConfiguration);
     }
     if let Err(error) = render(hardened, &request.earlier, found, form, &mut Vec::new()) {
-        return Some(Obstacle::Use(error.message));
+        return Some(Obstacle::Unknown(error.message));
     }
     let paths = uses::read(file, &request.earlier, true, &mut Vec::new()).ok()?;
-    let port = paths.ports.into_iter().find(|port| *port < FIRST_FREE_PORT)?;
+    if let Some(port) = paths.ports.iter().find(|port| **port < FIRST_FREE_PORT) {
+        return Some(Obstacle::Use(format!(
+            "tbot listens at port {port}, which a hardened service may not open"
+        )));
+    }
+    let outputs = paths.storage.iter().chain(&paths.outputs);
+    let (path, owner) = outputs.filter(|_| hardened.is_of_root()).find_map(|path| {
+        let owner = fs::metadata(path).ok()?.uid();
+        (owner != 0).then_some((path, owner))
+    })?;
     Some(Obstacle::Use(format!(
-        "a service of tbot listens at port {port}, which a hardened one may not open"
+        "{path} belongs to {}, and root may not write there without its capabilities",
+        user_name(owner)
     )))
 }
 

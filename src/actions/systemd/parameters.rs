@@ -80,7 +80,12 @@ impl Parameters {
 
     /// Whether the service may make files in `/run` itself.
     pub fn can_write_run(&self) -> bool {
-        matches!(self.user.as_str(), "root" | "0") && !self.is_hardened()
+        self.is_of_root() && !self.is_hardened()
+    }
+
+    /// Whether it runs as root.
+    pub fn is_of_root(&self) -> bool {
+        matches!(self.user.as_str(), "root" | "0")
     }
 
     /// The configuration: what is given, else what the unit has that a drop-in adds to.

@@ -1,8 +1,5 @@
 //! What a hardened service has to be left, as the configuration of `tbot` says.
 
-use std::fs;
-use std::path::Path;
-
 use super::Parameters;
 use crate::error::{Error, Kind, Result};
 use crate::host::unit::{ForeignService, Use};
@@ -42,7 +39,8 @@ pub(super) fn find(
             (absolute(file, paths.storage)?, absolute(file, paths.outputs.into_iter().chain(paths.sockets))?)
         }
     };
-    let real: Vec<AbsolutePath> = writes.iter().chain(&may_write).chain(&reads).filter_map(real).collect();
+    let real: Vec<AbsolutePath> =
+        writes.iter().chain(&may_write).chain(&reads).filter_map(AbsolutePath::resolved).collect();
     reads.extend(real);
     Ok(Use {
         writes,
@@ -80,15 +78,6 @@ pub(super) fn read(
     let text = String::from_utf8(bytes).map_err(|error| unreadable(file, &error.to_string()))?;
     let values = config::parse(&text, file.as_str())?.unwrap_or_default();
     Paths::of(&values.into()).map_err(|why| Known::in_text(&text).hide_in_error(unreadable(file, &why)))
-}
-
-/// Where a path leads, by what of it is there.
-fn real(path: &AbsolutePath) -> Option<AbsolutePath> {
-    let path: &Path = path.as_ref();
-    let mut places = path.ancestors();
-    let (found, rest) =
-        places.find_map(|place| Some((fs::canonicalize(place).ok()?, path.strip_prefix(place).ok()?)))?;
-    AbsolutePath::try_from(found.join(rest).to_str()?.to_owned()).ok()
 }
 
 /// Paths that a service may be let write to: none that is shared with others.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::installed::{self, LOAD_PATH};
-use super::{Author, ForeignService, Form, UnitName, Wanted};
+use super::{Author, ForeignService, Form, UnitName, Wanted, hardening};
 use crate::error::{Error, Kind, Result};
 use crate::host::{self, AbsolutePath, Accounts, Attributes, Change, Mode, TextFile, Trust, user_name};
 
@@ -165,6 +165,13 @@ impl Found<'_> {
     pub fn own_runtime_directories(&self) -> Vec<AbsolutePath> {
         let own = self.unit.iter().chain([&self.drop_in]).filter(|file| is_ours(file));
         own.filter_map(TextFile::text).flat_map(|text| ForeignService::of(text).runtime_directories).collect()
+    }
+
+    /// Whether the service is hardened by what was written here.
+    #[must_use]
+    pub fn is_hardened(&self) -> bool {
+        let mut own = self.unit.iter().chain([&self.drop_in]).filter(|file| is_ours(file));
+        own.any(|file| file.text().is_some_and(|text| text.lines().any(|line| line == hardening::TELLING)))
     }
 
     /// What makes one of the two files say `wanted`, and the other go where it was written here. A file that

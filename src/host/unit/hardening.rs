@@ -45,6 +45,8 @@ pub struct Hardening {
     directives: Vec<String>,
 }
 
+/// The directive that each hardened service has, and no other that is written here.
+pub(super) const TELLING: &str = "ProtectSystem=strict";
 /// Directives that depend on nothing.
 const ALWAYS: [&str; 21] = [
     "NoNewPrivileges=yes",
@@ -148,7 +150,7 @@ fn file_system(writes: &[&str], may_write: &[&str], reads: &[AbsolutePath]) -> V
             .chain(reads.iter().map(AbsolutePath::as_str))
             .any(|path| places.iter().any(|place| Path::new(path).starts_with(place)))
     };
-    let mut directives = vec!["ProtectSystem=strict".to_owned()];
+    let mut directives = vec![TELLING.to_owned()];
     // Together with what protects `/proc` and `/sys`, that leaves `/run` out (in systemd 252, at least).
     // Directories below it stay writable where they are named.
     if !written().any(|path| path == "/run") {

@@ -17,7 +17,7 @@ pub struct Paths {
     pub outputs: Vec<String>,
     /// The directories of the Unix sockets that it listens at (`listen: unix://PATH`), likewise.
     pub sockets: Vec<String>,
-    /// The TCP ports that its services listen at.
+    /// The TCP ports that it listens at.
     pub ports: Vec<u16>,
     /// Every absolute path that the configuration names, wherever: certificates, tokens and the like too.
     pub named: Vec<String>,
@@ -45,6 +45,7 @@ impl Paths {
         }
         let mut paths = Self { storage: storage(&config["storage"])?, ..Self::default() };
         name_all(config, &mut paths.named);
+        paths.ports.extend(config["diag_addr"].as_str().and_then(port_of));
         for name in ["services", "outputs"] {
             let services = match &config[name] {
                 Value::Null => continue,
@@ -77,7 +78,12 @@ impl Paths {
 
 fn name_all(value: &Value, named: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.starts_with('/') => add(named, text),
+        Value::String(text) => {
+            let path = text.strip_prefix("unix://").unwrap_or(text);
+            if path.starts_with('/') {
+                add(named, path);
+            }
+        }
         Value::Array(items) => items.iter().for_each(|item| name_all(item, named)),
         Value::Object(fields) => fields.values().for_each(|field| name_all(field, named)),
         _ => {}
@@ -140,8 +146,12 @@ fn socket(listen: &Value) -> Result<Option<&str>, &'static str> {
 /// The port of `tcp://HOST:PORT`.
 fn port(listen: &str) -> Option<u16> {
     let (scheme, rest) = listen.split_once("://")?;
-    let port = rest.trim_end_matches('/').rsplit_once(':')?.1;
-    if scheme.eq_ignore_ascii_case("tcp") { port.parse().ok() } else { None }
+    if scheme.eq_ignore_ascii_case("tcp") { port_of(rest.trim_end_matches('/')) } else { None }
+}
+
+/// The port of `HOST:PORT`.
+fn port_of(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
 }
 
 fn add(paths: &mut Vec<String>, path: &str) {
@@ -190,9 +200,18 @@ mod tests {
             outputs: ["/opt/a", "/opt/b", "/opt/c"].map(str::to_owned).to_vec(),
             sockets: ["/run/tunnels", "/"].map(str::to_owned).to_vec(),
             ports: vec![1234],
-            named: ["/etc/token", "/home/ca.pem", "/srv/bot", "/opt/a", "/opt/b", "/opt/c"]
-                .map(str::to_owned)
-                .to_vec(),
+            named: [
+                "/etc/token",
+                "/home/ca.pem",
+                "/srv/bot",
+                "/opt/a",
+                "/opt/b",
+                "/run/tunnels/db.sock",
+                "/db.sock",
+                "/opt/c",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             readers: vec![
                 ("/opt/a".to_owned(), Reader::User("web".to_owned())),
                 ("/opt/a".to_owned(), Reader::Group("1000".to_owned())),

@@ -199,7 +199,7 @@ fn a_directory_that_is_no_longer_used_is_told_of_and_goes_on_request() {
     // What is in use, and what is within it or around it, stays.
     for path in [&new, &format!("{new}/inner"), &format!("{root}/bot"), &root.to_owned()] {
         let message = fail(&deploy(json!([output(&new)]), json!([path])), "conflict");
-        assert!(message.contains("is not removed: the configuration uses"), "{message}");
+        assert!(message.contains("is not removed: a bot uses"), "{message}");
     }
     // So does what somebody else has put there.
     fs::write(format!("{old}/notes"), "").unwrap();
@@ -217,4 +217,66 @@ fn a_directory_that_is_no_longer_used_is_told_of_and_goes_on_request() {
     assert!(run(&removing)["failed"] == true && Path::new("/etc/passwd").exists());
     removing["destinations"]["absent"] = json!(["/etc"]);
     fail(&removing, "unsafe_path");
+}
+
+#[test]
+fn nothing_goes_that_a_bot_uses_by_whatever_path_or_whose_it_is() {
+    if !is_root() {
+        return;
+    }
+    let place = tempfile::Builder::new().prefix("tbot-tpm-test.").tempdir_in("/opt").unwrap();
+    fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let root = place.path().to_str().unwrap();
+    fs::create_dir(format!("{root}/real")).unwrap();
+    std::os::unix::fs::symlink("real", format!("{root}/link")).unwrap();
+    let deploy = |services: Value, absent: Value, instances: Value| {
+        json!({
+            "action": "deploy",
+            "config": {
+                "path": format!("{root}/tbot.yaml"), "proxy_server": "example.com:443", "token": "a", "group": "root",
+                "services": services, "storage_path": format!("{root}/link/bot"),
+            },
+            "destinations": { "owner": "daemon", "group": "mail", "absent": absent },
+            "instances": instances,
+        })
+    };
+    let instance = json!([{
+        "name": "second", "user": "daemon", "config_path": format!("{root}/second.yaml"), "storage_path": format!("{root}/second"),
+        "services": [output(&format!("{root}/link/other"))],
+    }]);
+    succeed(&deploy(json!([output(&format!("{root}/link/out"))]), json!([]), instance.clone()));
+    for folder in ["out", "other"] {
+        fs::write(format!("{root}/real/{folder}/identity"), "secret").unwrap();
+    }
+    fs::create_dir(format!("{root}/real/bot")).unwrap();
+    for path in ["real/out", "link/out", "real/other", "real/bot"] {
+        // A list, or a text that stands for one.
+        for absent in [json!([format!("{root}/{path}")]), json!(format!("{root}/{path}"))] {
+            let request = deploy(json!([output(&format!("{root}/link/out"))]), absent, instance.clone());
+            assert!(fail(&request, "conflict").contains("is not removed: a bot uses"), "{path}");
+            assert!(Path::new(&format!("{root}/{path}")).exists(), "{path}");
+        }
+    }
+    // One that moves to another bot is in use, too.
+    let moved = json!([{
+        "name": "second", "user": "daemon", "config_path": format!("{root}/second.yaml"), "storage_path": format!("{root}/second"),
+        "services": [output(&format!("{root}/link/out"))],
+    }]);
+    let answer = succeed(&deploy(json!([]), json!([]), moved));
+    assert_eq!(answer["destinations"]["left_over"], json!([]), "{answer}");
+    // Another user's stays.
+    fs::create_dir(format!("{root}/real/mail")).unwrap();
+    std::os::unix::fs::chown(format!("{root}/real/mail"), Some(user("mail")), None).unwrap();
+    let message = fail(&deploy(json!([]), json!([format!("{root}/real/mail")]), json!([])), "conflict");
+    assert!(message.contains("it belongs to mail"), "{message}");
+    // The process that wrote there may do so until it is restarted.
+    succeed(&deploy(json!([output(&format!("{root}/last"))]), json!([]), json!([])));
+    fs::write(format!("{root}/last/identity"), "secret").unwrap();
+    let going = deploy(json!([]), json!([format!("{root}/last")]), json!([]));
+    assert!(warnings(&succeed(&going), place.path()).contains("ROOT/last is removed by the next run"));
+    assert!(Path::new(&format!("{root}/last/identity")).exists());
+    assert_eq!(succeed(&going)["changed"], true);
+    assert!(!Path::new(&format!("{root}/last")).exists());
+    let without = json!({ "action": "destinations", "config": format!("{root}/none.yaml"), "owner": "daemon", "group": "mail", "absent": [format!("{root}/real")] });
+    assert!(fail(&without, "conflict").contains("does not tell where tbot writes: it is not there"));
 }

@@ -288,7 +288,7 @@ fn by_default_what_is_written_anew_is_hardened_and_what_is_right_stays() {
 fn by_default_nothing_is_hardened_that_would_not_work_or_is_not_known() {
     let low = "services:\n  - type: application-tunnel\n    app_name: a\n    listen: tcp://127.0.0.1:443\n";
     for (text, why) in [
-        (low, "a service of tbot listens at port 443, which a hardened one may not open"),
+        (low, "tbot listens at port 443, which a hardened service may not open"),
         (
             "storage:\n  type: directory\n  path: /etc\n",
             "it has tbot write right into /etc, which is not its own",
@@ -312,4 +312,39 @@ fn by_default_nothing_is_hardened_that_would_not_work_or_is_not_known() {
     std::fs::remove_file(&place.config).unwrap();
     let answer = by_default(&place, json!({}));
     assert_eq!((&answer["hardened"], warnings(&answer).len()), (&json!(false), 0), "{answer}");
+}
+
+#[test]
+fn by_default_what_is_hardened_stays_so_whatever_the_configuration_has_become() {
+    let place = Place::with("version: v2\n");
+    assert_eq!(by_default(&place, json!({}))["hardened"], true);
+    fs::write(&place.config, "storage: /srv/bot\n").unwrap();
+    assert!(
+        place.refused(json!({ "hardening": null, "config": place.config }), "conflict").contains("`storage`")
+    );
+    fs::remove_file(&place.config).unwrap();
+    let answer = by_default(&place, json!({}));
+    assert_eq!(answer["hardened"], true, "{answer}");
+}
+
+#[test]
+fn by_default_a_service_of_root_keeps_its_capabilities_where_it_needs_them() {
+    if !crate::support::privileges::is_root() {
+        return;
+    }
+    let output = tempfile::tempdir_in("/opt").unwrap();
+    let text = format!(
+        "services:\n  - type: identity\n    destination:\n      type: directory\n      path: {}\n",
+        output.path().display()
+    );
+    let place = Place::with(&text);
+    let of_root = json!({ "user": "root", "group": "root" });
+    assert_eq!(by_default(&place, of_root.clone())["hardened"], true);
+    let place = Place::with(&text);
+    std::os::unix::fs::chown(output.path(), Some(1), None).unwrap();
+    let answer = by_default(&place, of_root);
+    assert_eq!(answer["hardened"], false);
+    assert!(warnings(&answer)[0].contains("belongs to daemon, and root may not write there"), "{answer}");
+    let place = Place::with("diag_addr: 127.0.0.1:81\n");
+    assert_eq!(by_default(&place, json!({}))["hardened"], false);
 }
