@@ -87,6 +87,11 @@ impl Scenario {
             ),
             taking("destinations new", |root| outputs(root, &["opt/a", "opt/b"]), destinations),
             taking("destinations of root's", destinations_before, destinations),
+            taking(
+                "destinations absent",
+                unused_before,
+                |root| json!({ "action": "destinations", "config": root.join("tbot.yaml"), "owner": BOT, "group": BOT, "absent": [root.join("old")] }),
+            ),
             writing("token new", |_| (), |root| token(root, "new")).back(token_absent),
             writing("token changed", |root| _ = succeed(&token(root, "old")), |root| token(root, "new"))
                 .back(|root| token(root, "old")),
@@ -242,6 +247,14 @@ fn outputs(root: &Path, paths: &[&str]) {
 fn destinations_before(root: &Path) {
     outputs(root, &["out"]);
     directory(root.join("out"), 0, 0, 0o755);
+}
+
+fn unused_before(root: &Path) {
+    outputs(root, &[]);
+    let old = directory(root.join("old"), 0, 0, 0o700);
+    for name in ["identity", "ssh_config", "tlscert"] {
+        file(old.join(name), 0, 0, 0o600);
+    }
 }
 
 fn token(root: &Path, label: &str) -> Value {
