@@ -92,6 +92,18 @@ def test_a_newer_program_stops_its_host_with_the_variables_to_set(fleet: Fleet, 
     assert fleet.files() == before
 
 
+@pytest.mark.parametrize("playbook", ["site", "deploy", "verify"])
+def test_a_configuration_that_the_new_program_refuses_stops_its_host_before_that_is_installed(fleet: Fleet, tbot: Path, playbook: str):
+    services = [{"type": "identity", "destination": {"type": "memory"}, "roles": ["access"]}]
+    before = fleet.files()
+    variables = SCRIPT | {"tbot_path": str(tbot), "tbot_version": "19.0.0", "tbot_services": services}
+    run = fleet.play(playbook, variables=variables | {"tbot_install_script_url": "http://127.0.0.1:1/install.sh"})
+    assert failed(run) == set(HOSTS), run.output
+    said = " ".join(report(run).split())
+    assert "would not work with tbot 19.0.0: tbot 19 does not start with `services[0].roles`" in said, run.output
+    assert fleet.files() == before and "127.0.0.1:1" not in run.output
+
+
 @pytest.mark.parametrize(
     "tags", [["--tags", "join_token"], ["--skip-tags", "tbot_service"], ["--tags", "tpm_identity,join_token"]], ids=str
 )

@@ -91,6 +91,26 @@ def test_a_hardened_unit_lets_tbot_write_where_its_configuration_says(fleet):
     assert stat.S_IMODE(output.stat().st_mode) == 0o700
 
 
+def test_a_directory_that_no_service_uses_goes_on_request(fleet):
+    old, new = (fleet.host_path("web-1", f"opt/{name}") for name in ("old", "new"))
+
+    def run(path, **more: object):
+        service = {"type": "identity", "destination": {"type": "directory", "path": str(path)}}
+        return fleet.site("--limit", "web-1", variables={"tbot_services": [service], **more})
+
+    assert run(old).returncode == 0
+    (old / "identity").write_text("secret")
+    changed = run(new)
+    assert changed.returncode == 0
+    assert f"tbot does not write to {old} any more" in " ".join(changed.output.split()), changed.output
+    assert "tbot_destinations_absent" in changed.output and (old / "identity").exists()
+    used = run(new, tbot_destinations_absent=[str(new)])
+    assert used.returncode != 0 and "a bot uses" in used.output and new.exists(), used.output
+    assert run(new, tbot_destinations_absent=[str(old)]).returncode == 0
+    assert new.exists() and not old.exists()
+    assert not any(run(new, tbot_destinations_absent=[str(old)]).changed().values())
+
+
 def test_second_run_changes_nothing(fleet):
     before = fleet.files()
     run = fleet.site()
