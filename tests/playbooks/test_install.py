@@ -82,7 +82,7 @@ def test_check_mode_writes_neither_source_nor_key(seen):
 
 
 @pytest.mark.parametrize("name, why, version", [
-    ("no key", "set tbot_repository_key", None),
+    ("no key", "Set tbot_repository_key", None),
     ("key of a URL without sum", "tbot_repository_key_sha256", None),
     ("wrong sum of the key", "checksum", None),
     ("wrong sum of the key's text", "must be the SHA-256", None),
