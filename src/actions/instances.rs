@@ -141,6 +141,11 @@ pub(super) fn check(instances: &[Instance]) -> Result<()> {
                 "two of `instances` are called `{name}`: give each a name of its own"
             )));
         }
+        if instance.is_absent() && instance.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
+            return Err(Error::invalid(format!(
+                "`instances`: `{name}` is to be absent, and has `hosts`: name hosts that leave it in `leaves`"
+            )));
+        }
         let both = instance.hosts.iter().flatten().find(|host| instance.leaves.contains(host));
         if let Some(host) = both {
             return Err(Error::invalid(format!(

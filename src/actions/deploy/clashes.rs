@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::parts::Parts;
 use crate::actions::instances::Instance;
 use crate::error::{Error, Result};
+use crate::host::AbsolutePath;
 use crate::host::unit::UnitName;
 use crate::teleport::config::{self, Paths};
 
@@ -39,8 +40,8 @@ impl Claims {
             is_absent,
             service: UnitName::try_from(service.to_owned())
                 .map_or_else(|_| service.to_owned(), |name| name.file_name()),
-            config: config.unwrap_or("/etc/tbot.yaml").to_owned(),
-            storage: storage.unwrap_or(config::DEFAULT_STORAGE).to_owned(),
+            config: plain(config.unwrap_or("/etc/tbot.yaml")),
+            storage: plain(storage.unwrap_or(config::DEFAULT_STORAGE)),
             ..Self::default()
         }
     }
@@ -62,7 +63,8 @@ impl Claims {
         self.diag_addr =
             config["diag_addr"].as_str().filter(|address| !address.is_empty()).map(str::to_owned);
         let paths = Paths::of(config).unwrap_or_default();
-        (self.outputs, self.sockets) = (paths.outputs, paths.sockets);
+        let all = |paths: Vec<String>| paths.iter().map(|path| plain(path)).collect();
+        (self.outputs, self.sockets) = (all(paths.outputs), all(paths.sockets));
         let services = ["services", "outputs"].iter().filter_map(|list| config[list].as_array()).flatten();
         self.listeners =
             services.filter_map(|service| service["listen"].as_str()).map(str::to_ascii_lowercase).collect();
@@ -70,6 +72,9 @@ impl Claims {
 
     /// What this one and another cannot both have, and what to do.
     fn clash(&self, other: &Self) -> Option<(String, &'static str)> {
+        if self.is_absent && other.is_absent {
+            return None;
+        }
         if self.service == other.service {
             return Some((format!("the service {}", self.service), "give one another `service_name`"));
         }
@@ -117,6 +122,11 @@ pub(super) fn check<'a>(bots: impl Iterator<Item = &'a Claims>) -> Result<()> {
         others.push(bot);
     }
     Ok(())
+}
+
+/// A path without what says nothing: `/opt//a/./` is `/opt/a`.
+fn plain(path: &str) -> String {
+    AbsolutePath::try_from(path.to_owned()).map_or_else(|_| path.to_owned(), |path| path.as_str().to_owned())
 }
 
 fn longer<'a>(one: &'a str, two: &'a str) -> &'a str {

@@ -145,6 +145,20 @@ fn two_bots_have_nothing_in_common() {
     snapshot!(refused(json!({ "storage_path": "/srv/first/second" })), @"`instances`: the unnamed bot and `second` would both have the directory /srv/first/second for their state; give one another `storage_path`, outside of the other's");
     snapshot!(refused(json!({ "diag_addr": "127.0.0.1:3001" })), @"`instances`: the unnamed bot and `second` would both have `diag_addr` 127.0.0.1:[PORT]; give one another `diag_addr`");
     snapshot!(refused(json!({ "services": identity("/srv/out-1") })), @"`instances`: the unnamed bot and `second` would both have the directory /srv/out-1 for what their services write; give one another `path` in `destination`");
+    // Whichever way it is written.
+    for path in ["/srv//first.yaml", "/srv/./first.yaml"] {
+        for state in ["present", "absent"] {
+            let mut request = request("/srv", &json!({ "config_path": "/srv/first.yaml", "state": state }));
+            request["config"]["path"] = json!(path);
+            assert!(
+                fail(&request, "invalid_request").contains("the configuration /srv/first.yaml"),
+                "{path}"
+            );
+        }
+        assert!(
+            refused(json!({ "services": identity("/srv//out-1/") })).contains("the directory /srv/out-1")
+        );
+    }
     // What goes takes nothing that stays.
     snapshot!(refused(json!({ "state": "absent", "config_path": "/srv/first.yaml" })), @"`instances`: `second` and the unnamed bot would both have the configuration /srv/first.yaml; give one another `config_path`");
     let mut tunnels = request(

@@ -22,7 +22,10 @@ impl Parameters {
         let mut same = self.clone();
         (same.name, same.bot_name, same.bot, same.path) = (name, Some(bot_name), bot, path);
         if let Some(hosts) = &instance.hosts {
-            same.only = Some(hosts.iter().chain(&instance.leaves).cloned().collect());
+            // Nobody joins as one that goes, and no host that the request is not about.
+            let hosts = hosts.iter().filter(|_| !instance.is_absent()).chain(&instance.leaves);
+            let is_asked = |host: &&String| self.only.as_ref().is_none_or(|only| only.contains(host));
+            same.only = Some(hosts.filter(is_asked).cloned().collect());
             // What is in the registry says nothing of who else has it.
             same.prune = false;
         }

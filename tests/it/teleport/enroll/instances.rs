@@ -130,3 +130,14 @@ fn tokens_of_instances_are_among_those_that_hosts_leave() {
     leaving["instances"] = json!([{ "name": "second" }]);
     assert_eq!(succeed(&leaving)["shared"], json!([]));
 }
+
+#[test]
+fn no_host_joins_as_one_that_goes_or_beyond_the_request() {
+    let Some(fleet) = Fleet::of(&["web-1", "db-1"]) else { return };
+    let absent = json!({ "instances": [{ "name": "second", "state": "absent", "hosts": ["web-1"] }] });
+    assert!(fleet.refuse(&absent, "invalid_request").contains("is to be absent, and has `hosts`"));
+    fleet.enroll(&with(second(&["web-1", "db-1"], &[]), &json!({ "only": ["db-1"] })));
+    assert_eq!(fleet.hosts_of("tbot-second"), ["db-1"]);
+    fleet.enroll(&with(second(&["web-1"], &[]), &json!({ "only": ["db-1"] })));
+    assert_eq!(fleet.hosts_of("tbot-second"), ["db-1"]);
+}
