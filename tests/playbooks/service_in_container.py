@@ -57,6 +57,7 @@ def main(results: Path) -> None:
             "tbot_apply_token": False,
             "tbot_install_method": "none",
             "tbot_diag_addr": "",  # the stand-in has none
+            "tbot_unit_hardening": False,  # it writes down its starts
         }}}}))
 
         ansible = installed.in_container(results)
