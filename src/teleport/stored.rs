@@ -122,8 +122,14 @@ fn bot_in(scope: &Scope, spec: &mut Fields<'_>) -> Result<Option<String>> {
     if let Some(mode) = spec.text("usage_mode")?.filter(|mode| mode != BOTS) {
         return Err(spec.source.conflict(&format!("has a scoped token of usage mode {mode}, not {BOTS}")));
     }
-    let bot = spec.text("bot")?.filter(|name| !name.is_empty());
-    Ok(bot.map(|bot| scope.unqualified(&bot).map(str::to_owned).unwrap_or(bot)))
+    let Some(bot) = spec.text("bot")?.filter(|name| !name.is_empty()) else { return Ok(None) };
+    match scope.unqualified(&bot) {
+        Some(name) => Ok(Some(name.to_owned())),
+        None if bot.starts_with('/') => Err(spec
+            .source
+            .conflict(&format!("has a token of the scope {scope} for a bot of another, {bot}"))),
+        None => Ok(Some(bot)),
+    }
 }
 
 fn expiry(metadata: &mut Fields<'_>) -> Result<Option<Timestamp>> {

@@ -67,6 +67,11 @@ fn a_token_does_not_move_into_a_scope_or_out_of_it() {
     newer["spec"]["assigned"] = json!("later");
     let built = crate::support::succeed(&of(&newer, &json!("/prod")));
     assert!(built["content"].as_str().unwrap().contains("assigned: later"), "{built}");
+    for other in ["/prod/eu::deploy", "/other::deploy"] {
+        let mut foreign = newer.clone();
+        foreign["spec"]["bot"] = json!(other);
+        assert!(refused(&of(&foreign, &json!("/prod"))).contains("for a bot of another"), "{other}");
+    }
     newer["spec"]["usage_mode"] = json!("single_use");
     assert!(refused(&of(&newer, &json!("/prod"))).contains("usage mode single_use"));
 }
